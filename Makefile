@@ -1,0 +1,62 @@
+# Every target sets up what it needs: Python 3.11+, make and git are enough to start with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := $(BIN)/node
+# uv uses the Python it is given, and never fetches one.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+SOURCES := lambda infra local cli tests app.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint format synth deploy demo lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready  ## the virtual environment, which every other target makes by itself
+
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Imaging Index needs Python 3.11 or newer: make PYTHON=python3.13 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline -e .
+	@touch $@
+
+# Two steps of a recipe of its own: the demo runs without the CDK command line.
+node_modules/.ready: package.json package-lock.json $(VENV)/.ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
+	@touch $@
+
+demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or on yours: make demo DICOM=~/scans
+	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)")
+
+test: $(VENV)/.ready node_modules/.ready  ## all tests
+	$(BIN)/pytest
+
+lint: $(VENV)/.ready  ## ruff and mypy
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.ready  ## lay out the code as lint wants it
+	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into cdk.out/
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk synth --quiet
+
+deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk deploy
+
+lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml -o requirements/lambda.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml --group dev -c requirements/lambda.txt -o requirements/dev.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
+
+clean:  ## everything that was made here
+	rm -rf $(VENV) node_modules build cdk.out .hypothesis .mypy_cache .pytest_cache .ruff_cache
