@@ -1,0 +1,28 @@
+"""Writes lambda/imaging_index/dictionary.tsv from pydicom's data dictionary; HealthImaging's levels are kept as they stand there.
+
+Run it when pydicom was raised. The levels were read from AWS HealthImaging's developer guide, "Metadata normalization"; they are
+kept by hand in the file's column `level`.
+"""
+
+from pathlib import Path
+
+from pydicom.datadict import DicomDictionary
+
+FILE = Path(__file__).parent.parent / "lambda" / "imaging_index" / "dictionary.tsv"
+HEADER = "keyword\ttag\tvr\tvm\tlevel\tretired"
+
+
+def main() -> None:
+    """Rewrite the file, one line an attribute, in the order of tags."""
+    rows = [line.split("\t") for line in FILE.read_text("utf-8").splitlines()[1:]]
+    levels = {row[0]: row[4] for row in rows}
+    lines = [HEADER]
+    for tag, (vr, vm, _, retired, keyword) in sorted(DicomDictionary.items()):
+        if keyword:
+            level = levels.get(keyword, "Instance")
+            lines.append(f"{keyword}\t{tag:08X}\t{vr}\t{vm}\t{level}\t{'retired' if retired else ''}")
+    FILE.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
