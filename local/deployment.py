@@ -1,0 +1,232 @@
+"""The CDK app's own template, deployed into a local cloud by boto3 alone.
+
+One assembly serves any number of accounts:
+
+    assembly = synth(folder)
+    outputs = deploy(assembly, cloud.environment("111122223333"))
+    destroy(assembly, cloud.environment("111122223333"))
+
+That is a second for each account, without Node or the CDK's command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+from local.cloud import DEFAULT_REGION
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+# What differs from a deployment to AWS: wheels for this machine, and nothing that outlives the stack.
+LOCAL_CONTEXT: Final = {"bundleFor": "host", "removalPolicy": "destroy"}
+
+# "Bootstrap stack version" in the CDK's guide: templates check that this parameter is at least 6.
+_BOOTSTRAP_VERSION_PARAMETER: Final = "/cdk-bootstrap/hnb659fds/version"
+_BOOTSTRAP_VERSION: Final = "30"
+
+_POLL_SECONDS: Final = 0.05
+_STACK_SECONDS: Final = 120.0
+
+
+class DeploymentError(RuntimeError):
+    """The stack could not be synthesized, created or deleted. The message names what failed, and why."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that the stack's resources are made from, ready to be uploaded.
+
+    Attributes:
+        path: the file; what was a folder is zipped.
+        bucket: name of the bucket that the template expects it in, with CloudFormation's pseudo parameters.
+        key: its key there.
+    """
+
+    path: Path
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A synthesized stack (a cloud assembly with one stack in it).
+
+    Attributes:
+        stack_name: name of the CloudFormation stack.
+        template: its template's file.
+        assets: everything to be uploaded before the stack is created, the template among it.
+    """
+
+    stack_name: str
+    template: Path
+    assets: tuple[Asset, ...]
+
+
+def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str = DEFAULT_REGION) -> Assembly:
+    """Run ``app.py`` as ``cdk synth`` would, for any account of `region`, and zip its assets.
+
+    Args:
+        folder: where to write the assembly; the caller removes it.
+        context: settings of the stack (as ``cdk deploy -c name=value``), over `LOCAL_CONTEXT` and over cdk.json.
+        region: the region to be deployed into.
+
+    Raises:
+        DeploymentError: the app ended with an error; the message ends with what it wrote.
+    """
+    defaults = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "CDK_OUTDIR": str(folder),
+            "CDK_DEFAULT_REGION": region,
+            "CDK_CONTEXT_JSON": json.dumps(defaults | LOCAL_CONTEXT | dict(context or {})),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if app.returncode != 0:
+        raise DeploymentError(f"The stack could not be synthesized (python app.py):\n{app.stderr.strip()[-4000:]}")
+    return _read_assembly(folder)
+
+
+def deploy(assembly: Assembly, environment: Mapping[str, str]) -> dict[str, str]:
+    """Upload the assets, create the stack and wait for it.
+
+    Args:
+        assembly: from `synth`.
+        environment: AWS variables of the cloud and the account, as `LocalCloud.environment` gives them.
+
+    Returns:
+        The stack's outputs, by name.
+
+    Raises:
+        DeploymentError: the stack is there already, or a resource could not be created.
+    """
+    session = _session(environment)
+    endpoint = environment["AWS_ENDPOINT_URL"]
+    _bootstrap(session, endpoint, assembly, environment)
+    template = next(asset for asset in assembly.assets if asset.path == assembly.template)
+    cloudformation = session.client("cloudformation", endpoint_url=endpoint)
+    try:
+        cloudformation.create_stack(
+            StackName=assembly.stack_name,
+            TemplateURL=f"{endpoint}/{_resolve(template.bucket, environment)}/{template.key}",
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+    except cloudformation.exceptions.ClientError as error:
+        raise DeploymentError(f"CloudFormation refused the stack {assembly.stack_name}: {error}") from error
+    _wait(cloudformation, assembly.stack_name, "CREATE_COMPLETE")
+    outputs = cloudformation.describe_stacks(StackName=assembly.stack_name)["Stacks"][0].get("Outputs", [])
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+def destroy(assembly: Assembly, environment: Mapping[str, str]) -> None:
+    """Delete the stack and wait until it is gone.
+
+    Raises:
+        DeploymentError: a resource could not be deleted.
+    """
+    cloudformation = _session(environment).client("cloudformation", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    stacks = cloudformation.describe_stacks(StackName=assembly.stack_name)["Stacks"]
+    cloudformation.delete_stack(StackName=assembly.stack_name)
+    _wait(cloudformation, stacks[0]["StackId"], "DELETE_COMPLETE")  # a deleted stack is found by its id only
+
+
+def _read_assembly(folder: Path) -> Assembly:
+    artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    (stack_id, stack), *others = _of_type(artifacts, "aws:cloudformation:stack")
+    if others:
+        raise DeploymentError(f"One stack is expected, not {1 + len(others)} ({stack_id}, {others[0][0]}, ...).")
+    properties = stack["properties"]
+    return Assembly(
+        stack_name=properties.get("stackName", stack_id),
+        template=folder / properties["templateFile"],
+        assets=tuple(
+            Asset(_file(folder, file["source"]), destination["bucketName"], destination["objectKey"])
+            for _, manifest in _of_type(artifacts, "cdk:asset-manifest")
+            for file in json.loads((folder / manifest["properties"]["file"]).read_text())["files"].values()
+            for destination in file["destinations"].values()
+        ),
+    )
+
+
+def _of_type(artifacts: dict[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
+    return ((name, artifact) for name, artifact in artifacts.items() if artifact["type"] == kind)
+
+
+def _file(folder: Path, source: dict[str, str]) -> Path:
+    path = folder / source["path"]
+    if source["packaging"] == "file":
+        return path
+    archive = path.with_name(f"{path.name}.zip")
+    # Stored, not deflated: every worker of a function unpacks it again. Not strict: bundles have no real times.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as zipped:
+        for file in sorted(path.rglob("*")):
+            zipped.write(file, file.relative_to(path))
+    return archive
+
+
+def _bootstrap(session: boto3.Session, endpoint: str, assembly: Assembly, environment: Mapping[str, str]) -> None:
+    """What `cdk bootstrap` and the upload of assets leave behind, as far as the template looks at it."""
+    session.client("ssm", endpoint_url=endpoint).put_parameter(
+        Name=_BOOTSTRAP_VERSION_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
+    )
+    s3 = session.client("s3", endpoint_url=endpoint)
+    for asset in assembly.assets:
+        bucket = _resolve(asset.bucket, environment)
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=asset.key, Body=asset.path.read_bytes())
+
+
+def _resolve(text: str, environment: Mapping[str, str]) -> str:
+    return text.replace("${AWS::AccountId}", environment["AWS_ACCESS_KEY_ID"]).replace(
+        "${AWS::Region}", environment["AWS_REGION"]
+    )
+
+
+def _wait(cloudformation: CloudFormationClient, stack: str, wanted: str) -> None:
+    deadline = time.monotonic() + _STACK_SECONDS
+    while (status := cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]) != wanted:
+        if not status.endswith("_IN_PROGRESS") or time.monotonic() > deadline:
+            raise DeploymentError(f"The stack is {status}, not {wanted}:\n{_failures(cloudformation, stack)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _failures(cloudformation: CloudFormationClient, stack: str) -> str:
+    """Each resource that failed, one a line, the first one first."""
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
+    failed = [
+        f"  {event['LogicalResourceId']} ({event.get('ResourceType', '?')}): {event.get('ResourceStatusReason', '?')}"
+        for page in pages
+        for event in page["StackEvents"]
+        if event.get("ResourceStatus", "").endswith("_FAILED")
+    ]
+    return "\n".join(reversed(failed)) or "  no resource says why"
+
+
+def _session(environment: Mapping[str, str]) -> boto3.Session:
+    """Not the default session: that one keeps the first account it sees."""
+    return boto3.Session(
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_REGION"],
+    )
