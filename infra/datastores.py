@@ -1,0 +1,60 @@
+"""What reading the data stores to index takes: permissions of the reader, and consent of the data stores' own keys."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+
+from infra.config import Settings
+
+
+def image_set_arns(stack: Stack, settings: Settings, account: str | None = None) -> list[str]:
+    """The ARNs, or patterns of ARNs, that an action on an image set is granted on.
+
+    Both the data store and the image set are needed (Service Authorization Reference, "AWS HealthImaging").
+
+    Args:
+        stack: the stack, for its partition and region.
+        settings: which data stores.
+        account: the account that owns them, if not the stack's.
+    """
+    ids = [store.id for store in settings.data_stores] or ["*"]
+    return [
+        stack.format_arn(service="medical-imaging", resource="datastore", resource_name=name, account=account)
+        for data_store in ids
+        for name in (data_store, f"{data_store}/imageset/*")
+    ]
+
+
+def reading(stack: Stack, settings: Settings) -> list[iam.PolicyStatement]:
+    """The permissions to read the image sets of the data stores to index."""
+    image_sets = iam.PolicyStatement(
+        actions=["medical-imaging:GetImageSet", "medical-imaging:GetImageSetMetadata"],
+        resources=image_set_arns(stack, settings),
+    )
+    keys = _keys(settings)
+    return [image_sets, _use_of_keys(settings, resources=keys)] if keys else [image_sets]
+
+
+def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicyStatement | None:
+    """The statement that the policy of each data store's own key needs, for the reader's permission to count.
+
+    Returns:
+        None where no data store to index has a key of its own.
+    """
+    if not _keys(settings):
+        return None
+    statement = _use_of_keys(settings, resources=["*"])
+    statement.add_arn_principal(reader.role_arn)
+    return statement
+
+
+def _keys(settings: Settings) -> list[str]:
+    return sorted({store.kms_key_arn for store in settings.data_stores if store.kms_key_arn})
+
+
+def _use_of_keys(settings: Settings, resources: list[str]) -> iam.PolicyStatement:
+    # Through HealthImaging only: the reader never decrypts anything itself.
+    return iam.PolicyStatement(
+        actions=["kms:Decrypt", "kms:DescribeKey"],
+        resources=resources,
+        conditions={"StringEquals": {"kms:ViaService": f"medical-imaging.{settings.region}.amazonaws.com"}},
+    )

@@ -1,0 +1,122 @@
+"""A function of the package in `lambda/`, with the two things that are its alone: its role and its log group."""
+
+# mypy: allow-subclassing-any
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import AssetHashType, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.bundling import PYTHON, Bundle, Platform
+from infra.compliance import acknowledge
+from infra.config import ROOT, Settings
+
+
+class PackageFunction(Construct):
+    """A Lambda function that may do what it is told it may, and write its own logs and traces.
+
+    Attributes:
+        function: the Lambda function.
+        role: its role, whose permissions are the ones given here: the CDK adds none.
+        policy: those permissions.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        key: kms.IKey,
+        description: str,
+        handler: str,
+        seconds: int,
+        environment: Mapping[str, str],
+        permissions: Sequence[iam.PolicyStatement],
+    ) -> None:
+        """Make the function.
+
+        Args:
+            settings: the deployment's settings.
+            key: the stack's key, which everything that the function reads or writes is encrypted with.
+            description: what the function does, in a few words.
+            handler: dotted path of the function's entry point in the package.
+            seconds: how long one invocation may take.
+            environment: the function's own environment variables.
+            permissions: what the function may do besides.
+        """
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            encryption_key=key,
+            removal_policy=RemovalPolicy[settings.removal_policy.upper()],
+        )
+        # The setting is a number of days, the CDK's enumeration a list of names.
+        log_group.node.default_child.retention_in_days = settings.log_retention_days
+        self.policy = iam.ManagedPolicy(
+            self,
+            "Policy",
+            description=description,
+            statements=[
+                *permissions,
+                iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]),
+                iam.PolicyStatement(
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+                ),
+                iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]),
+            ],
+        )
+        acknowledge(
+            self.policy, {"AwsSolutions-IAM5[Resource::*]": "X-Ray's two writing actions cannot be granted on less."}
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            description=description,
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            managed_policies=[self.policy],
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture={"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[
+                settings.architecture
+            ],
+            code=_code(Stack.of(self), settings),
+            handler=handler,
+            timeout=Duration.seconds(seconds),
+            memory_size=settings.memory_size,
+            environment={
+                **environment,
+                "POWERTOOLS_SERVICE_NAME": "imaging-index",
+                "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+            },
+            role=self.role.without_policy_updates(),
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE,
+        )
+        acknowledge(
+            self.function,
+            {"AwsSolutions-L1": f"The locked dependencies are chosen for, and tested up to, Python {PYTHON}."},
+        )
+
+
+def _code(stack: Stack, settings: Settings) -> lambda_.Code:
+    # The CDK's own bundling falls back to Docker; a folder that is ready is an asset like any other.
+    bundle = Bundle(settings.profile, Platform.of(settings.bundle_for, settings.architecture))
+    return lambda_.Code.from_asset(
+        # `cdk list` and its like, and tests of the template, do without the package.
+        str(bundle.build() if stack.bundling_required else ROOT / "lambda"),
+        asset_hash=bundle.hash,
+        asset_hash_type=AssetHashType.CUSTOM,
+        exclude=["**/__pycache__"],
+    )

@@ -1,0 +1,164 @@
+"""The way of an event into the table: rule -> queue -> index function, and the two dead-letter queues beside it."""
+
+# mypy: allow-subclassing-any
+
+from typing import Final
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra import datastores
+from infra.compliance import acknowledge
+from infra.config import Settings
+from infra.function import PackageFunction
+from infra.storage import Storage
+
+# The source of what the project itself sends: PutEvents refuses sources of AWS's own.
+REPLAY_SOURCE: Final = "imaging-index.replay"
+
+FUNCTION_SECONDS: Final = 60
+
+
+class Pipeline(Construct):
+    """What keeps the table in step with HealthImaging.
+
+    Attributes:
+        dead_letter_queue: hints that the function parked, or that were received a thousand times.
+        queue: hints that are not yet indexed.
+        rule_dead_letter_queue: events that EventBridge could not put into the queue.
+        rule: puts the image-set events of the account's default bus into the queue.
+        function: brings the entry of an image set up to date.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letter_queue = self._make_dead_letter_queue("DeadLetterQueue", storage)
+        self.queue = self._make_queue(storage)
+        self.rule_dead_letter_queue = self._make_dead_letter_queue("RuleDeadLetterQueue", storage)
+        acknowledge(
+            self.rule_dead_letter_queue,
+            {"AwsSolutions-SQS3": "It is a dead-letter queue itself, of a rule: only an operator empties it."},
+        )
+        self.rule = self._make_rule(settings, storage)
+        self.function = self._make_function(settings, storage)
+
+    def _make_dead_letter_queue(self, construct_id: str, storage: Storage) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            construct_id,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=storage.key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+
+    def _make_queue(self, storage: Storage) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=storage.key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+            # AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": six times the function's time-out.
+            visibility_timeout=Duration.seconds(6 * FUNCTION_SECONDS),
+            # The function itself parks what is hopeless: this is the net for invocations that were killed.
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letter_queue, max_receive_count=1000),
+        )
+
+    def _make_rule(self, settings: Settings, storage: Storage) -> events.CfnRule:
+        pattern: dict[str, object] = {
+            "source": ["aws.medical-imaging", REPLAY_SOURCE],
+            "detail-type": [{"prefix": "Image Set "}],
+        }
+        # Nothing else of `detail` can be relied on: what stands there, and its spelling, vary from event to event.
+        if settings.data_stores:
+            pattern["detail"] = {"datastoreId": [store.id for store in settings.data_stores]}
+        rule = events.CfnRule(
+            self,
+            "Rule",
+            description="Changes of image sets in AWS HealthImaging, for the index",
+            event_pattern=pattern,
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Queue",
+                    arn=self.queue.queue_arn,
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(
+                        arn=self.rule_dead_letter_queue.queue_arn
+                    ),
+                )
+            ],
+        )
+        event_bridge = iam.ServicePrincipal("events.amazonaws.com")
+        for queue in (self.queue, self.rule_dead_letter_queue):
+            queue.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[event_bridge],
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.queue_arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+                )
+            )
+        # On no condition: KMS is not told of the rule or its account, and would refuse every event without a trace. The
+        # queues' own policies confine what EventBridge may send.
+        storage.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[event_bridge], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"]
+            )
+        )
+        return rule
+
+    def _make_function(self, settings: Settings, storage: Storage) -> PackageFunction:
+        function = PackageFunction(
+            self,
+            "IndexFunction",
+            settings=settings,
+            key=storage.key,
+            description="Brings the entry of an image set up to date",
+            handler="imaging_index.handlers.index.handler",
+            seconds=FUNCTION_SECONDS,
+            environment={
+                "TABLE_NAME": storage.table.table_name,
+                "QUEUE_URL": self.queue.queue_url,
+                "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue.queue_url,
+                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
+                "PROFILE": "profile.toml",
+            },
+            permissions=[
+                iam.PolicyStatement(
+                    actions=["dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
+                    resources=[storage.table.table_arn],
+                ),
+                iam.PolicyStatement(
+                    actions=[
+                        "sqs:ChangeMessageVisibility",
+                        "sqs:DeleteMessage",
+                        "sqs:GetQueueAttributes",
+                        "sqs:ReceiveMessage",
+                    ],
+                    resources=[self.queue.queue_arn],
+                ),
+                iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.dead_letter_queue.queue_arn]),
+                *datastores.reading(Stack.of(self), settings),
+            ],
+        )
+        acknowledge(
+            function.policy,
+            {
+                f"AwsSolutions-IAM5[Resource::{arn}]": "An image set comes to be long after the stack: the data store "
+                "is what can be named."
+                for arn in datastores.image_set_arns(Stack.of(self), settings, account="<AWS::AccountId>")
+                if "*" in arn
+            },
+        )
+        function.function.add_event_source_mapping(
+            "Queue",
+            event_source_arn=self.queue.queue_arn,
+            batch_size=10,
+            max_concurrency=settings.maximum_concurrency,
+            report_batch_item_failures=True,
+        )
+        return function

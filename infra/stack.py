@@ -1,0 +1,55 @@
+"""The stack: one index, in one region of one account."""
+
+# mypy: allow-subclassing-any
+
+from aws_cdk import CfnOutput, Environment, Stack
+from constructs import Construct
+
+from imaging_index import profile
+from infra import datastores
+from infra.config import Settings
+from infra.pipeline import Pipeline
+from infra.storage import Storage
+
+
+class ImagingIndex(Stack):
+    """Imaging Index as a CloudFormation stack; its outputs are what an operator or the command needs to find its parts.
+
+    Attributes:
+        storage: the table and its key.
+        pipeline: the rule, the queues and the index function.
+    """
+
+    def __init__(self, scope: Construct, settings: Settings) -> None:
+        # The account stays open: one template for all of them, and a synth without credentials. The region cannot: a
+        # table with a key of ours names it.
+        super().__init__(
+            scope,
+            settings.stack_name,
+            description="Imaging Index: a queryable index of AWS HealthImaging",
+            env=Environment(region=settings.region),
+        )
+        self.storage = Storage(self, "Storage", settings=settings, profile=profile.load(settings.profile))
+        self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage)
+        self._output("TableName", self.storage.table.table_name, "The index")
+        self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")
+        self._output(
+            "DeadLetterQueueUrl", self.pipeline.dead_letter_queue.queue_url, "Changes that could not be indexed"
+        )
+        self._output(
+            "RuleDeadLetterQueueUrl",
+            self.pipeline.rule_dead_letter_queue.queue_url,
+            "Events that did not reach the queue",
+        )
+        self._output("FunctionName", self.pipeline.function.function.function_name, "The index function")
+        self._output("DataStores", settings.data_stores_in_words, "What is indexed")
+        statement = datastores.key_policy_statement(settings, self.pipeline.function.role)
+        if statement is not None:
+            self._output(
+                "DataStoreKeyPolicyStatement",
+                self.to_json_string(statement.to_statement_json()),
+                "What the policy of each data store's own key needs",
+            )
+
+    def _output(self, name: str, value: str, description: str) -> None:
+        CfnOutput(self, name, value=value, description=description)

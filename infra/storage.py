@@ -1,0 +1,83 @@
+"""Where the index is kept: the table, and the key that encrypts whatever the stack stores."""
+
+# mypy: allow-subclassing-any
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from imaging_index.profile import Index, Profile
+from infra.config import Settings
+
+
+class Storage(Construct):
+    """The table and the key.
+
+    Attributes:
+        key: customer-managed KMS key of the table, the queues and the logs. Its policy leaves the account's roles
+            to IAM; a construct by whose doing an AWS service uses the key adds the statement for that service.
+        table: partition key `ImageSet`, sort key `Part`, and the indexes that the profile declares.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, profile: Profile) -> None:
+        super().__init__(scope, construct_id)
+        removal = RemovalPolicy[settings.removal_policy.upper()]
+        self.key = kms.Key(
+            self,
+            "Key",
+            description=f"What {settings.stack_name} stores: the table, the queues, the logs",
+            enable_key_rotation=True,
+            pending_window=Duration.days(30 if settings.retain else 7),
+            removal_policy=removal,
+        )
+        self.key.add_to_resource_policy(_logs_may_use_it(Stack.of(self)))
+        self.table = dynamodb.TableV2(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="ImageSet", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="Part", type=dynamodb.AttributeType.STRING),
+            global_secondary_indexes=[_index(name, index, profile) for name, index in profile.indexes.items()],
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(self.key),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            dynamo_stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+            deletion_protection=settings.retain,
+            removal_policy=removal,
+        )
+
+
+def _logs_may_use_it(stack: Stack) -> iam.PolicyStatement:
+    """Amazon CloudWatch Logs User Guide, "Encrypt log data using AWS KMS"."""
+    # CloudFormation begins a group's name with the stack's. The exact ARNs would make the key wait for the groups, and
+    # they wait for the key.
+    groups = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{stack.stack_name}-*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        resources=["*"],
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+    )
+
+
+def _index(name: str, index: Index, profile: Profile) -> dynamodb.GlobalSecondaryIndexPropsV2:
+    # Pages and tombstones lack an attribute of every index, and so are in none: an index holds entries only.
+    return dynamodb.GlobalSecondaryIndexPropsV2(
+        index_name=name,
+        partition_keys=[_attribute(attribute, profile) for attribute in index.partition],
+        sort_keys=[_attribute(attribute, profile) for attribute in index.sort],
+        projection_type=dynamodb.ProjectionType.ALL,
+    )
+
+
+def _attribute(name: str, profile: Profile) -> dynamodb.Attribute:
+    types = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
+    return dynamodb.Attribute(name=name, type=types[profile.key_type(name)])
