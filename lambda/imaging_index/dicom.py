@@ -1,7 +1,7 @@
 """DICOM values as they stand in HealthImaging's metadata: parsed by VR (PS3.5, section 6.2), and folded for search.
 
-Nothing here knows AWS. A parser takes one JSON value and returns the value in its stored form, None when it is empty, or raises
-`Unusable`. It guesses nothing: what cannot be typed is left out by the caller and named there.
+Nothing here knows AWS. A parser takes one JSON value and returns the value in its stored form, None when it is empty,
+or raises `Unusable`. It guesses nothing: what cannot be typed is left out by the caller and named there.
 """
 
 import calendar
@@ -39,8 +39,10 @@ class Unusable(ValueError):  # noqa: N818  the field's word for such a value
 
 def number(value: object) -> Decimal | None:
     """A DS, IS or binary number, exactly: at most 38 digits, as DynamoDB keeps them."""
+    if value is None:
+        return None
     if isinstance(value, str):
-        value = value.strip(" \0")
+        value = _stripped(value)
         if not value:
             return None
         if not _NUMBER.fullmatch(value):
@@ -64,12 +66,11 @@ def number(value: object) -> Decimal | None:
 
 def _plain(value: Decimal) -> Decimal:
     """Without trailing zeros, in the digits it has: `Decimal.normalize` would round to the context's 28."""
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
+    sign, digits, _ = value.as_tuple()
     end = len(digits)
     while end > 1 and digits[end - 1] == 0:
         end -= 1
-    return Decimal((sign, digits[:end], exponent + len(digits) - end))
+    return Decimal((sign, digits[:end], value.adjusted() + 1 - end))
 
 
 def integer(value: object) -> Decimal | None:
@@ -220,14 +221,14 @@ def name_words(name: str) -> list[str]:
 
 
 def name_folded(names: list[str]) -> str:
-    """One or more PN as search compares them: each folded word behind a blank, so that ` hom` finds the start of a word."""
+    """One or more PN as search compares them: each folded word behind a blank, so that ` hom` finds a word's start."""
     return "".join(f" {word}" for name in names for word in name_words(name))
 
 
 def name_key(name: str) -> str:
     """The folded words of a PN's first group that is not empty, the family name first, at most 256 bytes of UTF-8."""
-    words: list[str] = next((words for group in name.split("=") if (words := name_words(group))), [])
-    return cut(" ".join(words), 256)
+    groups = (" ".join(name_words(group)) for group in name.split("="))
+    return cut(next(filter(None, groups), ""), 256)
 
 
 def cut(text: str, size: int) -> str:

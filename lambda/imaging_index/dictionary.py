@@ -18,7 +18,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One line of the dictionary: `tag` as 8 hexadecimal digits, `vr` and `vm` as PS3.6 writes them (`US or SS`, `1-n`)."""
+    """One line of the dictionary: `tag` as 8 hexadecimal digits, `vr` and `vm` as in PS3.6 (`US or SS`, `1-n`)."""
 
     keyword: str
     tag: str

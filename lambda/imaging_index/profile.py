@@ -1,7 +1,7 @@
 """The profile: which DICOM attributes the index holds, and which indexes stand over them.
 
-A profile is a TOML file (`profiles/radiology.toml`). It is read by the stack, which makes the table's indexes from it, and by the
-function, which makes the entries from it.
+A profile is a TOML file (`profiles/radiology.toml`). It is read by the stack, which makes the table's indexes from it,
+and by the function, which makes the entries from it.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any, Final
 from imaging_index import dicom, dictionary
 from imaging_index.dictionary import Element, Level
 
-# What the index itself writes into an entry, and which of it may be a key. A test holds that no name is a DICOM keyword.
+# What the index itself writes into an entry, and which of it may be a key. No name is a DICOM keyword (a test).
 OWN_KEYS: Final[Mapping[str, str]] = {
     "DatastoreId": "S",
     "ImageSetId": "S",
@@ -59,8 +59,8 @@ class ProfileError(ValueError):
 class Attribute:
     """One selected attribute.
 
-    `name` is a keyword, or a dotted path whose `path` leads through sequences; `vr` is of its last keyword; `multiple` says that
-    its value is stored as a list (a dictionary VM other than 1, or a nested attribute).
+    `name` is a keyword, or a dotted path whose `path` leads through sequences; `vr` is of its last keyword; `multiple`
+    says that its value is stored as a list (a dictionary VM other than 1, or a nested attribute).
     """
 
     name: str
@@ -96,6 +96,11 @@ class Profile:
     attributes: tuple[Attribute, ...]
     indexes: Mapping[str, Index]
     hash: str
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The names of all attributes that are a key of some index."""
+        return frozenset(key for index in self.indexes.values() for key in (*index.partition, *index.sort))
 
     def at(self, level: Level) -> tuple[Attribute, ...]:
         """The attributes of one level, in the order of the profile."""
@@ -216,26 +221,23 @@ def _indexes(tables: Any, attributes: Mapping[str, Attribute], mistakes: list[st
 def _keys(
     index: str, part: str, names: Any, attributes: Mapping[str, Attribute], mistakes: list[str]
 ) -> tuple[str, ...]:
-    if (
-        not isinstance(names, list)
-        or not 1 <= len(names) <= _MOST_KEY_ATTRIBUTES
-        or not all(isinstance(n, str) for n in names)
-    ):
-        mistakes.append(f"[indexes.{index}] needs {part} = [...] with one to {_MOST_KEY_ATTRIBUTES} attributes.")
-        return ()
+    where = f"[indexes.{index}]"
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        names = []
+    if not 1 <= len(names) <= _MOST_KEY_ATTRIBUTES:
+        mistakes.append(f"{where} needs {part} = [...] with one to {_MOST_KEY_ATTRIBUTES} attributes.")
     for name in names:
         attribute = attributes.get(name)
         if attribute is None and name not in OWN_KEYS:
-            mistakes.append(f"[indexes.{index}] names '{name}', which is not selected; add it to `attributes`.")
+            mistakes.append(f"{where} names '{name}', which is not selected; add it to `attributes`.")
         elif attribute is not None and (attribute.multiple or attribute.level is Level.INSTANCE):
             why = "holds several values" if attribute.multiple else "is summed up over the instances"
-            mistakes.append(
-                f"[indexes.{index}] cannot have '{name}' as a key, since it {why}; take it out of the index."
-            )
+            mistakes.append(f"{where} cannot have '{name}' as a key, since it {why}; take it out of the index.")
     return tuple(names)
 
 
 def _hash(attributes: list[Attribute], indexes: Mapping[str, Index]) -> str:
-    keys = sorted({key for index in indexes.values() for key in (*index.partition, *index.sort)})
-    content = json.dumps([[[*attribute.path, attribute.vr] for attribute in attributes], keys])
+    # Keys count, since an attribute that is one is never cut.
+    keys = [[sorted(index.partition), sorted(index.sort)] for index in indexes.values()]
+    content = json.dumps([[[*attribute.path, attribute.vr] for attribute in attributes], sorted(keys)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

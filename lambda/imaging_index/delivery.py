@@ -1,0 +1,94 @@
+"""One message of the queue: when it comes again, and how it is parked."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from mypy_boto3_sqs import SQSClient
+
+# After how many tries a message of this class is parked. Others never are: they pass when AWS does.
+_MOST_TRIES: Final[dict[type[Fault], int]] = {Permanent: 1, Poison: 3, NotReady: 50}
+
+# The first pause of each class in seconds, doubled from try to try.
+_FIRST_PAUSE: Final[dict[type[Fault], float]] = {
+    Poison: 5,
+    NotReady: 30,
+    Overload: 5,
+    Configuration: 30,
+    HandedBack: 1,
+}
+_LONGEST_PAUSE: Final = 30 * 60
+# A message that was only handed back is not at fault, so it does not wait longer from time to time.
+_LONGEST_HAND_BACK: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One receipt of a message. `tries` counts receipts, this one included; `sent` is when it was first sent."""
+
+    body: str
+    receipt_handle: str
+    tries: int
+    sent: datetime
+
+    @classmethod
+    def of(cls, record: SQSRecord) -> Delivery:
+        """The delivery in a record of Lambda's SQS event."""
+        attributes = record.attributes
+        sent = datetime.fromtimestamp(int(attributes.sent_timestamp) / 1000, UTC)
+        return cls(record.body, record.receipt_handle, int(attributes.approximate_receive_count), sent)
+
+    @property
+    def age(self) -> timedelta:
+        """For how long the message has been waiting. Kills raise the receive count within seconds, but not this."""
+        return datetime.now(UTC) - self.sent
+
+
+def to_be_parked(fault: Fault, tries: int) -> bool:
+    """Whether a message that met `fault` at its `tries`-th receipt is given up."""
+    most = _MOST_TRIES.get(type(fault))
+    return most is not None and tries >= most
+
+
+def pause(fault: Fault, tries: int) -> int:
+    """For how many seconds a message that met `fault` waits: doubling from try to try, with jitter, at most 1,800."""
+    first = _FIRST_PAUSE.get(type(fault), 5)
+    most = _LONGEST_HAND_BACK if isinstance(fault, HandedBack) else _LONGEST_PAUSE
+    longest = min(first * 2.0 ** min(tries - 1, 20), most)
+    return max(1, round(longest * random.uniform(0.5, 1)))
+
+
+class Queue:
+    """The queue that hints come from, and the one where those are parked that cannot be handled."""
+
+    def __init__(self, client: SQSClient, url: str, dead_letter_url: str) -> None:
+        self._client = client
+        self._url = url
+        self._dead_letter_url = dead_letter_url
+
+    def defer(self, delivery: Delivery, fault: Fault) -> None:
+        """Have the message come again after its pause."""
+        self._client.change_message_visibility(
+            QueueUrl=self._url,
+            ReceiptHandle=delivery.receipt_handle,
+            VisibilityTimeout=pause(fault, delivery.tries),
+        )
+
+    def park(self, delivery: Delivery, fault: Fault, request_id: str) -> None:
+        """Send the message's body, which holds ids only, to the dead-letter queue with what was the matter."""
+        self._client.send_message(
+            QueueUrl=self._dead_letter_url,
+            MessageBody=delivery.body,
+            MessageAttributes={
+                "ErrorClass": {"DataType": "String", "StringValue": fault.name},
+                "Attempts": {"DataType": "Number", "StringValue": str(delivery.tries)},
+                "RequestId": {"DataType": "String", "StringValue": request_id},
+            },
+        )

@@ -1,0 +1,94 @@
+"""The classes of failure, and what each AWS answer is.
+
+No text here ever holds a DICOM value: an error names its class, and AWS's code where there is one.
+"""
+
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class Fault(Exception):  # noqa: N818  "error" is what AWS answers; a fault is what it means for a hint
+    """A hint that could not be handled now. `reason` is a short text without any value of a document."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def name(self) -> str:
+        """The class's name, as it stands in logs, metrics and dead letters."""
+        return type(self).__name__
+
+
+class Permanent(Fault):
+    """Will never succeed: a malformed event. Parked at once."""
+
+
+class Poison(Fault):
+    """A document that cannot be read or is over the bounds. Parked after a few tries."""
+
+
+class NotReady(Fault):
+    """HealthImaging is not there yet: locked, or not readable so soon after a write. Comes back later and later."""
+
+
+class Overload(Fault):
+    """AWS throttles. Comes back after a while, and is never parked."""
+
+
+class Configuration(Fault):
+    """Access, a key or the table is missing. Comes back after a while, and is never parked."""
+
+
+class Unknown(Fault):
+    """A server's failure, a time-out, a cut connection. Comes back; every write may be repeated."""
+
+
+class HandedBack(Fault):
+    """Not begun: no time is left, or AWS refuses everything at the moment."""
+
+
+_OVERLOAD: Final = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_CONFIGURATION: Final = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+        # DynamoDB's word for a table that is not there; HealthImaging's own 404 is handled where it is asked.
+        "ResourceNotFoundException",
+    }
+)
+
+
+def classify(error: Exception) -> Fault:
+    """What an exception means for the hint that met it: itself when it is a `Fault` already."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        reason = f"{error.operation_name}: {code}"
+        if code in _OVERLOAD or status == 429:
+            return Overload(reason)
+        if code in _CONFIGURATION or status == 403 or "KMS" in code or "Kms" in code:
+            return Configuration(reason)
+        if code == "ConflictException" or status == 409:
+            return NotReady(reason)
+        if code == "ValidationException":
+            return Poison(reason)
+        return Unknown(reason)
+    # The text of anything else may quote what it met, so only its type is told.
+    if isinstance(error, (BotoCoreError, OSError)):
+        return Unknown(type(error).__name__)
+    return Poison(type(error).__name__)

@@ -1,0 +1,103 @@
+"""The function behind the queue: hints in, a converged index out.
+
+A batch's messages are handled one by one, and each that fails comes back alone (`batchItemFailures`). Lambda does not
+poll more slowly when messages fail, so a fault that would meet all of them ends the batch early.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from botocore.config import Config
+
+from imaging_index import hint, observability, profile
+from imaging_index.delivery import Delivery, Queue, to_be_parked
+from imaging_index.errors import Configuration, Fault, HandedBack, Overload, classify
+from imaging_index.healthimaging import HealthImaging
+from imaging_index.indexing import Indexer
+from imaging_index.metadata import Reader
+from imaging_index.observability import logger, metrics
+from imaging_index.table import Table
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# Not begun with less time than this: a run that is killed midway costs its message a whole visibility time-out.
+_LEAST_TIME_MS: Final = 20_000
+
+_config = Config(
+    connect_timeout=2,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
+    parameter_validation=False,
+)
+_datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os.environ["DATASTORES"].split(","))
+_profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
+_queue: Final = Queue(boto3.client("sqs", config=_config), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
+_indexer: Final = Indexer(
+    HealthImaging(boto3.client("medical-imaging", config=_config)),
+    Table(boto3.client("dynamodb", config=_config), os.environ["TABLE_NAME"]),
+    _profile,
+    Reader(_profile),
+)
+
+
+class _Batch:
+    """The handling of one batch. A fault that would meet every message opens the breaker for the rest of it."""
+
+    def __init__(self, context: LambdaContext) -> None:
+        self._context = context
+        self._broken: Fault | None = None
+
+    def handle(self, record: SQSRecord) -> None:
+        """Handle one message; an exception says that it is to come back, and its pause is set already."""
+        delivery = Delivery.of(record)
+        told: hint.Hint | None = None
+        try:
+            self._check_that_it_can_begin()
+            told = hint.parse(delivery.body)
+            self._converge(told, delivery)
+        except Exception as error:
+            fault = classify(error)
+            parked = to_be_parked(fault, delivery.tries)
+            observability.hint_failed(told, fault, parked=parked, tries=delivery.tries)
+            if isinstance(fault, (Overload, Configuration)):
+                self._broken = fault
+            if not parked:
+                _queue.defer(delivery, fault)
+                raise fault from None
+            _queue.park(delivery, fault, self._context.aws_request_id)
+
+    def _check_that_it_can_begin(self) -> None:
+        if self._broken:
+            raise HandedBack(f"after {self._broken.name}")
+        if self._context.get_remaining_time_in_millis() < _LEAST_TIME_MS:
+            raise HandedBack("no time is left")
+
+    @staticmethod
+    def _converge(told: hint.Hint, delivery: Delivery) -> None:
+        if _datastores is not None and told.datastore_id not in _datastores:
+            observability.other_datastore(told)
+            return
+        result = _indexer.converge(told, age=delivery.age, tries=delivery.tries)
+        observability.hint_handled(told, result)
+
+
+# Not raising when all of a batch failed: the exception would quote every message's traceback.
+_processor: Final = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Handle one batch of Lambda's SQS event; the answer lists the messages that are to come back."""
+    return process_partial_response(
+        event=event, record_handler=_Batch(context).handle, processor=_processor, context=context
+    )

@@ -1,0 +1,86 @@
+"""The three questions that the index asks AWS HealthImaging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from botocore.exceptions import (
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mypy_boto3_medical_imaging import HealthImagingClient
+
+_PIECE: Final = 256 * 2**10
+# botocore repeats a call that fails before its answer begins, and none whose body breaks off.
+_BROKEN_BODY: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError, HTTPClientError)
+_TRIES: Final = 3
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetState:
+    """What GetImageSet tells: `state` is ACTIVE, LOCKED or DELETED; `workflow`, `is_primary` are None when not told."""
+
+    version: int
+    state: str
+    workflow: str | None
+    is_primary: bool | None
+
+
+class HealthImaging:
+    """The service, as the index reads it. Errors of botocore pass through; `errors.classify` knows them."""
+
+    def __init__(self, client: HealthImagingClient) -> None:
+        self._client = client
+
+    def state(self, datastore_id: str, image_set_id: str) -> ImageSetState | None:
+        """What GetImageSet says now, or None when it knows no such image set."""
+        try:
+            answer = self._client.get_image_set(datastoreId=datastore_id, imageSetId=image_set_id)
+        except ClientError as error:
+            if _not_found(error):
+                return None
+            raise
+        return ImageSetState(
+            version=int(answer["versionId"]),
+            state=answer["imageSetState"],
+            workflow=answer.get("imageSetWorkflowStatus"),
+            is_primary=answer.get("isPrimary"),
+        )
+
+    def metadata(
+        self, datastore_id: str, image_set_id: str, version: int, read: Callable[[Iterable[bytes]], _Read]
+    ) -> _Read | None:
+        """What `read` makes of the pieces of one version's metadata document, or None when there is no such version.
+
+        Always of the version that is asked for, so that the label of what is written is true. The whole call is
+        repeated when the connection dies within the body, so `read` may be called several times.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                answer = self._client.get_image_set_metadata(
+                    datastoreId=datastore_id, imageSetId=image_set_id, versionId=str(version)
+                )
+                with answer["imageSetMetadataBlob"] as body:
+                    return read(body.iter_chunks(_PIECE))
+            except ClientError as error:
+                if _not_found(error):
+                    return None
+                raise
+            except _BROKEN_BODY:
+                if not left:
+                    raise
+        raise AssertionError
+
+
+def _not_found(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Code") == "ResourceNotFoundException"

@@ -1,0 +1,191 @@
+"""The write protocol: a hint -> an index that agrees with HealthImaging.
+
+An event says that something changed, never what: whatever it claims, the entry is made from what HealthImaging answers,
+and a generation decides which of two entries stands. Pages are written before the entry that names them, under an
+attempt of their own, and every path ends in a sweep of the pages that no entry can name again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from imaging_index import entry, generation
+from imaging_index.errors import NotReady, Poison
+from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.table import Head, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from imaging_index.entry import Content, Item
+    from imaging_index.healthimaging import HealthImaging
+    from imaging_index.metadata import Reader
+    from imaging_index.profile import Profile
+    from imaging_index.table import Table
+
+# Another event follows each of these when the change is through.
+_UNDER_WAY: Final = {Kind.COPYING, Kind.COPYING_WITH_READ_ONLY_ACCESS, Kind.UPDATING, Kind.DELETING}
+# How long HealthImaging may say 404 before a Deleted event is believed.
+_DELETED_FOR_SURE: Final = timedelta(minutes=15)
+# How often a Deleted event for an image set that is there is taken for one that came too early.
+_DELETED_TOO_EARLY: Final = 3
+
+
+class Outcome(StrEnum):
+    """How a hint was dealt with."""
+
+    INDEXED = "Indexed"
+    DUPLICATE = "Duplicate"
+    STALE = "Stale"
+    DELETED = "Deleted"
+    PASSED = "Passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a hint; `content` is what was read of the document, when one was."""
+
+    outcome: Outcome
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The version to index."""
+
+    version: int
+    is_primary: bool | None
+
+
+class Indexer:
+    """Converges image sets, one hint at a time."""
+
+    def __init__(self, healthimaging: HealthImaging, table: Table, profile: Profile, reader: Reader) -> None:
+        self._healthimaging = healthimaging
+        self._table = table
+        self._profile = profile
+        self._reader = reader
+
+    def converge(self, hint: Hint, *, age: timedelta, tries: int) -> Result:
+        """Bring the entry of the hint's image set to what HealthImaging holds.
+
+        Args:
+            hint: what is said to have changed.
+            age: for how long the hint has been waiting, from when it was sent.
+            tries: how often it was received, this time included.
+
+        Raises:
+            NotReady: HealthImaging does not answer for this image set yet.
+            Poison: the document cannot be read.
+            Exception: whatever AWS answers besides (`errors.classify`).
+        """
+        try:
+            return self._converge(hint, age, tries)
+        except (NotReady, Poison):
+            # A run that was killed before its sweep may have left pages behind, and this hint may now be parked.
+            self.tidy(hint)
+            raise
+
+    def tidy(self, hint: Hint) -> None:
+        """Sweep the pages that the image set's entry, as it stands, cannot name."""
+        key = Key(hint.datastore_id, hint.image_set_id)
+        head = self._table.head(key)
+        if head:
+            self._table.sweep(key, head)
+
+    def _converge(self, hint: Hint, age: timedelta, tries: int) -> Result:
+        if hint.kind in _UNDER_WAY:
+            return Result(Outcome.PASSED)
+        key = Key(hint.datastore_id, hint.image_set_id)
+        if hint.version is not None and (hint.kind is Kind.CREATED or hint.cause is not Cause.EVENT):
+            target: _Target | Result = _Target(hint.version, hint.is_primary)
+        else:
+            target = self._ask(key, hint, age, tries)
+        return target if isinstance(target, Result) else self._index(key, hint, target)
+
+    def _ask(self, key: Key, hint: Hint, age: timedelta, tries: int) -> _Target | Result:
+        """What HealthImaging says of the image set: the version to index, or that nothing is to be indexed."""
+        deleted = hint.kind is Kind.DELETED
+        now = self._healthimaging.state(key.datastore_id, key.image_set_id)
+        if now is None:
+            # Not yet readable, or gone: only a Deleted event and time together tell which.
+            head = self._table.head(key)
+            if head and head.tombstone:
+                self._table.sweep(key, head)
+                return Result(Outcome.DELETED)
+            if deleted and age > _DELETED_FOR_SURE:
+                return self._bury(key)
+            raise NotReady("GetImageSet: there is no such image set")
+        if now.state == "DELETED":
+            return self._bury(key)
+        if now.state == "LOCKED" and now.workflow != "COPYING_WITH_READ_ONLY_ACCESS":
+            raise NotReady("GetImageSet: LOCKED")
+        if deleted and tries <= _DELETED_TOO_EARLY:
+            raise NotReady("GetImageSet: ACTIVE, though said to be deleted")
+        return _Target(now.version, now.is_primary)
+
+    def _index(self, key: Key, hint: Hint, target: _Target) -> Result:
+        wanted = generation.make(target.version, self._profile.revision, entry.FORMAT)
+        head = self._table.head(key)
+        if head:
+            if generation.same_but_for_repair(head.generation, wanted):
+                wanted = head.generation
+            if head.generation > wanted or (head.generation == wanted and hint.cause is not Cause.REPAIR):
+                self._table.sweep(key, head)
+                return Result(Outcome.DUPLICATE if head.generation == wanted else Outcome.STALE)
+            if head.generation == wanted:
+                wanted = generation.repaired(wanted)
+        content = self._healthimaging.metadata(
+            key.datastore_id, key.image_set_id, target.version, lambda pieces: self._content(key, pieces)
+        )
+        if content is None:
+            state = self._healthimaging.state(key.datastore_id, key.image_set_id)
+            if state and state.state == "DELETED":
+                return self._bury(key)
+            raise NotReady("GetImageSetMetadata: there is no such version")
+        attempt = secrets.token_hex(8)
+        self._table.put_pages(key, wanted, attempt, content.pages)
+        item = self._item(key, hint, target, content) | {"Generation": {"S": wanted}, "Attempt": {"S": attempt}}
+        item["FirstIndexedAt"] = {"S": head.first_indexed_at} if head and head.first_indexed_at else item["IndexedAt"]
+        written = self._table.put_entry(key, item)
+        # On a failed condition somebody newer won, which is no error.
+        head = Head(wanted, attempt, None) if written else self._table.head(key)
+        if head:
+            self._table.sweep(key, head)
+        return Result(Outcome.INDEXED if written else Outcome.STALE, content)
+
+    def _content(self, key: Key, pieces: Iterable[bytes]) -> Content:
+        document = self._reader.read(pieces)
+        if (document.datastore_id, document.image_set_id) != (key.datastore_id, key.image_set_id):
+            raise Poison("the document is of another image set")
+        return entry.build(document, self._profile)
+
+    def _item(self, key: Key, hint: Hint, target: _Target, content: Content) -> Item:
+        """The entry, but for what the generation and an earlier entry add."""
+        item: Item = content.attributes | {
+            "DatastoreId": {"S": key.datastore_id},
+            "ImageSetId": {"S": key.image_set_id},
+            "ImageSetVersion": {"N": str(target.version)},
+            "ProfileHash": {"S": self._profile.hash},
+            "Pages": {"N": str(len(content.pages))},
+            "PagesChecksum": {"S": content.checksum},
+            "IndexedAt": {"S": _now()},
+            "Cause": {"S": hint.cause.value},
+        }
+        if target.is_primary is not None:
+            item["IsPrimary"] = {"BOOL": target.is_primary}
+        if hint.time is not None:
+            item["EventTime"] = {"S": hint.time}
+        return item
+
+    def _bury(self, key: Key) -> Result:
+        self._table.sweep(key, self._table.put_tombstone(key, _now()))
+        return Result(Outcome.DELETED)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,61 @@
+"""What the index says of itself: one logger, and metrics in CloudWatch's embedded format.
+
+Nothing of a document may stand in either: ids, classes, counts and durations only.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.indexing import Outcome, Result
+
+if TYPE_CHECKING:
+    from imaging_index.errors import Fault
+
+# Service and namespace come from Powertools' environment variables, which the stack sets.
+logger = Logger()
+metrics = Metrics()
+
+
+def _count(name: str, value: float = 1) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def hint_handled(hint: Hint, result: Result) -> None:
+    """Count a hint by its outcome (`Indexed`, `Duplicate`, `Stale`, `Deleted`, `Passed`), and what it showed."""
+    _count(result.outcome.value)
+    if hint.kind is Kind.UNKNOWN:
+        _count("UnknownKind")
+    if result.content:
+        _count("InvalidAttributes", result.content.invalid)
+        _count("TruncatedAttributes", result.content.truncated)
+        if result.content.several_series:
+            _count("SeveralSeries")
+    if result.outcome is Outcome.INDEXED and hint.cause is Cause.EVENT and hint.time:
+        lag = datetime.now(UTC) - datetime.fromisoformat(hint.time)
+        metrics.add_metric(name="IndexLag", unit=MetricUnit.Seconds, value=max(lag.total_seconds(), 0))
+
+
+def other_datastore(hint: Hint) -> None:
+    """Count a hint of a data store that is not to be indexed."""
+    _count("OtherDatastore")
+    logger.info("not indexed: another data store", extra=_ids(hint))
+
+
+def hint_failed(hint: Hint | None, fault: Fault, *, parked: bool, tries: int) -> None:
+    """Count and log a hint that could not be handled: `Parked` or `Deferred`, and the class of the fault."""
+    _count("Parked" if parked else "Deferred")
+    _count(f"{fault.name}Faults")
+    logger.warning(
+        "parked" if parked else "deferred",
+        extra={"fault": fault.name, "reason": fault.reason, "tries": tries} | (_ids(hint) if hint else {}),
+    )
+
+
+def _ids(hint: Hint) -> dict[str, str]:
+    return {"datastoreId": hint.datastore_id, "imageSetId": hint.image_set_id, "kind": hint.kind.value}

@@ -1,0 +1,159 @@
+"""The table, and the only code that speaks DynamoDB.
+
+Partition key `ImageSet` is `<datastoreId>/<imageSetId>`; sort key `Part` is `entry`, or of a page
+`page/<generation>/<attempt>/<nnnn>`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from imaging_index import generation
+from imaging_index.errors import Overload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from imaging_index.entry import Item
+
+_ENTRY: Final = "entry"
+_PAGES: Final = "page/"
+_NEWER: Final = "attribute_not_exists(ImageSet) OR Generation < :generation"
+
+# DynamoDB API Reference, "BatchWriteItem": 25 requests and 16 MB a call.
+_MOST_REQUESTS: Final = 25
+_TRIES: Final = 5
+_PAUSE: Final = 0.05  # seconds, doubled from try to try
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An image set. Its text is the partition key."""
+
+    datastore_id: str
+    image_set_id: str
+
+    def __str__(self) -> str:
+        return f"{self.datastore_id}/{self.image_set_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the protocol needs of an entry. A tombstone's `generation` is `TOMBSTONE`, its `attempt` is empty."""
+
+    generation: str
+    attempt: str
+    first_indexed_at: str | None
+
+    @property
+    def tombstone(self) -> bool:
+        """Whether the image set was deleted."""
+        return self.generation == generation.TOMBSTONE
+
+
+class Table:
+    """One table. Errors of botocore pass through; `errors.classify` knows them."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def head(self, key: Key) -> Head | None:
+        """The entry's head as of now, or None when there is no entry."""
+        answer = self._client.get_item(
+            TableName=self._name,
+            Key=_item_key(key, _ENTRY),
+            ConsistentRead=True,
+            ProjectionExpression="Generation, Attempt, FirstIndexedAt",
+        )
+        return _head(answer["Item"]) if "Item" in answer else None
+
+    def put_pages(self, key: Key, of: str, attempt: str, pages: Sequence[bytes]) -> None:
+        """Write the pages of one attempt at generation `of`; DynamoDB has acknowledged all when this returns."""
+        self._write(
+            {"PutRequest": {"Item": _item_key(key, f"{_PAGES}{of}/{attempt}/{number:04d}") | {"Content": {"B": page}}}}
+            for number, page in enumerate(pages)
+        )
+
+    def put_entry(self, key: Key, item: Item) -> bool:
+        """Write the entry unless one of its generation or a newer one stands; whether it was written."""
+        return self._put(_item_key(key, _ENTRY) | item, item["Generation"]["S"])
+
+    def put_tombstone(self, key: Key, now: str) -> Head:
+        """Write that the image set was deleted: nothing of the entry stays, and nothing is newer."""
+        item: Item = {
+            "Generation": {"S": generation.TOMBSTONE},
+            "DatastoreId": {"S": key.datastore_id},
+            "ImageSetId": {"S": key.image_set_id},
+            "IndexedAt": {"S": now},
+        }
+        self._put(_item_key(key, _ENTRY) | item, generation.TOMBSTONE)
+        return Head(generation.TOMBSTONE, "", None)
+
+    def sweep(self, key: Key, head: Head) -> None:
+        """Delete the pages that no entry can name again: older ones, and those of other attempts at its generation.
+
+        Newer ones stay, since their entry may still be on its way.
+        """
+        current = f"{_PAGES}{head.generation}/{head.attempt}/"
+        parts = self._parts(key, f"{_PAGES}{head.generation}/~")
+        self._write({"DeleteRequest": {"Key": _item_key(key, part)}} for part in parts if not part.startswith(current))
+
+    def _parts(self, key: Key, last: str) -> list[str]:
+        """The sort keys of an image set's pages up to `last`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            ConsistentRead=True,
+            KeyConditionExpression="ImageSet = :key AND Part BETWEEN :first AND :last",
+            ExpressionAttributeValues={":key": {"S": str(key)}, ":first": {"S": _PAGES}, ":last": {"S": last}},
+            ProjectionExpression="Part",
+        )
+        return [item["Part"]["S"] for page in pages for item in page["Items"]]
+
+    def _put(self, item: Mapping[str, Any], of: str) -> bool:
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=item,
+                ConditionExpression=_NEWER,
+                ExpressionAttributeValues={":generation": {"S": of}},
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _write(self, requests: Iterable[Any]) -> None:
+        waiting = list(requests)
+        for round_ in range(_TRIES):
+            unprocessed: list[Any] = []
+            for start in range(0, len(waiting), _MOST_REQUESTS):
+                answer = self._client.batch_write_item(
+                    RequestItems={self._name: waiting[start : start + _MOST_REQUESTS]}
+                )
+                unprocessed += answer.get("UnprocessedItems", {}).get(self._name, [])
+            if not unprocessed:
+                return
+            waiting = unprocessed
+            time.sleep(_PAUSE * 2**round_ * random.uniform(0.5, 1))
+        raise Overload("BatchWriteItem: UnprocessedItems")
+
+
+def _item_key(key: Key, part: str) -> Item:
+    return {"ImageSet": {"S": str(key)}, "Part": {"S": part}}
+
+
+def _head(item: Mapping[str, Any]) -> Head:
+    return Head(
+        generation=item["Generation"]["S"],
+        attempt=item.get("Attempt", {}).get("S", ""),
+        first_indexed_at=item.get("FirstIndexedAt", {}).get("S"),
+    )
