@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from imaging_index import generation
+from imaging_index import entry, generation
 from imaging_index.errors import Overload
+from imaging_index.profile import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -30,6 +31,7 @@ _NEWER: Final = "attribute_not_exists(ImageSet) OR Generation < :generation"
 # DynamoDB API Reference, "BatchWriteItem": 25 requests and 16 MB a call.
 _MOST_REQUESTS: Final = 25
 _TRIES: Final = 5
+_READS: Final = 5
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
 
@@ -56,6 +58,26 @@ class Head:
     def tombstone(self) -> bool:
         """Whether the image set was deleted."""
         return self.generation == generation.TOMBSTONE
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A condition on a sort attribute: from `low` to `high`, both included."""
+
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """An entry with the instances that its pages hold, one mapping an instance."""
+
+    entry: Item
+    instances: list[dict[str, Any]]
+
+
+class Damaged(Exception):  # noqa: N818
+    """The pages are not what their entry says: the image set is to be indexed again with a repair hint."""
 
 
 class Table:
@@ -106,6 +128,73 @@ class Table:
         parts = self._parts(key, f"{_PAGES}{head.generation}/~")
         self._write({"DeleteRequest": {"Key": _item_key(key, part)}} for part in parts if not part.startswith(current))
 
+    def read(self, key: Key) -> ImageSet | None:
+        """The entry with its instances, whole, or None when there is no entry or a tombstone.
+
+        Raises:
+            Damaged: the pages are not complete although nobody is changing them.
+        """
+        for round_ in range(_READS):
+            item = self._client.get_item(TableName=self._name, Key=_item_key(key, _ENTRY), ConsistentRead=True).get(
+                "Item"
+            )
+            if item is None or _head(item).tombstone:
+                return None
+            head = _head(item)
+            pages = [page["Content"]["B"] for page in self._pages(key, f"{_PAGES}{head.generation}/{head.attempt}/")]
+            if len(pages) == int(item["Pages"]["N"]):
+                instances, checksum = entry.unpack(pages)
+                if checksum == item["PagesChecksum"]["S"]:
+                    return ImageSet(item, instances)
+            time.sleep(_PAUSE * 2**round_)
+        raise Damaged(f"the pages of {key} are not complete")
+
+    def indexes(self) -> dict[str, Index]:
+        """The table's indexes as it really has them, by name."""
+        table = self._client.describe_table(TableName=self._name)["Table"]
+        return {index["IndexName"]: _index(index["KeySchema"]) for index in table.get("GlobalSecondaryIndexes", [])}
+
+    def query(self, index: str, conditions: Mapping[str, str | Between]) -> Iterator[Item]:
+        """The entries that an index holds for `conditions` on its key attributes, in the index's order.
+
+        All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
+        these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits.
+        """
+        names = {f"#{number}": name for number, name in enumerate(conditions)}
+        types = self._key_types()
+        terms, values = [], {}
+        for number, (name, condition) in enumerate(conditions.items()):
+            kind = types[name]
+            if isinstance(condition, Between):
+                terms.append(f"#{number} BETWEEN :{number}low AND :{number}high")
+                values |= {f":{number}low": {kind: condition.low}, f":{number}high": {kind: condition.high}}
+            else:
+                terms.append(f"#{number} = :{number}")
+                values[f":{number}"] = {kind: condition}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=index,
+            KeyConditionExpression=" AND ".join(terms),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+        for page in pages:
+            yield from page["Items"]
+
+    def _key_types(self) -> dict[str, str]:
+        table = self._client.describe_table(TableName=self._name)["Table"]
+        return {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+
+    def _pages(self, key: Key, prefix: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            ConsistentRead=True,
+            KeyConditionExpression="ImageSet = :key AND begins_with(Part, :prefix)",
+            ExpressionAttributeValues={":key": {"S": str(key)}, ":prefix": {"S": prefix}},
+        )
+        for page in pages:
+            yield from page["Items"]
+
     def _parts(self, key: Key, last: str) -> list[str]:
         """The sort keys of an image set's pages up to `last`."""
         pages = self._client.get_paginator("query").paginate(
@@ -149,6 +238,13 @@ class Table:
 
 def _item_key(key: Key, part: str) -> Item:
     return {"ImageSet": {"S": str(key)}, "Part": {"S": part}}
+
+
+def _index(schema: Iterable[Mapping[str, str]]) -> Index:
+    names = {
+        kind: tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
+    }
+    return Index(names["HASH"], names["RANGE"])
 
 
 def _head(item: Mapping[str, Any]) -> Head:

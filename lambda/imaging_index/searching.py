@@ -1,0 +1,159 @@
+"""Search by the declared indexes: conditions -> the index that answers them -> entries.
+
+A condition is written `Keyword=value`; the value may end in `*` (what begins so) and, for StudyDate, be a range `from-to`
+with either end left out, as DICOM has it (PS3.4, section C.2.2.2.5).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from imaging_index import dicom
+from imaging_index.table import Between
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from imaging_index.entry import Item
+    from imaging_index.profile import Index
+    from imaging_index.table import Table
+
+_RANGE: Final = re.compile(r"([0-9]{8})?-([0-9]{8})?")
+# The ends of an open range: DynamoDB takes no empty text, and compares text by its bytes in UTF-8.
+_BEFORE_ALL: Final = "\x01"
+_AFTER_ALL: Final = "\U0010ffff"
+
+# Attributes that stand in an index under a form of ours, made to be compared.
+_STANDS_AS: Final = {"StudyDate": "StudyMoment", "PatientName": "PatientNameKey"}
+
+
+class SearchError(ValueError):
+    """Conditions that cannot be searched for. The text says which ones can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The index to ask, and the condition on each of its key attributes in their order."""
+
+    index: str
+    conditions: Mapping[str, str | Between]
+
+
+def parse(texts: Iterable[str]) -> dict[str, str | Between]:
+    """The conditions written in `texts`, by the attribute that they compare.
+
+    Raises:
+        SearchError: when one is not written as a condition.
+    """
+    conditions: dict[str, str | Between] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals or not value:
+            raise SearchError("Write a condition as Keyword=value, like PatientID=1234 or StudyDate=20240101-20240131.")
+        if name in conditions:
+            raise SearchError(f"There are two conditions on {name}; search for one of them.")
+        conditions[name] = _condition(name, value)
+    return conditions
+
+
+def _condition(name: str, value: str) -> str | Between:
+    if name == "StudyDate" and (dates := _RANGE.fullmatch(value)):
+        return Between(dates[1] or _BEFORE_ALL, dates[2] or _AFTER_ALL)
+    return _beginning(value[:-1]) if value.endswith("*") else value
+
+
+def _beginning(value: str) -> Between:
+    return Between(value or _BEFORE_ALL, value + _AFTER_ALL)
+
+
+def plan(indexes: Mapping[str, Index], conditions: Mapping[str, str | Between], index: str | None = None) -> Plan:
+    """The index that answers all of `conditions`; of several, the one with the most partition attributes.
+
+    `conditions` include the data store, as DatastoreId. `index` names one to use.
+
+    Raises:
+        SearchError: when none can.
+    """
+    if index is None and not conditions.keys() - {"DatastoreId"}:
+        raise SearchError(f"Give a condition, or name an index to list. {_offer(indexes)}")
+    if index is not None and index not in indexes:
+        raise SearchError(f"There is no index '{index}'. {_offer(indexes)}")
+    plans = [
+        found
+        for name, each in indexes.items()
+        if index in (None, name) and (found := _plan(name, each, conditions)) is not None
+    ]
+    if not plans:
+        raise SearchError(f"No index answers this. {_offer(indexes)}")
+    return max(plans, key=lambda found: len(indexes[found.index].partition))
+
+
+def _plan(name: str, index: Index, conditions: Mapping[str, str | Between]) -> Plan | None:
+    left = dict(conditions)
+    used: dict[str, str | Between] = {}
+    for key in index.partition:
+        value = left.pop(key, None)
+        if not isinstance(value, str):
+            return None
+        used[key] = value
+    for key in index.sort:
+        value = _take(key, left)
+        if value is None:
+            break
+        used[key] = value
+        if isinstance(value, Between):
+            break
+    # The data store is no condition of the user's on an index that spans all of them; `search` filters by it.
+    return None if left.keys() - {"DatastoreId"} else Plan(name, used)
+
+
+def _take(key: str, conditions: dict[str, str | Between]) -> str | Between | None:
+    """The condition on a sort attribute, taken out of `conditions`."""
+    if key in conditions:
+        return conditions.pop(key)
+    for keyword, own in _STANDS_AS.items():
+        if own == key and keyword in conditions:
+            return _in_form_of_key(keyword, conditions.pop(keyword))
+    return None
+
+
+def _in_form_of_key(keyword: str, condition: str | Between) -> str | Between:
+    if keyword == "PatientName":
+        if isinstance(condition, str):
+            return dicom.name_key(condition)
+        return _beginning(dicom.name_key(condition.low))
+    if isinstance(condition, str):
+        return _beginning(condition)
+    # To the last moment of the last day.
+    return Between(condition.low, condition.high + _AFTER_ALL)
+
+
+def _offer(indexes: Mapping[str, Index]) -> str:
+    forms = []
+    for name, index in sorted(indexes.items()):
+        keys = [_shown(key) for key in index.partition if key != "DatastoreId"]
+        more = [_shown(key) for key in index.sort if key != "ImageSetId"]
+        forms.append(f"{name} ({', '.join(keys)}{' + ' if keys and more else ''}{', '.join(more)})")
+    return "Search by the attributes of one index: " + "; ".join(forms) + "."
+
+
+def _shown(key: str) -> str:
+    return next((keyword for keyword, own in _STANDS_AS.items() if own == key), key)
+
+
+def search(
+    table: Table, datastores: Sequence[str], conditions: Mapping[str, str | Between], index: str | None = None
+) -> Iterator[Item]:
+    """The entries of `datastores` that match all `conditions`, data store by data store, in the index's order.
+
+    Raises:
+        SearchError: when no index, or not `index`, answers them.
+    """
+    indexes = table.indexes()
+    for datastore in datastores:
+        found = plan(indexes, {"DatastoreId": datastore, **conditions}, index)
+        for item in table.query(found.index, found.conditions):
+            if item["DatastoreId"]["S"] == datastore:
+                yield item
