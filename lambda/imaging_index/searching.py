@@ -1,7 +1,7 @@
 """Search by the declared indexes: conditions -> the index that answers them -> entries.
 
-A condition is written `Keyword=value`; the value may end in `*` (what begins so) and, for StudyDate, be a range `from-to`
-with either end left out, as DICOM has it (PS3.4, section C.2.2.2.5).
+A condition is written `Keyword=value`; the value may end in `*` (what begins so) and, for StudyDate, be a range
+`from-to` with either end left out, as DICOM has it (PS3.4, section C.2.2.2.5).
 """
 
 from __future__ import annotations

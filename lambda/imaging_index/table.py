@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
@@ -135,9 +135,9 @@ class Table:
             Damaged: the pages are not complete although nobody is changing them.
         """
         for round_ in range(_READS):
-            item = self._client.get_item(TableName=self._name, Key=_item_key(key, _ENTRY), ConsistentRead=True).get(
-                "Item"
-            )
+            item: Any = self._client.get_item(
+                TableName=self._name, Key=_item_key(key, _ENTRY), ConsistentRead=True
+            ).get("Item")
             if item is None or _head(item).tombstone:
                 return None
             head = _head(item)
@@ -162,7 +162,8 @@ class Table:
         """
         names = {f"#{number}": name for number, name in enumerate(conditions)}
         types = self._key_types()
-        terms, values = [], {}
+        terms = []
+        values: Item = {}
         for number, (name, condition) in enumerate(conditions.items()):
             kind = types[name]
             if isinstance(condition, Between):
@@ -179,7 +180,7 @@ class Table:
             ExpressionAttributeValues=values,
         )
         for page in pages:
-            yield from page["Items"]
+            yield from cast("list[Item]", page["Items"])
 
     def _key_types(self) -> dict[str, str]:
         table = self._client.describe_table(TableName=self._name)["Table"]
@@ -240,7 +241,7 @@ def _item_key(key: Key, part: str) -> Item:
     return {"ImageSet": {"S": str(key)}, "Part": {"S": part}}
 
 
-def _index(schema: Iterable[Mapping[str, str]]) -> Index:
+def _index(schema: Iterable[Any]) -> Index:
     names = {
         kind: tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
     }
