@@ -52,25 +52,36 @@ class Platform:
         return cls(f"{tag}-{PYTHON}", ("--python-platform", tag, "--python-version", PYTHON))
 
 
-@dataclass(frozen=True)
 class Bundle:
     """A deployment package.
 
     Attributes:
-        profile: path of the profile, which the package holds as `profile.toml`.
-        platform: what it runs on.
-        root: the checkout it is made from; packages are kept below its `build/`.
+        hash: 64 hexadecimal digits that stand for the package's content; known without making it.
     """
 
-    profile: Path
-    platform: Platform
-    root: Path = ROOT
+    def __init__(self, profile: Path, platform: Platform, root: Path = ROOT) -> None:
+        """Read what goes into the package.
 
-    @property
-    def hash(self) -> str:
-        """64 hexadecimal digits that stand for the package's content; known without making it."""
-        sources = {path.relative_to(self.root).as_posix(): path.read_bytes() for path in self._sources()}
-        return _hash(self._dependencies_hash.encode(), self.profile.read_bytes(), *_flatten(sources))
+        Args:
+            profile: path of the profile, which the package holds as `profile.toml`.
+            platform: what the package runs on.
+            root: the checkout that it is made from, and below whose `build/` it is kept.
+        """
+        sources = root / "lambda"
+        # Read once: the package is what its hash says, even if somebody saves a source meanwhile.
+        self._files = {
+            path.relative_to(sources).as_posix(): path.read_bytes()
+            for path in sorted((sources / "imaging_index").rglob("*"))
+            if path.is_file() and path.suffix != ".pyc"
+        }
+        self._files["profile.toml"] = profile.read_bytes()
+        self._lock = root / "requirements" / "lambda.txt"
+        self._platform = platform
+        self._build = root / "build"
+        # This file says how wheels become a package: another way of doing it is another package.
+        self._dependencies_hash = _hash([self._lock.read_bytes(), platform.name.encode(), Path(__file__).read_bytes()])
+        names_and_contents = (part for name, content in self._files.items() for part in (name.encode(), content))
+        self.hash = _hash([self._dependencies_hash.encode(), *names_and_contents])
 
     def build(self) -> Path:
         """Make the package, unless it is there already.
@@ -81,40 +92,25 @@ class Bundle:
         Raises:
             BundlingError: a dependency is neither in uv's cache nor to be had from the package index.
         """
-        return _once(self.root / "build" / "lambda" / self.hash, self._assemble)
-
-    @property
-    def _lock(self) -> Path:
-        return self.root / "requirements" / "lambda.txt"
-
-    @property
-    def _dependencies_hash(self) -> str:
-        # This file says how wheels become a package: another way of doing it is another package.
-        return _hash(self._lock.read_bytes(), self.platform.name.encode(), Path(__file__).read_bytes())
-
-    def _sources(self) -> list[Path]:
-        package = self.root / "lambda" / "imaging_index"
-        return sorted(path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        return _once(self._build / "lambda" / self.hash, self._assemble)
 
     def _assemble(self, folder: Path) -> None:
-        dependencies = _once(self.root / "build" / "dependencies" / self._dependencies_hash, self._install)
-        # Links: every change of a source makes another package, of the same 20 MB of dependencies.
-        shutil.copytree(dependencies, folder, copy_function=os.link, dirs_exist_ok=True)
-        for source in self._sources():
-            target = folder / source.relative_to(self.root / "lambda")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        shutil.copyfile(self.profile, folder / "profile.toml")
+        dependencies = _once(self._build / "dependencies" / self._dependencies_hash, self._install)
+        # Links: every change of a source makes another package, of the same dependencies.
+        shutil.copytree(dependencies, folder, copy_function=os.link)
+        for name, content in self._files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
         _make_readable(folder)
 
     def _install(self, folder: Path) -> None:
-        if _uv_install(self._lock, self.platform, folder, "--offline").returncode != 0:
-            online = _uv_install(self._lock, self.platform, folder)
+        if _uv_install(self._lock, self._platform, folder, "--offline").returncode != 0:
+            online = _uv_install(self._lock, self._platform, folder)
             if online.returncode != 0:
                 raise BundlingError(
-                    f"The function's dependencies for {self.platform.name} could not be installed. They come from the "
-                    f"Python package index once, and from uv's cache from then on: connect to it and try again.\n"
-                    f"{online.stderr.strip()}"
+                    f"The dependencies for {self._platform.name} could not be installed. They come from the Python "
+                    "package index once, and from uv's cache from then on: connect to it and try again.\n"
+                    + online.stderr.strip()
                 )
         _prune(folder)
 
@@ -163,12 +159,6 @@ def _once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _flatten(files: dict[str, bytes]) -> Iterable[bytes]:
-    for name, content in files.items():
-        yield name.encode()
-        yield content
-
-
-def _hash(*parts: bytes) -> str:
-    """SHA-256 over the parts, of which each is hashed first: no two lists of parts run together into the same text."""
+def _hash(parts: Iterable[bytes]) -> str:
+    """SHA-256 over the parts, each hashed first: no two lists of parts are the same text when run together."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -16,7 +16,7 @@ from infra.stack import ImagingIndex
 
 
 def make_app(context: Mapping[str, Any] | None = None, outdir: str | None = None) -> App:
-    """The app, ready to be synthesised.
+    """The app, ready to be synthesized.
 
     Args:
         context: on top of cdk.json's; the CDK command line's own context, with what `-c` gave, goes on top of both.
@@ -36,7 +36,7 @@ def make_app(context: Mapping[str, Any] | None = None, outdir: str | None = None
 
 
 def main() -> None:
-    """Synthesise into the folder that the CDK command line names, or `cdk.out`; a wrong setting ends in one message."""
+    """Synthesize into the folder that the CDK command line names, or `cdk.out`; a wrong setting ends in one message."""
     try:
         app = make_app(outdir=os.environ.get("CDK_OUTDIR", "cdk.out"))
     except (SettingError, ProfileError, BundlingError) as error:

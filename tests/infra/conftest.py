@@ -1,0 +1,72 @@
+"""One synth for each kind of deployment: none of the tests changes what it is given."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import infra  # noqa: F401  chooses the Node that aws_cdk starts when it is imported
+
+# isort: split
+from aws_cdk.assertions import Template
+
+from infra.synthesis import make_app
+
+REGION = "eu-central-1"
+# The package has tests of its own: the template's do without it.
+TEMPLATE_ONLY = {"aws:cdk:bundling-stacks": [], "region": REGION}
+
+PLAIN_STORE = "0123456789abcdef0123456789abcdef"
+STORE_WITH_KEY = "fedcba9876543210fedcba9876543210"
+STORE_KEY = f"arn:aws:kms:{REGION}:111122223333:key/8a1c0d3e-1111-2222-3333-444455556666"
+
+
+def synthesize(folder: Path, context: Mapping[str, Any]) -> Path:
+    """The path of the template that the settings give."""
+    make_app({**TEMPLATE_ONLY, **context}, str(folder)).synth()
+    return folder / "ImagingIndex.template.json"
+
+
+@pytest.fixture(scope="session")
+def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of the settings as they are in cdk.json."""
+    return synthesize(tmp_path_factory.mktemp("default"), {})
+
+
+@pytest.fixture(scope="session")
+def listed_template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of two data stores, one with a key of its own, that leaves nothing behind when it is deleted."""
+    stores = [{"id": PLAIN_STORE}, {"id": STORE_WITH_KEY, "kmsKeyArn": STORE_KEY}]
+    context = {
+        "dataStores": json.dumps(stores),
+        "removalPolicy": "destroy",
+        "maximumConcurrency": "40",
+        "logRetentionDays": "7",
+        "architecture": "x86_64",
+        "memorySize": "1024",
+    }
+    return synthesize(tmp_path_factory.mktemp("listed"), context)
+
+
+@pytest.fixture(scope="session")
+def template(template_file: Path) -> Template:
+    return Template.from_string(template_file.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def listed_template(listed_template_file: Path) -> Template:
+    return Template.from_string(listed_template_file.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def only() -> Callable[[Template, str], dict[str, Any]]:
+    """The properties of a template's only resource of a type."""
+
+    def properties(template: Template, resource_type: str) -> dict[str, Any]:
+        (resource,) = template.find_resources(resource_type).values()
+        found: dict[str, Any] = resource["Properties"]
+        return found
+
+    return properties

@@ -1,0 +1,111 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.config import MAXIMUM_DATA_STORES, ROOT, DataStore, SettingError, Settings
+
+STORE = "0123456789abcdef0123456789abcdef"
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/8a1c0d3e-1111-2222-3333-444455556666"
+
+
+def read(changes: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    context = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
+    return Settings.from_context(
+        {**context, **(changes or {})},
+        {"CDK_DEFAULT_REGION": "eu-central-1"} if environment is None else environment,
+    )
+
+
+def test_the_settings_of_cdk_json_are_usable_as_they_are() -> None:
+    settings = read()
+    assert (settings.stack_name, settings.maximum_concurrency, settings.memory_size) == ("ImagingIndex", 8, 512)
+    assert settings.data_stores == ()
+    assert settings.data_stores_in_words == "all data stores of this account and region"
+    assert settings.profile == ROOT / "profiles" / "radiology.toml"
+    assert settings.retain
+
+
+def test_values_from_the_command_line_are_text_and_mean_the_same_as_in_cdk_json() -> None:
+    stores = [{"id": STORE, "kmsKeyArn": KEY}]
+    written = {"maximumConcurrency": 20, "logRetentionDays": 7, "dataStores": stores}
+    given = {"maximumConcurrency": "20", "logRetentionDays": "7", "dataStores": json.dumps(stores)}
+    assert read(given) == read(written)
+    assert read(given).data_stores == (DataStore(STORE, KEY),)
+    assert read(given).data_stores_in_words == STORE
+
+
+def test_a_profile_may_be_a_file_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "cardiology.toml"
+    path.write_text("")
+    assert read({"profile": str(path)}).profile == path
+
+
+def test_the_region_of_the_context_goes_before_the_one_of_the_credentials() -> None:
+    assert read().region == "eu-central-1"
+    assert read({"region": "us-east-1"}).region == "us-east-1"
+
+
+def test_without_a_region_the_message_says_how_to_give_one() -> None:
+    with pytest.raises(SettingError, match=r"-c region=.*CDK_DEFAULT_REGION"):
+        read(environment={})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "may_be"),
+    [
+        ("stackName", "imaging_index", "letters, digits and hyphens"),
+        ("stackName", 7, "letters, digits and hyphens"),
+        ("region", "Frankfurt", "the name of an AWS region"),
+        ("dataStores", "none", '"all", or a list of 1 to 25'),
+        ("dataStores", [], '"all", or a list of 1 to 25'),
+        ("dataStores", [STORE], '"all", or a list of 1 to 25'),
+        ("dataStores", [{"id": STORE.upper()}], '"all", or a list of 1 to 25'),
+        ("dataStores", [{"id": STORE, "key": KEY}], '"all", or a list of 1 to 25'),
+        ("dataStores", [{"id": STORE}, {"id": STORE}], "names each data store once"),
+        ("dataStores", [{"id": f"{n:032}"} for n in range(MAXIMUM_DATA_STORES + 1)], '"all", or a list of 1 to 25'),
+        ("profile", "no-such-profile", "the path of a .toml file or one of radiology"),
+        ("profile", "no/such.toml", "the path of a .toml file or one of radiology"),
+        ("maximumConcurrency", 1, "from 2 to 1000"),
+        ("maximumConcurrency", "1001", "from 2 to 1000"),
+        ("maximumConcurrency", "8.5", "from 2 to 1000"),
+        ("maximumConcurrency", True, "from 2 to 1000"),
+        ("logRetentionDays", 91, "one that CloudWatch Logs offers: 1, 3, 5"),
+        ("removalPolicy", "snapshot", "retain or destroy"),
+        ("architecture", "arm", "arm64 or x86_64"),
+        ("memorySize", 64, "from 128 to 10240"),
+        ("bundleFor", "docker", "lambda or host"),
+    ],
+)
+def test_a_wrong_value_is_one_message_that_names_the_setting_and_what_it_may_be(
+    name: str, value: object, may_be: str
+) -> None:
+    with pytest.raises(SettingError) as raised:
+        read({name: value})
+    message = str(raised.value)
+    assert repr(name) in message
+    assert may_be in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_setting_is_named(value: object) -> None:
+    with pytest.raises(SettingError, match=r"'removalPolicy' is missing: set it in cdk\.json's context, to retain or"):
+        read({"removalPolicy": value})
+
+
+@pytest.mark.parametrize("arn", [KEY.replace("key/", "alias/"), KEY.replace("eu-central-1", "us-east-1"), "key", 5])
+def test_a_data_stores_key_must_be_a_key_of_its_region(arn: object) -> None:
+    with pytest.raises(SettingError, match=r"'kmsKeyArn' is .*arn:aws:kms:eu-central-1:<account>:key/<key id>"):
+        read({"dataStores": [{"id": STORE, "kmsKeyArn": arn}]})
+
+
+def test_a_misspelt_setting_is_refused_with_the_right_spelling() -> None:
+    with pytest.raises(SettingError, match="no setting 'dataStore': did you mean 'dataStores'"):
+        read({"dataStore": "all"})
+
+
+def test_context_that_is_none_of_ours_is_left_alone() -> None:
+    assert read({"aws:cdk:enable-path-metadata": True, "team": "radiology"}) == read()
