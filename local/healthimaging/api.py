@@ -1,0 +1,190 @@
+"""The ASGI application: HealthImaging's REST API, and its own settings and statistics."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from local.healthimaging import copying, data_stores, image_sets, import_jobs, tagging, updating, wire
+from local.healthimaging.errors import Invalid, NotFound, ServiceError, Throttled
+from local.healthimaging.events import Bus, Emit
+from local.healthimaging.service import Call, ReadS3, Service, WriteS3
+from local.healthimaging.settings import Settings
+from local.healthimaging.throttling import Throttle
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PREFIX: Final = "/_healthimaging/"
+
+_OPERATIONS: Final[dict[str, Callable[[Call], Awaitable[dict[str, Any] | bytes]]]] = {
+    "CreateDatastore": data_stores.create_datastore,
+    "GetDatastore": data_stores.get_datastore,
+    "ListDatastores": data_stores.list_datastores,
+    "DeleteDatastore": data_stores.delete_datastore,
+    "StartDICOMImportJob": import_jobs.start_dicom_import_job,
+    "GetDICOMImportJob": import_jobs.get_dicom_import_job,
+    "ListDICOMImportJobs": import_jobs.list_dicom_import_jobs,
+    "GetImageSet": image_sets.get_image_set,
+    "GetImageSetMetadata": image_sets.get_image_set_metadata,
+    "ListImageSetVersions": image_sets.list_image_set_versions,
+    "SearchImageSets": image_sets.search_image_sets,
+    "DeleteImageSet": image_sets.delete_image_set,
+    "UpdateImageSetMetadata": updating.update_image_set_metadata,
+    "CopyImageSet": copying.copy_image_set,
+    "TagResource": tagging.tag_resource,
+    "UntagResource": tagging.untag_resource,
+    "ListTagsForResource": tagging.list_tags_for_resource,
+}
+
+# SigV4's Authorization header: Credential=<access key id>/<date>/<region>/<service>/aws4_request.
+_CREDENTIAL: Final = re.compile(r"Credential=([^/]+)/[0-9]+/([a-z0-9-]+)/")
+_PIECE: Final = 64 * 1024
+
+
+class HealthImaging:
+    """AWS HealthImaging on this machine, as an ASGI 3 application.
+
+    An access key id of 12 digits is the account, any other means account 000000000000; signatures are not checked.
+    Everything is kept in memory.
+
+    Args:
+        emit: called on the event loop with (account, complete EventBridge event) of each event; must not block.
+        read_s3: (account, `s3://bucket/prefix/`) -> (key, content) of each object, for imports from S3; called in a
+            thread.
+        write_s3: (account, `s3://bucket/key`, content), for the output of imports to S3; called in a thread.
+        settings: what it starts with.
+    """
+
+    def __init__(
+        self,
+        emit: Emit,
+        read_s3: ReadS3 | None = None,
+        write_s3: WriteS3 | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        self._service = Service(Bus(emit, settings), settings, read_s3, write_s3)
+        self._throttle = Throttle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the server's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def stop(self) -> None:
+        """End the work that is still going on; the server's shutdown does the same."""
+        await self._service.stop()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = (await receive())["type"]
+            if event == "lifespan.shutdown":
+                await self.stop()
+            await send({"type": f"{event}.complete"})
+            if event == "lifespan.shutdown":
+                return
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        # The path as it was sent: an ARN in it has its slashes encoded.
+        path = (scope.get("raw_path") or scope["path"].encode()).split(b"?")[0].decode("latin-1")
+        try:
+            if path.startswith(PREFIX):
+                answer: dict[str, Any] | bytes = self._own(scope["method"], path.removeprefix(PREFIX), body)
+            else:
+                request = wire.parse(scope["method"], path, scope["query_string"].decode("latin-1"), body)
+                answer = await self._operate(request, *_caller(scope))
+        except ServiceError as error:
+            await _send(send, error.status, {"message": str(error)}, {"x-amzn-ErrorType": error.code})
+            return
+        if isinstance(answer, bytes):
+            await _send_metadata(send, answer)
+        else:
+            await _send(send, 200, answer, {})
+
+    async def _operate(self, request: wire.Request, account: str, region: str) -> dict[str, Any] | bytes:
+        service, name = self._service, request.operation
+        service.calls[account][name] += 1
+        if name not in _OPERATIONS:
+            raise Invalid(f"{name} is not served on this machine: it keeps no pixel data.")
+        if service.settings.throttles:
+            try:
+                self._throttle.take(account, name)
+            except Throttled:
+                service.throttled[account][name] += 1
+                raise
+        return await _OPERATIONS[name](Call(service, service.account(account), region, request.members))
+
+    def _own(self, method: str, path: str, body: bytes) -> dict[str, Any]:
+        """Settings and statistics; both are of the whole service, the statistics also by account."""
+        service = self._service
+        if (method, path) == ("GET", "statistics"):
+            parts = {"events": service.bus.emitted, "calls": service.calls, "throttled": service.throttled}
+            return {
+                **{name: sum(part.values(), Counter()) for name, part in parts.items()},
+                "accounts": {
+                    account: {name: part[account] for name, part in parts.items()} for account in service.accounts
+                },
+            }
+        if path != "settings" or method not in ("GET", "PUT"):
+            raise NotFound(f"Under {PREFIX} there are GET and PUT settings, and GET statistics.")
+        if method == "PUT":
+            try:
+                service.configure(service.settings.changed(msgspec.json.decode(body, type=dict[str, Any])))
+            except msgspec.MsgspecError as error:
+                raise Invalid(str(error)) from error
+        settings: dict[str, Any] = msgspec.to_builtins(service.settings)
+        return settings
+
+
+def _caller(scope: Scope) -> tuple[str, str]:
+    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    match = _CREDENTIAL.search(header)
+    key, region = match.groups() if match else ("", "us-east-1")
+    return (key if re.fullmatch("[0-9]{12}", key) else "000000000000"), region
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _send(send: Send, status: int, answer: dict[str, Any], headers: dict[str, str]) -> None:
+    body = json.dumps(_without_nulls(answer)).encode()
+    await _start(send, status, {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_metadata(send: Send, document: bytes) -> None:
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Encoding": "gzip",
+        "Content-Length": str(len(document)),
+    }
+    await _start(send, 200, headers)
+    for start in range(0, len(document), _PIECE):
+        piece = document[start : start + _PIECE]
+        await send({"type": "http.response.body", "body": piece, "more_body": start + _PIECE < len(document)})
+
+
+async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+def _without_nulls(value: Any) -> Any:
+    """The service leaves out members that have no value."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

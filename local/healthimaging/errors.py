@@ -1,0 +1,45 @@
+"""What the service answers when it refuses a request (its API reference, "Common Errors" and each operation's)."""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An answer other than 200. The message goes to the caller: it names members and keywords, never a DICOM value."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "InternalServerException"
+
+
+class Invalid(ServiceError):  # noqa: N818  these four bear the service's own words
+    """The request does not hold to the service's model, or asks for what the service does not do."""
+
+    status = 400
+    code = "ValidationException"
+
+
+class NotFound(ServiceError):  # noqa: N818
+    """No such data store, job, image set or version."""
+
+    status = 404
+    code = "ResourceNotFoundException"
+
+
+class Conflict(ServiceError):  # noqa: N818
+    """Not in the resource's present state: it is locked, has a newer version, or is not empty."""
+
+    status = 409
+    code = "ConflictException"
+
+
+class QuotaExceeded(ServiceError):  # noqa: N818
+    """More than the service's quotas allow (developer guide, "Endpoints and quotas")."""
+
+    status = 402
+    code = "ServiceQuotaExceededException"
+
+
+class Throttled(ServiceError):  # noqa: N818
+    """More calls in a second than the action's throttle lets through."""
+
+    status = 429
+    code = "ThrottlingException"

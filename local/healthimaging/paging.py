@@ -1,0 +1,48 @@
+"""Pages of a list, and the tokens that lead from one to the next."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from local.healthimaging.errors import Invalid
+
+T = TypeVar("T")
+Key = tuple[str | float, ...]
+
+# [U] No document tells the size of a page that was not asked for: the greatest that can be.
+PAGE = 50
+
+
+def page(
+    items: Iterable[T], key: Callable[[T], Key], *, descending: bool, size: int | None, token: str | None
+) -> tuple[list[T], str | None]:
+    """The page that follows `token`, and the token of the next page or None after the last.
+
+    A token holds the key of the last item that was given out, so items that come or go in the meantime neither repeat
+    nor hide others. `key` must differ for each item.
+
+    Raises:
+        Invalid: the token is none of ours.
+    """
+    ordered = sorted(items, key=key, reverse=descending)
+    if token is not None:
+        last = _key(token)
+        try:
+            ordered = [item for item in ordered if (key(item) < last if descending else key(item) > last)]
+        except TypeError as error:
+            raise Invalid("nextToken is of another list: repeat the call without it.") from error
+    size = size or PAGE
+    found = ordered[:size]
+    return found, _token(key(found[-1])) if len(ordered) > size else None
+
+
+def _token(key: Key) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+def _key(token: str) -> Key:
+    try:
+        return tuple(json.loads(base64.urlsafe_b64decode(token)))
+    except (ValueError, TypeError) as error:
+        raise Invalid("nextToken is not one that this service gave out: repeat the call without it.") from error

@@ -1,0 +1,71 @@
+"""What the operations share: accounts, settings, events, and the work that goes on after an answer."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.healthimaging.events import Bus
+from local.healthimaging.settings import Settings
+from local.healthimaging.store import Account
+
+# (account, s3:// URI of a prefix) -> (key, content) of each object below it; called in a thread.
+ReadS3 = Callable[[str, str], Iterable[tuple[str, bytes]]]
+# (account, s3:// URI of an object, content) -> None; called in a thread.
+WriteS3 = Callable[[str, str, bytes], None]
+
+
+@dataclass(slots=True)
+class Service:
+    """The whole service on this machine."""
+
+    bus: Bus
+    settings: Settings
+    read_s3: ReadS3 | None
+    write_s3: WriteS3 | None
+    accounts: dict[str, Account] = field(default_factory=dict)
+    calls: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    throttled: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def account(self, account_id: str) -> Account:
+        """An account, which begins to exist with its first call."""
+        return self.accounts.setdefault(account_id, Account(account_id))
+
+    def configure(self, settings: Settings) -> None:
+        """Take new settings over."""
+        self.settings = settings
+        self.bus.configure(settings)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with work after the answer."""
+        task = asyncio.create_task(work)
+        # The loop itself holds tasks only weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """End all work that is still going on."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: who calls, where, with which members (`wire.Request`)."""
+
+    service: Service
+    account: Account
+    region: str
+    members: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        """A member that the model requires."""
+        return self.members[name]
+
+    def get(self, name: str) -> Any:
+        """A member, or None where it was not given."""
+        return self.members.get(name)
