@@ -3,6 +3,7 @@
 No text here ever holds a DICOM value: an error names its class, and AWS's code where there is one.
 """
 
+import traceback
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -88,7 +89,12 @@ def classify(error: Exception) -> Fault:
         if code == "ValidationException":
             return Poison(reason)
         return Unknown(reason)
-    # The text of anything else may quote what it met, so only its type is told.
+    # The text of anything else may quote what it met, so only its type and place are told.
     if isinstance(error, (BotoCoreError, OSError)):
         return Unknown(type(error).__name__)
-    return Poison(type(error).__name__)
+    return Poison(f"{type(error).__name__} in {_place(error)}")
+
+
+def _place(error: Exception) -> str:
+    frames = [f"{frame.f_code.co_name}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    return frames[-1] if frames else "no place"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -70,7 +71,8 @@ class HealthImaging:
                 answer = self._client.get_image_set_metadata(
                     datastoreId=datastore_id, imageSetId=image_set_id, versionId=str(version)
                 )
-                with answer["imageSetMetadataBlob"] as body:
+                # Not `with body`: that would give the raw stream, whose failures are urllib3's own.
+                with contextlib.closing(answer["imageSetMetadataBlob"]) as body:
                     return read(body.iter_chunks(_PIECE))
             except ClientError as error:
                 if _not_found(error):

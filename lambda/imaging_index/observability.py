@@ -41,6 +41,11 @@ def hint_handled(hint: Hint, result: Result) -> None:
         metrics.add_metric(name="IndexLag", unit=MetricUnit.Seconds, value=max(lag.total_seconds(), 0))
 
 
+def written(write_units: float) -> None:
+    """Add up what DynamoDB charged for."""
+    _count("WriteUnits", write_units)
+
+
 def other_datastore(hint: Hint) -> None:
     """Count a hint of a data store that is not to be indexed."""
     _count("OtherDatastore")

@@ -6,6 +6,7 @@ Partition key `ImageSet` is `<datastoreId>/<imageSetId>`; sort key `Part` is `en
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -86,6 +87,12 @@ class Table:
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
         self._name = name
+        self._write_units = 0.0
+
+    def take_write_units(self) -> float:
+        """The write units that DynamoDB reported since this was last asked, indexes included."""
+        taken, self._write_units = self._write_units, 0.0
+        return taken
 
     def head(self, key: Key) -> Head | None:
         """The entry's head as of now, or None when there is no entry."""
@@ -143,9 +150,10 @@ class Table:
             head = _head(item)
             pages = [page["Content"]["B"] for page in self._pages(key, f"{_PAGES}{head.generation}/{head.attempt}/")]
             if len(pages) == int(item["Pages"]["N"]):
-                instances, checksum = entry.unpack(pages)
-                if checksum == item["PagesChecksum"]["S"]:
-                    return ImageSet(item, instances)
+                with contextlib.suppress(ValueError):
+                    instances, checksum = entry.unpack(pages)
+                    if checksum == item["PagesChecksum"]["S"]:
+                        return ImageSet(item, instances)
             time.sleep(_PAUSE * 2**round_)
         raise Damaged(f"the pages of {key} are not complete")
 
@@ -209,16 +217,18 @@ class Table:
 
     def _put(self, item: Mapping[str, Any], of: str) -> bool:
         try:
-            self._client.put_item(
+            answer = self._client.put_item(
                 TableName=self._name,
                 Item=item,
                 ConditionExpression=_NEWER,
                 ExpressionAttributeValues={":generation": {"S": of}},
+                ReturnConsumedCapacity="TOTAL",
             )
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
                 return False
             raise
+        self._write_units += answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
         return True
 
     def _write(self, requests: Iterable[Any]) -> None:
@@ -227,8 +237,9 @@ class Table:
             unprocessed: list[Any] = []
             for start in range(0, len(waiting), _MOST_REQUESTS):
                 answer = self._client.batch_write_item(
-                    RequestItems={self._name: waiting[start : start + _MOST_REQUESTS]}
+                    RequestItems={self._name: waiting[start : start + _MOST_REQUESTS]}, ReturnConsumedCapacity="TOTAL"
                 )
+                self._write_units += sum(each.get("CapacityUnits", 0) for each in answer.get("ConsumedCapacity", []))
                 unprocessed += answer.get("UnprocessedItems", {}).get(self._name, [])
             if not unprocessed:
                 return

@@ -41,11 +41,9 @@ _config = Config(
 _datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os.environ["DATASTORES"].split(","))
 _profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
 _queue: Final = Queue(boto3.client("sqs", config=_config), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
+_table: Final = Table(boto3.client("dynamodb", config=_config), os.environ["TABLE_NAME"])
 _indexer: Final = Indexer(
-    HealthImaging(boto3.client("medical-imaging", config=_config)),
-    Table(boto3.client("dynamodb", config=_config), os.environ["TABLE_NAME"]),
-    _profile,
-    Reader(_profile),
+    HealthImaging(boto3.client("medical-imaging", config=_config)), _table, _profile, Reader(_profile)
 )
 
 
@@ -98,6 +96,8 @@ _processor: Final = BatchProcessor(event_type=EventType.SQS, raise_on_entire_bat
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Handle one batch of Lambda's SQS event; the answer lists the messages that are to come back."""
-    return process_partial_response(
+    response = process_partial_response(
         event=event, record_handler=_Batch(context).handle, processor=_processor, context=context
     )
+    observability.written(_table.take_write_units())
+    return response
