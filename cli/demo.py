@@ -1,0 +1,211 @@
+"""`imaging-index demo`: the whole way of a scan into the index, on this machine, with the real stack and real DICOM."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import boto3
+import pydicom.data
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.local import Imported, import_folder, make_datastore, running
+from cli.output import Entry, Failure, screen, shown, studies_table
+from imaging_index import entry, searching
+from imaging_index.indexing import Outcome
+from imaging_index.table import Key, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_medical_imaging import HealthImagingClient
+
+_PATIENCE: Final = 120.0  # seconds without any progress
+_POLL: Final = 0.1
+_MOST_NAMED: Final = 3
+_NEW_DESCRIPTION: Final = "CORRECTED BY THE DEMO"
+
+_Read = TypeVar("_Read")
+
+
+def demo(
+    dicom: Annotated[
+        Path | None, typer.Option(help="A folder of your own DICOM files, instead of those that pydicom ships.")
+    ] = None,
+) -> None:
+    """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing stays behind."""
+    begun = time.monotonic()
+    folder = dicom or Path(pydicom.data.__file__).parent
+    if not folder.is_dir():
+        raise Failure(f"There is no folder {folder}. Name one that holds DICOM files.")
+    with running() as (_, outputs):
+        client = boto3.client("medical-imaging")
+        screen.print(f"A local AWS with the stack in it is up after {time.monotonic() - begun:.0f} s.\n")
+        datastore = make_datastore(client, "demo")
+        with screen.status(f"HealthImaging imports {folder}"):
+            imported = import_folder(client, datastore, folder)
+        walk = _Walk(client, datastore, Table(boto3.client("dynamodb"), outputs["TableName"]))
+        _say_what_was_imported(imported)
+        walk.follow_events()
+        entries = walk.entries()
+        screen.print("\nThe studies, read back from DynamoDB through the index [b]date[/b]:")
+        screen.print(studies_table(entries))
+        chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
+        walk.delete(walk.copy(walk.update(chosen)))
+        sums = _metrics(outputs["FunctionName"])
+    _say_what_it_took(time.monotonic() - begun, sums)
+
+
+class _Walk:
+    """The demo's steps over one data store."""
+
+    def __init__(self, client: HealthImagingClient, datastore: str, table: Table) -> None:
+        self._client = client
+        self._datastore = datastore
+        self._table = table
+
+    def entries(self, **conditions: str) -> list[Entry]:
+        """The entries that match, or all of them, newest study first."""
+        index = None if conditions else "date"
+        found = searching.search(self._table, [self._datastore], conditions, index)
+        return [entry.plain(item) for item in found][::-1]
+
+    def follow_events(self) -> None:
+        """Show how the index fills while the events come in, until it agrees with HealthImaging's own search."""
+        pages = self._client.get_paginator("search_image_sets").paginate(datastoreId=self._datastore)
+        held = {(each["imageSetId"], each["version"]) for page in pages for each in page["imageSetsMetadataSummaries"]}
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=screen) as progress:
+            task = progress.add_task("Events -> queue -> function -> table", total=len(held))
+
+            def count() -> int:
+                indexed = len(held & {(each["ImageSetId"], int(each["ImageSetVersion"])) for each in self.entries()})
+                progress.update(task, completed=indexed)
+                return indexed
+
+            _wait_for(count, lambda indexed: indexed == len(held))
+
+    def update(self, chosen: Entry) -> Entry:
+        """Correct an image set's study description, see the index follow, and return its new entry."""
+        self._client.update_image_set_metadata(
+            datastoreId=self._datastore,
+            imageSetId=chosen["ImageSetId"],
+            latestVersionId=str(chosen["ImageSetVersion"]),
+            updateImageSetMetadataUpdates={
+                "DICOMUpdates": {
+                    "updatableAttributes": json.dumps(
+                        {"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": _NEW_DESCRIPTION}}}
+                    ).encode()
+                }
+            },
+        )
+        old = chosen["ImageSetVersion"]
+        after = self._wait_for_entry(chosen["ImageSetId"], lambda now: now["ImageSetVersion"] > old)
+        _say("Updated", chosen["ImageSetId"])
+        for name in ("ImageSetVersion", "StudyDescription"):
+            screen.print("   ", name, ": ", shown(chosen.get(name, "none")), " -> ", shown(after[name]), sep="")
+        return after
+
+    def copy(self, chosen: Entry) -> str:
+        """Copy an image set, see it appear, and return the copy's id."""
+        answer = self._client.copy_image_set(
+            datastoreId=self._datastore,
+            sourceImageSetId=chosen["ImageSetId"],
+            copyImageSetInformation={"sourceImageSet": {"latestVersionId": str(chosen["ImageSetVersion"])}},
+        )
+        copied = answer["destinationImageSetProperties"]["imageSetId"]
+        self._wait_for_entry(copied, lambda _: True)
+        _say("Copied", chosen["ImageSetId"])
+        self._say_found(chosen)
+        return copied
+
+    def delete(self, image_set_id: str) -> None:
+        """Delete an image set, and see it leave the index: only a tombstone without any patient data stays."""
+        known = self._wait_for_entry(image_set_id, lambda _: True)
+        self._client.delete_image_set(datastoreId=self._datastore, imageSetId=image_set_id)
+        _wait_for(lambda: self._table.head(self._key(image_set_id)), lambda head: bool(head and head.tombstone))
+        _say("Deleted", image_set_id)
+        self._say_found(known)
+
+    def _say_found(self, known: Entry) -> None:
+        """How many image sets of the same study the index holds now."""
+        study = known.get("StudyInstanceUID")
+        if study:
+            count = len(self.entries(StudyInstanceUID=study))
+            screen.print(f"   search StudyInstanceUID={study}: {count} image sets", soft_wrap=True)
+
+    def _key(self, image_set_id: str) -> Key:
+        return Key(self._datastore, image_set_id)
+
+    def _wait_for_entry(self, image_set_id: str, wanted: Callable[[Entry], bool]) -> Entry:
+        def read() -> Entry | None:
+            found = self._table.read(self._key(image_set_id))
+            return entry.plain(found.entry) if found else None
+
+        found = _wait_for(read, lambda item: item is not None and wanted(item))
+        assert found is not None  # noqa: S101  waited for
+        return found
+
+
+def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Read:
+    """What `read` gives once it is `enough`.
+
+    Raises:
+        Failure: nothing has changed for a long time.
+    """
+    last, changed = read(), time.monotonic()
+    while not enough(last):
+        if time.monotonic() - changed > _PATIENCE:
+            raise Failure("The index does not follow. Please report this with the output above.")
+        time.sleep(_POLL)
+        now = read()
+        if now != last:
+            last, changed = now, time.monotonic()
+    return last
+
+
+def _say(what: str, image_set_id: str) -> None:
+    screen.print(f"\n[b]{what}[/b] image set {image_set_id}", soft_wrap=True)
+
+
+def _say_what_was_imported(imported: Imported) -> None:
+    screen.print(f"{imported.files} DICOM files became {imported.image_sets} image sets.")
+    reasons: dict[str, list[str]] = {}
+    for file, reason in imported.refused:
+        reasons.setdefault(reason, []).append(file)
+    for reason, files in sorted(reasons.items(), key=lambda each: -len(each[1])):
+        more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+        names = ", ".join(files[:_MOST_NAMED])
+        screen.print(f"{len(files)} refused: ", shown(reason), " (", shown(names), more, ")", sep="")
+    screen.print()
+
+
+def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
+    handled = sum(sums[outcome.value] for outcome in Outcome)
+    written = sums["Indexed"] + sums["Deleted"]
+    screen.print(
+        f"\nAll of it took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
+        f"{written:.0f} entries and used {sums['WriteUnits']:.0f} write units ({sums['WriteUnits'] / written:.1f} an "
+        "entry with its pages and indexes). The local cloud is gone, and nothing of it is left.\n\n"
+        "Next:\n"
+        "  make demo DICOM=~/scans                             your own files\n"
+        "  .venv/bin/imaging-index local up --dicom ~/scans    keeps it up, for any AWS client\n"
+        "  make deploy                                         into your AWS account"
+    )
+
+
+def _metrics(function: str) -> Counter[str]:
+    """The sums of the function's metrics by name, as it wrote them into its log."""
+    group = boto3.client("lambda").get_function_configuration(FunctionName=function)["LoggingConfig"]["LogGroup"]
+    sums: Counter[str] = Counter()
+    for page in boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
+        for event in page["events"]:
+            if event["message"].startswith('{"_aws"'):
+                record = json.loads(event["message"])
+                for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+                    sums[metric["Name"]] += sum(record[metric["Name"]])
+    return sums

@@ -1,0 +1,19 @@
+"""The `imaging-index` command and its subcommands. Exit status: 0 done, 1 not done, 2 wrong usage."""
+
+import typer
+
+from cli.demo import demo
+from cli.inspecting import inspect
+from cli.local import local
+from cli.searching import search
+
+application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+application.command()(demo)
+application.add_typer(local, name="local")
+application.command()(inspect)
+application.command()(search)
+
+
+def main() -> None:
+    """Run the command that was typed."""
+    application()

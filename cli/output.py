@@ -1,0 +1,109 @@
+"""What commands print: tables for people, JSON for programs on standard output, errors on standard error."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+screen: Final = Console(highlight=False)
+errors: Final = Console(stderr=True, highlight=False)
+
+Entry = dict[str, Any]
+
+# Numbers as DICOM wrote them: a float would show 0.1 as something else.
+_json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+
+class Failure(typer.Exit):
+    """The end of a command that could not do its work: exit status 1, and a sentence on standard error."""
+
+    def __init__(self, message: str) -> None:
+        errors.print(Text(message), style="red", soft_wrap=True)
+        super().__init__(1)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line."""
+    typer.echo(_json.encode(value).decode())
+
+
+def print_json_array(values: Iterable[Any]) -> None:
+    """A JSON array, printed as its values come."""
+    separator = "["
+    for value in values:
+        typer.echo(f"{separator}{_json.encode(value).decode()}")
+        separator = ","
+    typer.echo("[]" if separator == "[" else "]")
+
+
+def shown(value: Any) -> Text:
+    """A value of a document as text for the screen: whatever could command a terminal is shown as a dot."""
+    text = "" if value is None else str(value)
+    return Text("".join(character if character.isprintable() else "·" for character in text))
+
+
+def day(value: Any) -> Text:
+    """A DA as `YYYY-MM-DD`."""
+    text = str(value or "")
+    return shown(f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text)
+
+
+def image_sets_table(entries: Iterable[Entry]) -> Table:
+    """A row for each entry."""
+    table = Table("Patient", "ID", "Date", "Mod", "Study", "Series", Text("Inst", justify="right"), "Image set", "V")
+    for entry in entries:
+        table.add_row(
+            shown(entry.get("PatientName")),
+            shown(entry.get("PatientID")),
+            day(entry.get("StudyDate")),
+            shown(entry.get("Modality")),
+            shown(entry.get("StudyDescription")),
+            shown(entry.get("SeriesDescription")),
+            Text(str(entry["InstanceCount"]), justify="right"),
+            Text(entry["ImageSetId"], overflow="fold"),
+            shown(entry["ImageSetVersion"]),
+        )
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    entries: list[Entry]
+
+    def first(self, name: str) -> Any:
+        return next((entry[name] for entry in self.entries if name in entry), None)
+
+    def distinct(self, name: str) -> list[str]:
+        return sorted({str(entry[name]) for entry in self.entries if name in entry})
+
+
+def _studies(entries: Iterable[Entry]) -> Iterator[_Study]:
+    """The entries by study, in the order in which the studies come first."""
+    by_uid: dict[str, list[Entry]] = {}
+    for entry in entries:
+        # Without a UID an image set is a study of its own: what it belongs to is not known.
+        by_uid.setdefault(entry.get("StudyInstanceUID", entry["ImageSetId"]), []).append(entry)
+    return map(_Study, by_uid.values())
+
+
+def studies_table(entries: Iterable[Entry]) -> Table:
+    """A row for each study that the entries belong to."""
+    table = Table("Patient", "ID", "Date", "Modality", "Description")
+    table.add_column("Series", justify="right")
+    table.add_column("Inst", justify="right")
+    for study in _studies(entries):
+        table.add_row(
+            shown(study.first("PatientName")),
+            shown(study.first("PatientID")),
+            day(study.first("StudyDate")),
+            shown(", ".join(study.distinct("Modality"))),
+            shown(study.first("StudyDescription")),
+            str(len(study.distinct("SeriesInstanceUID"))),
+            str(sum(int(entry["InstanceCount"]) for entry in study.entries)),
+        )
+    return table
