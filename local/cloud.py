@@ -26,7 +26,10 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 DEFAULT_ACCOUNT: Final = "000000000000"
 DEFAULT_REGION: Final = "us-east-1"
@@ -231,16 +234,38 @@ def _publish(account: str, event: dict[str, Any]) -> None:
         )
 
 
+def _s3_of(account: str) -> S3Client:
+    import boto3
+
+    # The endpoint and the region are in the environment of this process.
+    return boto3.Session(aws_access_key_id=account, aws_secret_access_key="local").client("s3")  # noqa: S106  # no secret
+
+
+def _read_s3(account: str, uri: str) -> Iterator[tuple[str, bytes]]:
+    """Each object below ``s3://bucket/prefix`` of ministack's S3: its key and content."""
+    s3 = _s3_of(account)
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for found in page.get("Contents", []):
+            yield found["Key"], s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+
+
+def _write_s3(account: str, uri: str, content: bytes) -> None:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    _s3_of(account).put_object(Bucket=bucket, Key=key, Body=content)
+
+
 async def _serve(listener: int) -> None:
     """Serve on a listening socket until our parent is gone or tells us to stop."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
-    from ministack.core import hypercorn_compat
+    from ministack.core import hypercorn_compat, lambda_runtime
 
     from local.healthimaging import HealthImaging
 
     hypercorn_compat.install()
+    healthimaging = HealthImaging(emit=_publish, read_s3=_read_s3, write_s3=_write_s3)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(sys.stdin.fileno(), stop.set)  # our parent never writes: readable means closed
@@ -252,12 +277,16 @@ async def _serve(listener: int) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.1  # nothing outlives us that a request in flight could still write to
     config.loglevel = "WARNING"
-    await serve(route(HealthImaging(emit=_publish), app), config, shutdown_trigger=stop.wait)
+    try:
+        await serve(route(healthimaging, app), config, shutdown_trigger=stop.wait)
+    finally:
+        await healthimaging.stop()
+        lambda_runtime.reset()  # ends the functions' processes, and collects them
 
 
 @contextlib.contextmanager
 def _leaving_nothing(folder: str) -> Iterator[None]:
-    """On leaving: end the functions' processes (all that is in our group) and remove our folder."""
+    """On leaving: end what was being started meanwhile (all that is in our group) and remove our folder."""
     try:
         yield
     finally:

@@ -88,7 +88,6 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
     Raises:
         DeploymentError: the app ended with an error; the message ends with what it wrote.
     """
-    defaults = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = subprocess.run(
         [sys.executable, "app.py"],
         cwd=ROOT,
@@ -96,7 +95,7 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
         | {
             "CDK_OUTDIR": str(folder),
             "CDK_DEFAULT_REGION": region,
-            "CDK_CONTEXT_JSON": json.dumps(defaults | LOCAL_CONTEXT | dict(context or {})),
+            "CDK_CONTEXT_JSON": json.dumps(LOCAL_CONTEXT | dict(context or {})),
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -143,10 +142,13 @@ def destroy(assembly: Assembly, environment: Mapping[str, str]) -> None:
     """Delete the stack and wait until it is gone.
 
     Raises:
-        DeploymentError: a resource could not be deleted.
+        DeploymentError: there is no such stack, or a resource could not be deleted.
     """
     cloudformation = _session(environment).client("cloudformation", endpoint_url=environment["AWS_ENDPOINT_URL"])
-    stacks = cloudformation.describe_stacks(StackName=assembly.stack_name)["Stacks"]
+    try:
+        stacks = cloudformation.describe_stacks(StackName=assembly.stack_name)["Stacks"]
+    except cloudformation.exceptions.ClientError as error:
+        raise DeploymentError(f"There is no stack {assembly.stack_name} to delete: {error}") from error
     cloudformation.delete_stack(StackName=assembly.stack_name)
     _wait(cloudformation, stacks[0]["StackId"], "DELETE_COMPLETE")  # a deleted stack is found by its id only
 

@@ -1,0 +1,44 @@
+"""One local cloud and one synthesized stack for all of these tests; an account of its own for each."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.cloud import LocalCloud
+from local.deployment import Assembly, synth
+
+_accounts = itertools.count(100_000_000_001)
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[LocalCloud]:
+    """A running local cloud."""
+    with LocalCloud() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """The app's stack, synthesized for a local cloud. Two functions at a time: the machine has two cores."""
+    return synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
+
+
+@pytest.fixture
+def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """A new account's variables, which this process and its children have for the time of the test."""
+    variables = cloud.environment(str(next(_accounts)))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # nor what the developer has configured
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    return variables
+
+
+@pytest.fixture
+def aws(environment: dict[str, str]) -> boto3.Session:  # noqa: ARG001  # the session reads them from os.environ
+    """The SDK, as that account."""
+    return boto3.Session()
