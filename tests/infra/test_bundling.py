@@ -2,9 +2,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aws_cdk.assertions import Template
 
 from infra import bundling
 from infra.bundling import SERVICES, Bundle, BundlingError, Platform
@@ -101,19 +104,29 @@ def test_only_services_that_the_functions_call_are_described(package: Path) -> N
     assert described == SERVICES
 
 
-def test_the_package_of_the_host_runs_here_and_can_call_its_services(host_package: Path) -> None:
+def test_the_template_names_a_handler_that_starts_from_the_package_with_the_environment_it_is_given(
+    host_package: Path, template: Template, only: Callable[[Template, str], dict[str, Any]]
+) -> None:
+    function = only(template, "AWS::Lambda::Function")
+    module, _, name = function["Handler"].rpartition(".")
+    given = {
+        variable: value if isinstance(value, str) else "made-by-cloudformation"
+        for variable, value in function["Environment"]["Variables"].items()
+    }
     program = (
-        "import imaging_index, imaging_index.profile, isal.igzip, msgspec, aws_lambda_powertools, boto3\n"
-        "assert boto3.__file__.startswith(__import__('sys').argv[1])\n"
-        f"for service in {sorted(SERVICES)}: boto3.client(service, region_name='us-east-1')\n"
+        f"import {module} as module, boto3; assert callable(module.{name}); print(module.__file__, boto3.__file__)"
     )
     # -S: without this environment's own packages; -B: nothing may be written into the package.
-    subprocess.run(
-        [sys.executable, "-S", "-B", "-c", program, str(host_package)],
-        env={"PYTHONPATH": str(host_package)},
+    result = subprocess.run(
+        [sys.executable, "-S", "-B", "-c", program],
+        env={**given, "PYTHONPATH": str(host_package), "AWS_DEFAULT_REGION": "eu-central-1"},
         cwd=host_package,
-        check=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert result.returncode == 0, result.stderr
+    assert [path.startswith(str(host_package)) for path in result.stdout.split()] == [True, True]
 
 
 def test_the_hash_changes_with_whatever_changes_the_package(tmp_path: Path) -> None:
@@ -143,7 +156,10 @@ def test_a_changed_source_needs_no_dependency_anew(
     assert set(contents(bundle(root).build())) == set(contents(package)) | {"imaging_index/new.py"}
 
 
-def test_a_dependency_that_is_not_to_be_had_is_named_and_leaves_nothing_half_made(tmp_path: Path) -> None:
+def test_a_dependency_that_is_not_to_be_had_is_named_and_leaves_nothing_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
     root = checkout(tmp_path)
     lock = root / "requirements" / "lambda.txt"
     lock.write_text(lock.read_text().replace("msgspec==", "msgspec==0.0."))
