@@ -8,7 +8,6 @@ metadata support" and "Understanding image sets").
 import base64
 import logging
 import math
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,10 +23,9 @@ from pydicom.valuerep import TEXT_VR_DELIMS, PersonName
 
 from imaging_index.dictionary import Level, lookup
 
-# pydicom's complaints about a value quote the value, which may be a patient's.
+# pydicom's complaints about a value quote the value, which may be a patient's; who reads files also mutes its warnings.
 config.settings.reading_validation_mode = config.IGNORE
 logging.getLogger("pydicom").propagate = False
-warnings.filterwarnings("ignore", module=r"pydicom\.")
 
 Values = dict[str, Any]
 

@@ -89,7 +89,7 @@ async def _finish(
     merge: bool,
     force: bool,
 ) -> None:
-    await asyncio.sleep(service.settings.job_seconds)
+    await service.job_time()
     try:
         if merge:
             content = await asyncio.to_thread(_merged, destination.content, content, force=force)

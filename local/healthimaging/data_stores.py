@@ -1,6 +1,5 @@
 """CreateDatastore, GetDatastore, ListDatastores, DeleteDatastore."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -93,6 +92,6 @@ def _summary(data_store: DataStore) -> dict[str, Any]:
 
 
 async def _become(service: Service, data_store: DataStore, status: str) -> None:
-    await asyncio.sleep(service.settings.job_seconds)
+    await service.job_time()
     data_store.status, data_store.updated_at = status, time.time()
     service.bus.data_store(data_store)

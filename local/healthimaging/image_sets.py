@@ -1,6 +1,5 @@
 """GetImageSet, GetImageSetMetadata, ListImageSetVersions, SearchImageSets, DeleteImageSet."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -101,7 +100,7 @@ async def delete_image_set(call: Call) -> dict[str, Any]:
 
 
 async def _delete(service: Service, data_store: DataStore, image_set: ImageSet) -> None:
-    await asyncio.sleep(service.settings.job_seconds)
+    await service.job_time()
     data_store.remove(image_set)
     service.bus.image_set(data_store, image_set)
 

@@ -110,7 +110,6 @@ def _path(uri: str) -> Path:
 async def _run(service: Service, data_store: DataStore, job: ImportJob) -> None:
     job.status = "IN_PROGRESS"
     service.bus.import_job(data_store, job)
-    await asyncio.sleep(service.settings.job_seconds)
     try:
         found = await asyncio.to_thread(_scan, service, data_store, job)
         async with data_store.importing:

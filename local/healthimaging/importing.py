@@ -1,6 +1,7 @@
 """DICOM files -> the groups of instances that become image sets."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -97,16 +98,19 @@ def scan(sources: Iterable[tuple[str, Path | bytes]], lossless: str) -> Scan:
         lossless: the data store's lossless storage format.
     """
     found = Scan()
-    for name, source in sources:
-        found.files += 1
-        try:
-            _group(found, name, _read(source), lossless)
-        except Refused as refusal:
-            found.refused.append((name, str(refusal)))
-        except OSError:
-            found.refused.append((name, "The file cannot be read"))
-        except Exception as error:  # pydicom raises of everything on broken files
-            found.refused.append((name, f"The file cannot be parsed as DICOM ({type(error).__name__})"))
+    with warnings.catch_warnings():
+        # pydicom's warnings quote values, which may be a patient's.
+        warnings.simplefilter("ignore")
+        for name, source in sources:
+            found.files += 1
+            try:
+                _group(found, name, _read(source), lossless)
+            except Refused as refusal:
+                found.refused.append((name, str(refusal)))
+            except OSError:
+                found.refused.append((name, "The file cannot be read"))
+            except Exception as error:  # pydicom raises of everything on broken files
+                found.refused.append((name, f"The file cannot be parsed as DICOM ({type(error).__name__})"))
     return found
 
 

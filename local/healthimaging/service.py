@@ -1,6 +1,8 @@
 """What the operations share: accounts, settings, events, and the work that goes on after an answer."""
 
 import asyncio
+import contextlib
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ class Service:
     accounts: dict[str, Account] = field(default_factory=dict)
     calls: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     throttled: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def account(self, account_id: str) -> Account:
@@ -34,9 +37,18 @@ class Service:
         return self.accounts.setdefault(account_id, Account(account_id))
 
     def configure(self, settings: Settings) -> None:
-        """Take new settings over."""
+        """Take new settings over, also for the work that is going on."""
         self.settings = settings
         self.bus.configure(settings)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def job_time(self) -> None:
+        """Let the time pass that an action takes: `job_seconds`, which may change meanwhile."""
+        begun = time.monotonic()
+        while (left := begun + self.settings.job_seconds - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Go on with work after the answer."""

@@ -23,9 +23,10 @@ class Faults(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The service's behaviour; all times in seconds.
 
-    `spelling` is that of image-set events: today's documentation (`imagesetId`, with version and primary flag), or
-    what was captured in 2024 (`imageSetId`, without). `merged` is the workflow status after an import has added to a
-    primary image set, and so the kind of event: no document says which it is.
+    `job_seconds` is how long data stores and image sets stay in the states between two others. `spelling` is that of
+    image-set events: today's documentation (`imagesetId`, with version and primary flag), or what was captured in 2024
+    (`imageSetId`, without). `merged` is the workflow status after an import has added to a primary image set, and so
+    the kind of event: no document says which it is.
     """
 
     throttles: bool = True

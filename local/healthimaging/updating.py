@@ -163,7 +163,7 @@ async def update_image_set_metadata(call: Call) -> dict[str, Any]:
 async def _finish(
     service: Service, data_store: DataStore, image_sets: list[ImageSet], change: Update | bytes, *, forced: bool
 ) -> None:
-    await asyncio.sleep(service.settings.job_seconds)
+    await service.job_time()
     try:
         contents = [await asyncio.to_thread(_changed, image_set, change) for image_set in image_sets]
     except Rejected as rejection:
