@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import venv
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
@@ -304,10 +305,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     if options.serve is not None:
-        # Functions run on the interpreter named here: the one that our virtual environment links to, so that they
-        # find what is in their bundle and nothing of ours.
-        sys.executable = str(Path(sys.executable).resolve())
         with _leaving_nothing(options.folder):
+            # ministack runs functions on the interpreter that is named here: our Python, for which their wheels were
+            # chosen, with nothing installed, so that they find what is in their bundle and nothing else.
+            python = Path(options.folder, "python")
+            venv.create(python, symlinks=True)
+            sys.executable = str(python / "bin" / "python")
             asyncio.run(_serve(options.serve))
         return 0
 
