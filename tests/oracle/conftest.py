@@ -1,0 +1,88 @@
+"""pydicom's own files, imported and indexed by the deployed stack in a local cloud: the whole of what a user runs."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import boto3
+import pydicom.data
+import pytest
+from mypy_boto3_medical_imaging import HealthImagingClient
+
+from imaging_index.table import ImageSet, Key, Table
+from local.cloud import LocalCloud
+from local.deployment import deploy, synth
+
+_PATIENCE = 120.0  # seconds
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What became of a folder: the files of each image set in the order of their import, and what the table holds."""
+
+    folder: Path
+    files: dict[str, list[str]]
+    image_sets: dict[str, ImageSet]
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
+    """Every file that pydicom ships, all the way into DynamoDB."""
+    folder = Path(pydicom.data.__file__).parent
+    output = tmp_path_factory.mktemp("output")
+    with LocalCloud() as cloud, mock.patch.dict(os.environ, cloud.environment()):
+        assembly = synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
+        table = Table(boto3.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
+        datastore, files, versions = _import(boto3.client("medical-imaging"), folder, output)
+        yield Indexed(folder, files, _once_indexed(table, datastore, versions))
+
+
+def _import(
+    client: HealthImagingClient, folder: Path, output: Path
+) -> tuple[str, dict[str, list[str]], dict[str, int]]:
+    """The data store that the folder was imported into; its image sets' files, and their versions."""
+    datastore = client.create_datastore(datastoreName="oracle", clientToken="datastore")["datastoreId"]
+    _until(lambda: client.get_datastore(datastoreId=datastore)["datastoreProperties"]["datastoreStatus"] == "ACTIVE")
+    job = client.start_dicom_import_job(
+        clientToken="job",
+        datastoreId=datastore,
+        dataAccessRoleArn="arn:aws:iam::000000000000:role/import",
+        inputS3Uri=folder.as_uri(),
+        outputS3Uri=output.as_uri(),
+    )["jobId"]
+    ended = ("COMPLETED", "FAILED")
+    _until(lambda: client.get_dicom_import_job(datastoreId=datastore, jobId=job)["jobProperties"]["jobStatus"] in ended)
+    (success,) = output.rglob("success.ndjson")
+    files: dict[str, list[str]] = {}
+    for line in success.read_text("utf-8").splitlines():
+        imported = json.loads(line)
+        files.setdefault(imported["importResponse"]["imageSetId"], []).append(imported["inputFile"])
+    (manifest,) = output.rglob("job-output-manifest.json")
+    summaries = json.loads(manifest.read_text("utf-8"))["jobSummary"]["imageSetsSummary"]
+    return datastore, files, {summary["imageSetId"]: summary["imageSetVersion"] for summary in summaries}
+
+
+def _once_indexed(table: Table, datastore: str, versions: dict[str, int]) -> dict[str, ImageSet]:
+    """What the table holds of each image set, once that is the version which the import made."""
+    found: dict[str, ImageSet] = {}
+
+    def complete() -> bool:
+        for image_set_id in versions.keys() - found.keys():
+            read = table.read(Key(datastore, image_set_id))
+            if read and int(read.entry["ImageSetVersion"]["N"]) == versions[image_set_id]:
+                found[image_set_id] = read
+        return found.keys() == versions.keys()
+
+    _until(complete)
+    return found
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)

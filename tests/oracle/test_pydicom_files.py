@@ -1,0 +1,290 @@
+"""The oracle: what stands in the table is what pydicom itself reads from the files.
+
+What is expected is worked out here from pydicom's values and DICOM's rules alone: no parser, no conversion and no
+folding of the project's is asked. Which files make up an image set is what the import job reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tomllib
+import warnings
+from collections import defaultdict
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydicom import Dataset, config, datadict, dcmread
+from pydicom.valuerep import DA, TM
+
+from imaging_index import entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom.dataelem import DataElement
+
+    from tests.oracle.conftest import Indexed
+
+PROFILE = Path(__file__).parents[2] / "profiles/radiology.toml"
+SELECTED: list[str] = tomllib.loads(PROFILE.read_text("utf-8"))["attributes"]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What HealthImaging keeps once for an image set ("Metadata normalization" in its developer guide), of what is selected;
+# everything else is each instance's own.
+ONCE = _words(
+    """
+    PatientID PatientName PatientBirthDate PatientSex IssuerOfPatientID OtherPatientIDsSequence PatientIdentityRemoved
+    StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID StudyDescription ReferringPhysicianName PatientAge
+    ProcedureCodeSequence
+    SeriesInstanceUID SeriesNumber Modality SeriesDescription SeriesDate SeriesTime BodyPartExamined Laterality
+    ProtocolName Manufacturer ManufacturerModelName SoftwareVersions StationName InstitutionName FrameOfReferenceUID
+    RequestAttributesSequence
+    """
+)
+NUMBERS = frozenset({"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD"})
+ORDERED = NUMBERS | {"DA", "TM"}
+# Of these only the blanks at the end are padding (PS3.5, section 6.2).
+BLANKS_LEAD = frozenset({"PN", "ST", "LT", "UT", "UC", "UR"})
+
+NAMES = frozenset({"PatientName", "ReferringPhysicianName"})
+
+# The names beyond ASCII in these files that are not folded by lower case alone: no accents on Latin letters, kana in
+# full width, the sigma that ends a word as any other.
+FOLDED = {
+    "Buc^Jérôme": " buc jerome",
+    "Äneas^Rüdiger": " aneas rudiger",
+    "Διονυσιος": " διονυσιοσ",
+    "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう": " ヤマダ タロウ 山田 太郎 やまだ たろう",
+}
+
+_NAME_WORD = re.compile(r"[^\^=,. -]+")
+
+OURS = _words(
+    """
+    ImageSet Part DatastoreId ImageSetId ImageSetVersion IsPrimary Generation Attempt ProfileHash InstanceCount
+    FrameCount Pages PagesChecksum EventTime IndexedAt FirstIndexedAt Cause StudyMoment PatientNameKey
+    InvalidAttributes
+    """
+)
+
+
+class InvalidError(Exception):
+    """A value that is none of its VR."""
+
+
+def _typed(vr: str, value: Any) -> str | Decimal | None:
+    """One value of pydicom's, as PS3.5 section 6.2 means it; None for an empty one."""
+    text = str(value).rstrip(" \0") if vr in BLANKS_LEAD else str(value).strip(" \0")
+    if value is None or not text:
+        return None
+    try:
+        if vr in NUMBERS:
+            return Decimal(text)
+        if vr == "DA":
+            day: Any = DA(text)
+            return f"{day.year:04}{day.month:02}{day.day:02}"
+        if vr == "TM":
+            text = re.sub(r"^(\d\d):(\d\d):(\d\d)", r"\1\2\3", text)  # ACR-NEMA's, which pydicom does not take
+            TM(text)
+            whole, _, fraction = text.partition(".")
+            return (whole.ljust(6, "0") + "." + fraction[:6]).rstrip("0").rstrip(".").ljust(6, "0")
+    except (ArithmeticError, ValueError):
+        raise InvalidError from None
+    if vr == "AS" and not re.fullmatch(r"\d{3}[DWMY]", text):
+        raise InvalidError
+    return text
+
+
+def _values(element: DataElement) -> list[Any]:
+    if element.is_empty:
+        return [None]
+    return list(element.value) if element.VM > 1 else [element.value]
+
+
+def _vr(keyword: str) -> str:
+    return datadict.dictionary_VR(keyword).split(" or ")[0]
+
+
+def _of(dataset: Dataset, name: str) -> list[str | Decimal | None]:
+    """The values of one selected attribute in one file: its components, or one for each item of its sequence."""
+    first, *more = name.split(".")
+    part = dataset.file_meta if first == "TransferSyntaxUID" else dataset
+    if first not in part:
+        return []
+    if not more:
+        return [_typed(_vr(first), each) for each in _values(part[first])]
+    (keyword,) = more
+    items = part[first].value or [Dataset()]
+    return [
+        _typed(_vr(keyword), "\\".join(map(str, _values(item[keyword]))) if keyword in item else None) for item in items
+    ]
+
+
+def _is_list(name: str) -> bool:
+    return "." in name or datadict.dictionary_VM(name) != "1"
+
+
+def _is_once(name: str) -> bool:
+    return name.split(".")[0] in ONCE
+
+
+def _once(name: str, first: Dataset) -> Any:
+    values = _of(first, name)
+    if all(value is None for value in values):
+        return None
+    if _is_list(name):
+        return ["" if value is None else value for value in values]
+    if len(values) > 1:
+        raise InvalidError
+    return values[0]
+
+
+def _summed(name: str, instances: list[Dataset]) -> Any:
+    found = [_of(instance, name) for instance in instances]
+    present = [values for values in found if any(value is not None for value in values)]
+    if not present:
+        return None
+    if _vr(name.split(".")[-1]) not in ORDERED:
+        return sorted({"" if value is None else value for values in present for value in values})
+    distinct: list[Any] = sorted({value for values in present for value in values if value is not None})
+    summary: dict[str, Any] = {"Min": distinct[0], "Max": distinct[-1]}
+    if 2 <= len(distinct) <= 16:
+        summary["Values"] = distinct
+    if len(present) < len(found):
+        summary["Missing"] = Decimal(len(found) - len(present))
+    return summary
+
+
+def _fold(name: str) -> str:
+    return FOLDED.get(name) or "".join(f" {word}" for word in _NAME_WORD.findall(name.lower()))
+
+
+def _expected(instances: list[Dataset], first: Dataset) -> tuple[dict[str, Any], list[str]]:
+    """All that the files say under the profile, and which attributes hold what cannot be typed."""
+    entry_of: dict[str, Any] = {}
+    invalid = []
+    for name in SELECTED:
+        try:
+            value = _once(name, first) if _is_once(name) else _summed(name, instances)
+        except InvalidError:
+            invalid.append(name)
+            continue
+        if value is not None:
+            entry_of[name] = value
+            if name in NAMES and (folded := _fold(value)):
+                entry_of[f"{name}Folded"] = folded
+    return entry_of, sorted(invalid)
+
+
+@pytest.fixture(scope="module")
+def files(indexed: Indexed) -> Iterator[dict[str, list[Dataset]]]:
+    """Each image set's files as pydicom reads them, in the order of their import."""
+    with _leniently():
+        yield {
+            image_set: [dcmread(indexed.folder / name, defer_size=2**16) for name in names]
+            for image_set, names in indexed.files.items()
+        }
+
+
+@contextmanager
+def _leniently() -> Iterator[None]:
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
+        yield
+
+
+def _instances(datasets: list[Dataset]) -> list[Dataset]:
+    """Of the files of one image set, those that stand: a later one of the same SOP instance replaced an earlier."""
+    return list({str(dataset.SOPInstanceUID): dataset for dataset in datasets}.values())
+
+
+def _frames(dataset: Dataset) -> int:
+    has_pixels = any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
+    return int(dataset.get("NumberOfFrames") or 1) if has_pixels else 0
+
+
+def _group(dataset: Dataset) -> tuple[str, ...]:
+    """What must agree within one image set ("Importing imaging data", HealthImaging's developer guide)."""
+    keywords = ("StudyDate", "AccessionNumber", "PatientID", "StudyInstanceUID", "StudyID", "SeriesInstanceUID")
+    return tuple(
+        str("" if (value := dataset.get(keyword)) is None else value).strip() for keyword in (*keywords, "SeriesNumber")
+    )
+
+
+def test_every_instance_that_pydicom_ships_is_in_the_image_set_of_its_study_and_series(indexed: Indexed) -> None:
+    groups = defaultdict(set)
+    with _leniently():
+        for path in indexed.folder.rglob("*"):
+            if path.is_file() and path.read_bytes()[128:132] == b"DICM":
+                with contextlib.suppress(Exception):  # pydicom raises of everything on files that are broken on purpose
+                    dataset = dcmread(path, defer_size=2**16)
+                    if (
+                        "TransferSyntaxUID" in dataset.file_meta
+                        and "SOPClassUID" in dataset
+                        and "SOPInstanceUID" in dataset
+                    ):
+                        groups[_group(dataset)].add(str(path.relative_to(indexed.folder)))
+    assert sorted(map(sorted, groups.values())) == sorted(map(sorted, indexed.files.values()))
+
+
+def _as_pydicom(name: str, value: Any) -> Any:
+    # The table keeps a name as it was written, pydicom without the groups at its end that are empty (PS3.5, 6.2.1.2).
+    return value.rstrip("=") if name in NAMES else value
+
+
+def test_each_selected_value_is_what_pydicom_reads(indexed: Indexed, files: dict[str, list[Dataset]]) -> None:
+    compared = 0
+    for image_set, datasets in files.items():
+        instances = _instances(datasets)
+        expected, invalid = _expected(instances, datasets[0])
+        stored = entry.plain(indexed.image_sets[image_set].entry)
+        values = {name: _as_pydicom(name, value) for name, value in stored.items() if name not in OURS}
+        assert values == expected, indexed.files[image_set]
+        assert stored.get("InvalidAttributes", []) == invalid, indexed.files[image_set]
+        for name in expected.keys() & set(SELECTED):
+            compared += sum(len(_of(each, name)) for each in (datasets[:1] if _is_once(name) else instances))
+    print(f"{compared} values of {len(SELECTED)} attributes compared in {len(files)} image sets")  # noqa: T201
+    assert len(files) >= 50
+    assert compared >= 1700
+
+
+def test_what_the_index_derives_is_what_the_files_say(indexed: Indexed, files: dict[str, list[Dataset]]) -> None:
+    for image_set, datasets in files.items():
+        stored = entry.plain(indexed.image_sets[image_set].entry)
+        instances = _instances(datasets)
+        assert stored["InstanceCount"] == len(instances)
+        assert stored["FrameCount"] == sum(map(_frames, instances))
+        assert stored["StudyMoment"] == stored.get("StudyDate", "00000000") + stored.get("StudyTime", "000000")[:6]
+        groups = [_NAME_WORD.findall(group) for group in stored.get("PatientName", "").split("=")]
+        first = next(filter(None, groups), [])
+        folded = stored.get("PatientNameFolded", "").split()
+        assert stored.get("PatientNameKey", "") == " ".join(folded[: len(first)])
+        assert "SeriesInstanceUIDs" not in stored
+
+
+def test_each_instance_in_the_pages_is_what_pydicom_reads(indexed: Indexed, files: dict[str, list[Dataset]]) -> None:
+    compared = 0
+    for image_set, datasets in files.items():
+        rows = {row["SOPInstanceUID"]: row for row in indexed.image_sets[image_set].instances}
+        instances = _instances(datasets)
+        assert rows.keys() == {str(instance.SOPInstanceUID) for instance in instances}
+        for instance in instances:
+            row = rows[str(instance.SOPInstanceUID)]
+            assert row.get("SeriesInstanceUID", "") == str(instance.get("SeriesInstanceUID", ""))
+            assert row.get("SOPClassUID") == str(instance.SOPClassUID)
+            for keyword in ("InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames"):
+                value = instance.get(keyword)
+                assert row.get(keyword) == (None if value is None else int(value)), indexed.files[image_set]
+            assert len(set(row["Frames"])) == len(row["Frames"]) == _frames(instance)
+            compared += len(row)
+    print(f"{compared} values of {sum(map(len, indexed.files.values()))} files compared")  # noqa: T201
+    assert compared >= 900
