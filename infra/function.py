@@ -3,6 +3,7 @@
 # mypy: allow-subclassing-any
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from aws_cdk import AssetHashType, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -14,6 +15,17 @@ from constructs import Construct
 from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
 from infra.config import ROOT, Settings
+
+
+# What the CDK's own grants give to a reader and writer of a table that has a customer-managed key, and of a queue.
+_USE_OF_KEY: Final = [
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+]
 
 
 class PackageFunction(Construct):
@@ -64,7 +76,7 @@ class PackageFunction(Construct):
             description=description,
             statements=[
                 *permissions,
-                iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]),
+                iam.PolicyStatement(actions=_USE_OF_KEY, resources=[key.key_arn]),
                 iam.PolicyStatement(
                     actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
                 ),
