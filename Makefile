@@ -7,10 +7,10 @@ NODE := $(BIN)/node
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
-SOURCES := lambda infra local cli tests app.py
+SOURCES := lambda infra local cli bench tests tools app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth deploy demo lock clean
+.PHONY: help setup test lint format synth deploy demo bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or 
 
 test: $(VENV)/.ready node_modules/.ready  ## all tests
 	$(BIN)/pytest
+
+bench: $(VENV)/.ready  ## 2,000 image sets through the whole local pipeline, with their rate and write units
+	$(BIN)/python -m bench.pipeline
 
 lint: $(VENV)/.ready  ## ruff and mypy
 	$(BIN)/ruff check $(SOURCES)

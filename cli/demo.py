@@ -56,7 +56,7 @@ def demo(
         screen.print(studies_table(entries))
         chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
         walk.delete(walk.copy(walk.update(chosen)))
-        sums = _metrics(outputs["FunctionName"])
+        sums = metrics(outputs["FunctionName"])
     _say_what_it_took(time.monotonic() - begun, sums)
 
 
@@ -198,7 +198,7 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
     )
 
 
-def _metrics(function: str) -> Counter[str]:
+def metrics(function: str) -> Counter[str]:
     """The sums of the function's metrics by name, as it wrote them into its log."""
     group = boto3.client("lambda").get_function_configuration(FunctionName=function)["LoggingConfig"]["LogGroup"]
     sums: Counter[str] = Counter()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 screen: Final = Console(highlight=False)
@@ -55,7 +55,7 @@ def day(value: Any) -> Text:
 
 def image_sets_table(entries: Iterable[Entry]) -> Table:
     """A row for each entry."""
-    table = Table("Patient", "ID", "Date", "Mod", "Study", "Series", Text("Inst", justify="right"), "Image set", "V")
+    table = Table("Patient", "ID", "Date", "Mod", "Study", "Series", Column("Inst", justify="right"), "Image set", "V")
     for entry in entries:
         table.add_row(
             shown(entry.get("PatientName")),
@@ -64,7 +64,7 @@ def image_sets_table(entries: Iterable[Entry]) -> Table:
             shown(entry.get("Modality")),
             shown(entry.get("StudyDescription")),
             shown(entry.get("SeriesDescription")),
-            Text(str(entry["InstanceCount"]), justify="right"),
+            str(entry["InstanceCount"]),
             Text(entry["ImageSetId"], overflow="fold"),
             shown(entry["ImageSetVersion"]),
         )
@@ -87,7 +87,7 @@ def _studies(entries: Iterable[Entry]) -> Iterator[_Study]:
     by_uid: dict[str, list[Entry]] = {}
     for entry in entries:
         # Without a UID an image set is a study of its own: what it belongs to is not known.
-        by_uid.setdefault(entry.get("StudyInstanceUID", entry["ImageSetId"]), []).append(entry)
+        by_uid.setdefault(str(entry.get("StudyInstanceUID", entry["ImageSetId"])), []).append(entry)
     return map(_Study, by_uid.values())
 
 

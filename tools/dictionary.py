@@ -1,12 +1,12 @@
-"""Writes lambda/imaging_index/dictionary.tsv from pydicom's data dictionary; HealthImaging's levels are kept as they stand there.
+"""Writes lambda/imaging_index/dictionary.tsv from pydicom's data dictionary, to be run when pydicom was raised.
 
-Run it when pydicom was raised. The levels were read from AWS HealthImaging's developer guide, "Metadata normalization"; they are
-kept by hand in the file's column `level`.
+The levels stay as they stand in the file's column `level`, which is kept by hand: they were read from AWS HealthImaging's
+developer guide, "Metadata normalization".
 """
 
 from pathlib import Path
 
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 
 FILE = Path(__file__).parent.parent / "lambda" / "imaging_index" / "dictionary.tsv"
 HEADER = "keyword\ttag\tvr\tvm\tlevel\tretired"
