@@ -1,0 +1,99 @@
+"""DICOM's dictionary as the package carries it."""
+
+from collections import Counter
+
+import pytest
+from pydicom._dicom_dict import DicomDictionary
+
+from imaging_index import dicom
+from imaging_index.dictionary import Element, Level, keywords, lookup, nearest
+from imaging_index.profile import OWN_KEYS, OWN_NAMES
+
+EVERY = {
+    keyword: (tag, vr, vm, bool(retired)) for tag, (vr, vm, _, retired, keyword) in DicomDictionary.items() if keyword
+}
+
+
+def test_the_dictionary_is_pydicoms() -> None:
+    assert sorted(keywords()) == sorted(EVERY)
+    assert keywords() == sorted(keywords(), key=lambda keyword: EVERY[keyword][0])
+    for keyword, (tag, vr, vm, retired) in EVERY.items():
+        element = lookup(keyword)
+        assert element is not None
+        assert (element.keyword, element.tag, element.vr) == (keyword, f"{tag:08X}", vr)
+        assert (element.vm, element.retired) == (vm, retired)
+
+
+def test_as_many_attributes_stand_at_each_level_as_healthimaging_moves() -> None:
+    levels = Counter(element.level for keyword in keywords() if (element := lookup(keyword)))
+    assert {level: levels[level] for level in Level if level is not Level.INSTANCE} == {
+        Level.PATIENT: 46,
+        Level.STUDY: 50,
+        Level.SERIES: 44,
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "names"),
+    [
+        (
+            Level.PATIENT,
+            "PatientID PatientName IssuerOfPatientID PatientComments DeidentificationMethod ClinicalTrialSiteID",
+        ),
+        (Level.STUDY, "StudyInstanceUID StudyDate PatientAge PatientSize PatientWeight Allergies PregnancyStatus"),
+        (
+            Level.SERIES,
+            "Modality ProtocolName SoftwareVersions OperatorsName FrameOfReferenceUID RequestAttributesSequence",
+        ),
+        (
+            Level.INSTANCE,
+            "KVP ImageType Rows SOPClassUID SpecificCharacterSet TransferSyntaxUID RequestedProcedureDescription",
+        ),
+    ],
+)
+def test_what_is_easily_got_wrong_stands_at_its_level(level: Level, names: str) -> None:
+    assert {(element := lookup(name)) and element.level for name in names.split()} == {level}
+
+
+@pytest.mark.parametrize(
+    "word", ["", "keyword", "patientid", "PatientID\t", "PatientID\n", "\nPatientID", "LO", "1", "é", "."]
+)
+def test_a_word_that_is_no_keyword_is_not_found(word: str) -> None:
+    assert lookup(word) is None
+
+
+def test_the_first_and_the_last_line_are_found() -> None:
+    first, *_, last = keywords()
+    assert isinstance(lookup(first), Element)
+    assert isinstance(lookup(last), Element)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("PatientId", "PatientID"),
+        ("patientname", "PatientName"),
+        ("StudyInstanceUid", "StudyInstanceUID"),
+        ("SliceTickness", "SliceThickness"),
+        ("Modallity", "Modality"),
+        ("zzzzzzzzzz", None),
+        ("", None),
+    ],
+)
+def test_a_misspelt_keyword_is_told_from_one_that_nothing_resembles(word: str, meant: str | None) -> None:
+    assert nearest(word) == meant
+
+
+def test_no_name_of_our_own_is_a_keyword() -> None:
+    ours = OWN_NAMES | {f"{keyword}Folded" for keyword, (_, vr, _, _) in EVERY.items() if vr == "PN"}
+    assert OWN_KEYS.keys() <= OWN_NAMES
+    assert not ours & EVERY.keys()
+    assert len(ours) == len(OWN_NAMES) + sum(vr == "PN" for _, vr, _, _ in EVERY.values())
+
+
+def test_every_vr_of_the_dictionary_is_searchable_or_a_sequence_or_binary() -> None:
+    searchable = dicom.NUMBERS | dicom.MOMENTS | dicom.TEXTS
+    first = {vr.split(" or ")[0] for _, vr, _, _ in EVERY.values()}
+    assert first - searchable <= {"SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN", "NONE"}
+    for vr in searchable:
+        assert dicom.parser(vr)(None) is None
