@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cli import profiles
@@ -29,7 +30,9 @@ def inspect(
         selected = profiles.load(profile)
         document = Reader(selected).read(_pieces(file))
         content = entry.build(document, selected)
-    except (Poison, ProfileError) as error:
+    except Poison as error:
+        raise Failure(f"{file} cannot be indexed: {error}.") from None
+    except ProfileError as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
@@ -67,7 +70,7 @@ def _summary(plain: dict[str, Any], pages: list[bytes]) -> str:
 
 
 def _table(plain: dict[str, Any]) -> Table:
-    table = Table("Attribute", "Value")
+    table = Table("Attribute", "Value", box=SIMPLE_HEAD, pad_edge=False)
     for name, value in plain.items():
         table.add_row(name, shown(_readable(value)))
     return table

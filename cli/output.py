@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -47,26 +48,48 @@ def shown(value: Any) -> Text:
     return Text("".join(character if character.isprintable() else "·" for character in text))
 
 
-def day(value: Any) -> Text:
+def _cell(value: Any) -> Text:
+    """A value on one line of a table, its end cut off where there is no room."""
+    text = shown(value)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _day(value: Any) -> Text:
     """A DA as `YYYY-MM-DD`."""
     text = str(value or "")
-    return shown(f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text)
+    return _cell(f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text)
+
+
+def _table(*columns: Column) -> Table:
+    """A table that gives way in its descriptions first, and never breaks an id or a date."""
+    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+
+
+def _whole_column(header: str, **options: Any) -> Column:
+    return Column(header, no_wrap=True, **options)
 
 
 def image_sets_table(entries: Iterable[Entry]) -> Table:
     """A row for each entry."""
-    table = Table("Patient", "ID", "Date", "Mod", "Study", "Series", Column("Inst", justify="right"), "Image set", "V")
+    table = _table(
+        Column("Patient"),
+        Column("ID"),
+        _whole_column("Date"),
+        _whole_column("Mod"),
+        Column("Description"),
+        _whole_column("Inst", justify="right"),
+        _whole_column("Image set"),
+    )
     for entry in entries:
         table.add_row(
-            shown(entry.get("PatientName")),
-            shown(entry.get("PatientID")),
-            day(entry.get("StudyDate")),
-            shown(entry.get("Modality")),
-            shown(entry.get("StudyDescription")),
-            shown(entry.get("SeriesDescription")),
+            _cell(entry.get("PatientName")),
+            _cell(entry.get("PatientID")),
+            _day(entry.get("StudyDate")),
+            _cell(entry.get("Modality")),
+            _cell(entry.get("SeriesDescription", entry.get("StudyDescription"))),
             str(entry["InstanceCount"]),
-            Text(entry["ImageSetId"], overflow="fold"),
-            shown(entry["ImageSetVersion"]),
+            entry["ImageSetId"],
         )
     return table
 
@@ -93,16 +116,22 @@ def _studies(entries: Iterable[Entry]) -> Iterator[_Study]:
 
 def studies_table(entries: Iterable[Entry]) -> Table:
     """A row for each study that the entries belong to."""
-    table = Table("Patient", "ID", "Date", "Modality", "Description")
-    table.add_column("Series", justify="right")
-    table.add_column("Inst", justify="right")
+    table = _table(
+        Column("Patient"),
+        Column("ID"),
+        _whole_column("Date"),
+        Column("Modality"),
+        Column("Description"),
+        _whole_column("Series", justify="right"),
+        _whole_column("Inst", justify="right"),
+    )
     for study in _studies(entries):
         table.add_row(
-            shown(study.first("PatientName")),
-            shown(study.first("PatientID")),
-            day(study.first("StudyDate")),
-            shown(", ".join(study.distinct("Modality"))),
-            shown(study.first("StudyDescription")),
+            _cell(study.first("PatientName")),
+            _cell(study.first("PatientID")),
+            _day(study.first("StudyDate")),
+            _cell(", ".join(study.distinct("Modality"))),
+            _cell(study.first("StudyDescription")),
             str(len(study.distinct("SeriesInstanceUID"))),
             str(sum(int(entry["InstanceCount"]) for entry in study.entries)),
         )

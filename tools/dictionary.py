@@ -1,6 +1,6 @@
 """Writes lambda/imaging_index/dictionary.tsv from pydicom's data dictionary, to be run when pydicom was raised.
 
-The levels stay as they stand in the file's column `level`, which is kept by hand: they were read from AWS HealthImaging's
+The levels stay as they stand in the column `level`, which is kept by hand: they were read from AWS HealthImaging's
 developer guide, "Metadata normalization".
 """
 
