@@ -53,7 +53,7 @@ def demo(
         walk.follow_events()
         entries = walk.entries()
         screen.print("\nThe studies, read back from DynamoDB through the index [b]date[/b]:")
-        screen.print(studies_table(entries))
+        screen.print(studies_table(entries), end="")
         chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
         walk.delete(walk.copy(walk.update(chosen)))
         sums = metrics(outputs["FunctionName"])
@@ -192,9 +192,9 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
         f"{written:.0f} entries and used {sums['WriteUnits']:.0f} write units ({sums['WriteUnits'] / written:.1f} an "
         "entry with its pages and indexes). The local cloud is gone, and nothing of it is left.\n\n"
         "Next:\n"
-        "  make demo DICOM=~/scans                             your own files\n"
-        "  .venv/bin/imaging-index local up --dicom ~/scans    keeps it up, for any AWS client\n"
-        "  make deploy                                         into your AWS account"
+        "  make demo DICOM=~/scans              your own files\n"
+        "  .venv/bin/imaging-index local up     keeps it up, for any AWS client\n"
+        "  make deploy                          into your AWS account"
     )
 
 
