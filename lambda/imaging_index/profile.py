@@ -4,9 +4,12 @@ A profile is a TOML file (`profiles/radiology.toml`). It is read by the stack, w
 and by the function, which makes the entries from it.
 """
 
+import difflib
 import hashlib
 import json
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +49,8 @@ OWN_NAMES: Final = frozenset(OWN_KEYS) | {
 # DynamoDB Developer Guide, "Quotas": 20 indexes a table; "Multi-attribute keys": four attributes each.
 _MOST_INDEXES: Final = 20
 _MOST_KEY_ATTRIBUTES: Final = 4
+# DynamoDB API Reference, "GlobalSecondaryIndex".
+_INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
 class ProfileError(ValueError):
@@ -145,7 +150,8 @@ def parse(text: str) -> Profile:
         raise ProfileError([f"The profile is not TOML: {error}."]) from None
     mistakes = [
         f"The profile has a field '{field}', which is none: it may have revision, attributes and indexes."
-        for field in document.keys() - {"revision", "attributes", "indexes"}
+        for field in document
+        if field not in {"revision", "attributes", "indexes"}
     ]
     revision = document.get("revision")
     if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision <= 999_999:
@@ -211,10 +217,18 @@ def _indexes(tables: Any, attributes: Mapping[str, Attribute], mistakes: list[st
     for name, table in tables.items():
         mistakes.extend(
             f"[indexes.{name}] has a field '{field}', which is none: it may have partition and sort."
-            for field in table.keys() - {"partition", "sort"}
+            for field in table
+            if field not in {"partition", "sort"}
         )
+        if not _INDEX_NAME.fullmatch(name):
+            mistakes.append(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.")
         keys = [_keys(name, part, table.get(part), attributes, mistakes) for part in ("partition", "sort")]
         indexes[name] = Index(*keys)
+        mistakes.extend(
+            f"[indexes.{name}] names '{key}' twice; take one of them out."
+            for key, times in Counter((*indexes[name].partition, *indexes[name].sort)).items()
+            if times > 1
+        )
     return indexes
 
 
@@ -229,11 +243,19 @@ def _keys(
     for name in names:
         attribute = attributes.get(name)
         if attribute is None and name not in OWN_KEYS:
-            mistakes.append(f"{where} names '{name}', which is not selected; add it to `attributes`.")
+            mistakes.append(f"{where} names '{name}', which is not selected{_what_to_do(name, attributes)}")
         elif attribute is not None and (attribute.multiple or attribute.level is Level.INSTANCE):
             why = "holds several values" if attribute.multiple else "is summed up over the instances"
             mistakes.append(f"{where} cannot have '{name}' as a key, since it {why}; take it out of the index.")
     return tuple(names)
+
+
+def _what_to_do(key: str, attributes: Mapping[str, Attribute]) -> str:
+    """The end of a message about a key that is neither selected nor the index's own."""
+    if dictionary.lookup(key.split(".", 1)[0]):
+        return "; add it to `attributes`."
+    meant = difflib.get_close_matches(key, [*OWN_KEYS, *attributes], n=1)
+    return f". Did you mean '{meant[0]}'?" if meant else f"; select it, or take one of {', '.join(OWN_KEYS)}."
 
 
 def _hash(attributes: list[Attribute], indexes: Mapping[str, Index]) -> str:

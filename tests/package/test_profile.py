@@ -1,0 +1,236 @@
+"""What a profile may say, and what it is told when it may not."""
+
+from pathlib import Path
+
+import pytest
+
+from imaging_index import profile
+from imaging_index.dictionary import Level
+from imaging_index.profile import Index, ProfileError, load, parse
+
+RADIOLOGY = Path(__file__).parents[2] / "profiles/radiology.toml"
+ATTRIBUTES = 'attributes = ["PatientID", "StudyDate", "Rows", "SoftwareVersions", "OtherPatientIDsSequence.PatientID"]'
+
+
+def _mistakes(text: str) -> list[str]:
+    with pytest.raises(ProfileError) as refused:
+        parse(text)
+    return str(refused.value).splitlines()
+
+
+def _index(text: str) -> str:
+    return f"revision = 1\n{ATTRIBUTES}\n[indexes.patient]\n{text}"
+
+
+def test_the_radiology_profile_selects_what_it_says() -> None:
+    radiology = load(RADIOLOGY)
+    assert len(radiology.attributes) == 62
+    assert set(radiology.indexes) == {"study", "series", "patient", "name", "accession", "date", "arrived"}
+    assert radiology.indexes["patient"] == Index(("DatastoreId", "PatientID"), ("StudyMoment", "ImageSetId"))
+    assert [attribute.name for attribute in radiology.at(Level.PATIENT)][:2] == ["PatientID", "PatientName"]
+    assert radiology.keys >= {"StudyInstanceUID", "AccessionNumber", "FirstIndexedAt"}
+    assert {radiology.key_type(key) for key in radiology.keys} == {"S"}
+
+
+@pytest.mark.parametrize(
+    ("name", "vr", "multiple", "level", "identifier"),
+    [
+        ("PatientID", "LO", False, Level.PATIENT, True),
+        ("PatientName", "PN", False, Level.PATIENT, False),
+        ("StudyDescription", "LO", False, Level.STUDY, False),
+        ("SeriesNumber", "IS", False, Level.SERIES, True),
+        ("SoftwareVersions", "LO", True, Level.SERIES, False),
+        ("PixelSpacing", "DS", True, Level.INSTANCE, False),
+        ("SmallestImagePixelValue", "US", False, Level.INSTANCE, False),
+        ("SOPClassUID", "UI", False, Level.INSTANCE, True),
+        ("RequestAttributesSequence.AccessionNumber", "SH", True, Level.SERIES, True),
+        ("SegmentSequence.SegmentLabel", "LO", True, Level.INSTANCE, False),
+    ],
+)
+def test_the_dictionary_says_how_an_attribute_is_stored(
+    name: str, vr: str, multiple: bool, level: Level, identifier: bool
+) -> None:
+    (attribute,) = parse(f'revision = 1\nattributes = ["{name}"]').attributes
+    assert (attribute.vr, attribute.multiple, attribute.level) == (vr, multiple, level)
+    assert attribute.identifier == identifier
+    assert attribute.nested == ("." in name)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ('["PatientId"]', "'PatientId' is not a DICOM keyword. Did you mean 'PatientID'?"),
+        ('["SliceTickness"]', "'SliceTickness' is not a DICOM keyword. Did you mean 'SliceThickness'?"),
+        ('["qqqqqqqq"]', "'qqqqqqqq' is not a DICOM keyword. Write it as in DICOM PS3.6, like 'StudyDate'."),
+        ('[""]', "'' is not a DICOM keyword. Write it as in DICOM PS3.6, like 'StudyDate'."),
+        (
+            '["RequestAttributesSequence.AcessionNumber"]',
+            "'AcessionNumber' is not a DICOM keyword. Did you mean 'AccessionNumber'?",
+        ),
+        (
+            '["PatientID.CodeValue"]',
+            "'PatientID.CodeValue' cannot be: PatientID is no sequence, so nothing stands in it.",
+        ),
+        (
+            '["ProcedureCodeSequence"]',
+            "'ProcedureCodeSequence' is a sequence; select what stands in it, like 'ProcedureCodeSequence.CodeValue'.",
+        ),
+        ('["PixelData"]', "'PixelData' holds OB or OW, which is not searchable; take it out."),
+        ('["PatientID", "PatientID"]', "The attribute 'PatientID' is selected twice; take one of them out."),
+    ],
+)
+def test_an_attribute_that_cannot_be_selected_is_one_clear_message(names: str, message: str) -> None:
+    assert _mistakes(f"revision = 1\nattributes = {names}") == [message]
+
+
+@pytest.mark.parametrize("attributes", ["", "attributes = []", 'attributes = "PatientID"', "attributes = [1]"])
+def test_a_profile_needs_attributes(attributes: str) -> None:
+    (message,) = _mistakes(f"revision = 1\n{attributes}")
+    assert message.startswith("The profile needs `attributes = [")
+
+
+@pytest.mark.parametrize("revision", ["", "revision = 0", "revision = '1'", "revision = true", "revision = 1000000"])
+def test_a_profile_needs_a_revision(revision: str) -> None:
+    (message,) = _mistakes(f"{revision}\n{ATTRIBUTES}")
+    assert message.startswith("The profile needs `revision = 1`")
+
+
+def test_an_unknown_field_is_told_with_those_that_are_known() -> None:
+    assert _mistakes(f"revision = 1\n{ATTRIBUTES}\nindices = 1") == [
+        "The profile has a field 'indices', which is none: it may have revision, attributes and indexes."
+    ]
+    assert _mistakes(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]\nprojection = "ALL"')) == [
+        "[indexes.patient] has a field 'projection', which is none: it may have partition and sort."
+    ]
+
+
+def test_text_that_is_no_toml_is_told_with_its_line() -> None:
+    (message,) = _mistakes("revision = 1\nattributes = [,]")
+    assert message.startswith("The profile is not TOML: ")
+    assert "line 2" in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ('partition = ["PatientID"]', "[indexes.patient] needs sort = [...] with one to 4 attributes."),
+        (
+            'partition = []\nsort = ["ImageSetId"]',
+            "[indexes.patient] needs partition = [...] with one to 4 attributes.",
+        ),
+        (
+            'partition = ["PatientID"]\nsort = "ImageSetId"',
+            "[indexes.patient] needs sort = [...] with one to 4 attributes.",
+        ),
+        (
+            'partition = ["PatientID"]\nsort = ["StudyMoment", "EventTime", "IndexedAt", "Cause", "ImageSetId"]',
+            "[indexes.patient] needs sort = [...] with one to 4 attributes.",
+        ),
+        (
+            'partition = ["PatientID"]\nsort = ["StudyTime"]',
+            "[indexes.patient] names 'StudyTime', which is not selected; add it to `attributes`.",
+        ),
+        (
+            'partition = ["DataStoreId"]\nsort = ["ImageSetId"]',
+            "[indexes.patient] names 'DataStoreId', which is not selected. Did you mean 'DatastoreId'?",
+        ),
+        (
+            'partition = ["PatientId"]\nsort = ["ImageSetId"]',
+            "[indexes.patient] names 'PatientId', which is not selected. Did you mean 'PatientID'?",
+        ),
+        (
+            'partition = ["Rows"]\nsort = ["ImageSetId"]',
+            "[indexes.patient] cannot have 'Rows' as a key, since it is summed up over the instances; "
+            "take it out of the index.",
+        ),
+        (
+            'partition = ["SoftwareVersions"]\nsort = ["ImageSetId"]',
+            "[indexes.patient] cannot have 'SoftwareVersions' as a key, since it holds several values; "
+            "take it out of the index.",
+        ),
+        (
+            'partition = ["OtherPatientIDsSequence.PatientID"]\nsort = ["ImageSetId"]',
+            "[indexes.patient] cannot have 'OtherPatientIDsSequence.PatientID' as a key, "
+            "since it holds several values; take it out of the index.",
+        ),
+        (
+            'partition = ["PatientID"]\nsort = ["StudyDate", "PatientID"]',
+            "[indexes.patient] names 'PatientID' twice; take one of them out.",
+        ),
+    ],
+)
+def test_an_index_that_cannot_be_is_one_clear_message(keys: str, message: str) -> None:
+    assert _mistakes(_index(keys)) == [message]
+
+
+def test_a_key_that_resembles_nothing_is_told_which_there_are() -> None:
+    (message,) = _mistakes(_index('partition = ["qqqqqq"]\nsort = ["ImageSetId"]'))
+    assert message.startswith(
+        "[indexes.patient] names 'qqqqqq', which is not selected; select it, or take one of Datast"
+    )
+
+
+@pytest.mark.parametrize("name", ["ab", "by patient", "x" * 256, "Größe"])
+def test_an_index_has_a_name_that_dynamodb_takes(name: str) -> None:
+    text = f'revision = 1\n{ATTRIBUTES}\n[indexes."{name}"]\npartition = ["PatientID"]\nsort = ["ImageSetId"]'
+    assert _mistakes(text) == [f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'."]
+
+
+def test_there_are_at_most_twenty_indexes() -> None:
+    def text(count: int) -> str:
+        indexes = [f'[indexes.n{n:02}]\npartition = ["PatientID"]\nsort = ["ImageSetId"]' for n in range(count)]
+        return "\n".join((f"revision = 1\n{ATTRIBUTES}", *indexes))
+
+    assert len(parse(text(20)).indexes) == 20
+    assert _mistakes(text(21)) == ["21 indexes are declared; DynamoDB allows 20 a table. Take some out."]
+
+
+@pytest.mark.parametrize("indexes", ["indexes = 1", "indexes = []", "[indexes]\npatient = 1"])
+def test_indexes_are_tables(indexes: str) -> None:
+    (message,) = _mistakes(f"revision = 1\n{ATTRIBUTES}\n{indexes}")
+    assert message.startswith("Indexes are tables: [indexes.patient]")
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    text = 'colour = 1\nattributes = ["PatientId", "ModalityX"]\n[indexes.ab]\npartition = []\nsort = []'
+    assert len(_mistakes(text)) == 1 + 1 + 2 + 3
+
+
+def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"none\.toml cannot be read \(FileNotFoundError\)"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b"# \xff")
+    with pytest.raises(ProfileError, match=r"latin\.toml cannot be read \(UnicodeDecodeError\)"):
+        load(tmp_path / "latin.toml")
+
+
+def test_a_number_as_a_key_is_stored_as_one() -> None:
+    text = (
+        'revision = 1\nattributes = ["SeriesNumber"]\n[indexes.any]\npartition = ["SeriesNumber"]\nsort = ["EventTime"]'
+    )
+    assert parse(text).key_type("SeriesNumber") == "N"
+    assert parse(text).key_type("EventTime") == "S"
+    assert parse(text).key_type("ImageSetVersion") == "N"
+
+
+def test_the_hash_changes_with_what_entries_hold_and_with_nothing_else() -> None:
+    usual = _index('partition = ["PatientID"]\nsort = ["StudyDate", "ImageSetId"]')
+    same = [
+        usual.replace("revision = 1", "revision = 2"),
+        usual.replace("[indexes.patient]", "# a comment\n[indexes.other]"),
+        usual.replace('["StudyDate", "ImageSetId"]', '["ImageSetId", "StudyDate"]'),
+    ]
+    other = [
+        usual.replace('"StudyDate", "Rows"', '"StudyDate", "Columns"'),
+        usual.replace('["StudyDate", "ImageSetId"]', '["ImageSetId"]'),
+    ]
+    assert {parse(text).hash for text in same} == {parse(usual).hash}
+    assert len({parse(text).hash for text in (usual, *other)}) == 3
+    assert len(profile.parse(usual).hash) == 16
+
+
+def test_an_attribute_is_found_by_its_name_alone() -> None:
+    found = parse(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]')).find("OtherPatientIDsSequence.PatientID")
+    assert found is not None
+    assert found.path == ("OtherPatientIDsSequence", "PatientID")
+    assert parse(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]')).find("OtherPatientIDsSequence") is None
