@@ -10,10 +10,10 @@ export UV_NO_PROGRESS := 1
 SOURCES := lambda infra local cli bench tests tools app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth deploy demo bench lock clean
+.PHONY: help setup test lint format synth bootstrap deploy demo bench lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready  ## the virtual environment, which every other target makes by itself
 
@@ -25,7 +25,7 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline -e .
 	@touch $@
 
-# Two steps of a recipe of its own: the demo runs without the CDK command line.
+# A file of its own, since the demo runs without the CDK's command line.
 node_modules/.ready: package.json package-lock.json $(VENV)/.ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
 	@touch $@
@@ -50,6 +50,9 @@ format: $(VENV)/.ready  ## lay out the code as lint wants it
 
 synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into cdk.out/
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk synth --quiet
+
+bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and region, before the first deploy
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap
 
 deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk deploy
