@@ -240,6 +240,14 @@ def test_a_repeated_group_does_not_hide_another() -> None:
     assert converted.vrs["60020010"] == "US"
 
 
+def test_group_lengths_are_left_out_but_for_that_of_the_file_meta_information() -> None:
+    dataset = read(Dataset())
+    dataset._dict[Tag(0x00080000)] = RawDataElement(Tag(0x00080000), "UL", 4, b"\x10\0\0\0", 0, False, True)
+    found = values(convert(dataset))
+    assert "00080000" not in found
+    assert found["FileMetaInformationGroupLength"] > 0
+
+
 def test_one_broken_element_does_not_lose_the_rest() -> None:
     dataset = read(Dataset())
     # A value of a VR that no one knows, in a field whose length is impossible.

@@ -33,12 +33,12 @@ def image_set(data_store: DataStore, version: int = 1) -> ImageSet:
     return made
 
 
-def emitted(data_store: DataStore, faults: Faults, count: int = 200) -> list[dict[str, Any]]:
-    """The details of what comes of `count` image sets at version 3, each updated once."""
+def emitted(data_store: DataStore, faults: Faults, count: int = 200, version: int = 3) -> list[dict[str, Any]]:
+    """The details of what comes of `count` image sets, each telling once of its version."""
     events: list[dict[str, Any]] = []
     bus = Bus(lambda _, event: events.append(event), Settings(faults=faults))
     for _ in range(count):
-        bus.image_set(data_store, image_set(data_store, 3))
+        bus.image_set(data_store, image_set(data_store, version))
     return [event["detail"] for event in events]
 
 
@@ -131,6 +131,7 @@ def test_doubled_events_come_twice(data_store: DataStore) -> None:
 
 def test_a_wrong_version_is_never_the_right_one(data_store: DataStore) -> None:
     assert {detail["imageSetVersion"] for detail in emitted(data_store, Faults(wrong_version=1))} == {"2", "4"}
+    assert {detail["imageSetVersion"] for detail in emitted(data_store, Faults(wrong_version=1), version=1)} == {"2"}
 
 
 def test_a_false_deleted_follows_the_event_of_a_live_image_set(data_store: DataStore) -> None:

@@ -5,10 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pydicom
 import pytest
 from botocore.exceptions import ClientError
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
+
+from local.healthimaging.importing import scan
 
 if TYPE_CHECKING:
     from tests.healthimaging.conftest import Server, World
@@ -48,6 +52,23 @@ def test_a_document_has_the_shape_of_the_service(world: "World", dicom: Dicom) -
     assert first["ID"] != second["ID"]
     assert len(first["ID"]) == 32
     assert first["PixelDataChecksumFromBaseToFullResolution"][0]["Width"] == dataset.Columns
+
+
+@pytest.mark.parametrize(
+    ("file", "stored", "frames"),
+    [
+        ("CT_small.dcm", "1.2.840.10008.1.2.4.202", 1),
+        ("SC_rgb_rle_2frame.dcm", "1.2.840.10008.1.2.4.202", 2),
+        ("SC_rgb_jpeg_dcmtk.dcm", "1.2.840.10008.1.2.4.50", 1),
+        ("JPGExtended.dcm", "1.2.840.10008.1.2.4.51", 1),
+        ("reportsi.dcm", "1.2.840.10008.1.2.1", 0),
+    ],
+)
+def test_what_is_stored_follows_from_the_transfer_syntax(file: str, stored: str, frames: int) -> None:
+    found = scan([(file, Path(str(get_testdata_file(file))))], "HTJ2K")
+    (group,) = found.groups.values()
+    (instance,) = (msgspec.json.decode(instance) for instance in group.rounds[0].values())
+    assert (instance["StoredTransferSyntaxUID"], len(instance["ImageFrames"])) == (stored, frames)
 
 
 def test_one_series_is_one_image_set_and_one_study_is_many(world: "World", dicom: Dicom) -> None:
