@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison
+from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Permanent, Poison
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
 # After how many tries a message of this class is parked. Others never are: they pass when AWS does.
 _MOST_TRIES: Final[dict[type[Fault], int]] = {Permanent: 1, Poison: 3, NotReady: 50}
+# And how long it must have waited as well: a hand-back or a kill counts as a try without having asked HealthImaging.
+# Fifty pauses of a message that is not ready take at least eleven hours.
+_LEAST_AGE: Final[dict[type[Fault], timedelta]] = {NotReady: timedelta(hours=10)}
 
-# The first pause of each class in seconds, doubled from try to try.
-_FIRST_PAUSE: Final[dict[type[Fault], float]] = {
-    Poison: 5,
-    NotReady: 30,
-    Overload: 5,
-    Configuration: 30,
-    HandedBack: 1,
-}
-_LONGEST_PAUSE: Final = 30 * 60
-# A message that was only handed back is not at fault, so it does not wait longer from time to time.
-_LONGEST_HAND_BACK: Final = 10
+# The first pause of each class in seconds, doubled from try to try. The longest is such that a message outlives the
+# queue's thousand receipts for the fortnight that the queue keeps it.
+_FIRST_PAUSE: Final[dict[type[Fault], float]] = {NotReady: 30, Configuration: 30}
+_SHORT_FIRST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 30 * 60.0
+# A message that was not begun for want of time is at no fault.
+_HAND_BACK: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +50,23 @@ class Delivery:
         return datetime.now(UTC) - self.sent
 
 
-def to_be_parked(fault: Fault, tries: int) -> bool:
-    """Whether a message that met `fault` at its `tries`-th receipt is given up."""
+def to_be_parked(fault: Fault, delivery: Delivery) -> bool:
+    """Whether a message that met `fault` at this delivery is given up."""
     most = _MOST_TRIES.get(type(fault))
-    return most is not None and tries >= most
+    return most is not None and delivery.tries >= most and delivery.age >= _LEAST_AGE.get(type(fault), timedelta(0))
 
 
 def pause(fault: Fault, tries: int) -> int:
-    """For how many seconds a message that met `fault` waits: doubling from try to try, with jitter, at most 1,800."""
-    first = _FIRST_PAUSE.get(type(fault), 5)
-    most = _LONGEST_HAND_BACK if isinstance(fault, HandedBack) else _LONGEST_PAUSE
-    longest = min(first * 2.0 ** min(tries - 1, 20), most)
-    return max(1, round(longest * random.uniform(0.5, 1)))
+    """For how many seconds a message that met `fault` waits: doubling from try to try, with jitter, at most 1,800.
+
+    One that was handed back waits as long as if it had met the fault itself that stopped it.
+    """
+    if isinstance(fault, HandedBack):
+        if fault.cause is None:
+            return round(_HAND_BACK * random.uniform(0.5, 1))
+        fault = fault.cause
+    longest = min(_FIRST_PAUSE.get(type(fault), _SHORT_FIRST_PAUSE) * 2.0 ** min(tries - 1, 20), _LONGEST_PAUSE)
+    return round(longest * random.uniform(0.5, 1))
 
 
 class Queue:

@@ -10,6 +10,9 @@ Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type dep
 
 import gzip
 import hashlib
+import itertools
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -29,6 +32,7 @@ Item = dict[str, AttributeValue]
 FORMAT: Final = 1
 
 _MOST_VALUES: Final = 100  # of a list
+_LONGEST_LIST: Final = 8192  # bytes: all lists of an entry together stay within DynamoDB's 400 kB an item
 _MOST_LISTED: Final = 16  # of the numbers or dates of the instances
 _LONGEST_TEXT: Final = 1024  # bytes
 
@@ -36,10 +40,9 @@ _LONGEST_TEXT: Final = 1024  # bytes
 _LONGEST_PARTITION: Final = 2048
 _LONGEST_SORT: Final = 1024
 
-# A page stays below DynamoDB's 400 kB an item: 16 bytes a frame at least, and text that may not compress at all.
+# A page stays below DynamoDB's 400 kB an item even when it does not compress at all.
 _ROWS_A_PAGE: Final = 1000
-_FRAMES_A_PAGE: Final = 10_000
-_TEXT_A_PAGE: Final = 150_000
+_PLAIN_A_PAGE: Final = 390_000  # bytes
 
 _NO_VALUE: Final = object()  # what no parser takes
 
@@ -85,8 +88,8 @@ def build(document: AnyDocument, profile: Profile) -> Content:
     ):
         for attribute in profile.at(level):
             raw = getattr(values, attribute.path[0], None)
-            if raw is None and attribute.name == "SeriesInstanceUID" and series:
-                raw = series[0][0]
+            if attribute.name == "SeriesInstanceUID" and series:
+                raw = series[0][0] or raw
             attributes |= _single(attribute, raw, profile, notes)
     rows = _rows(series)
     instances = [instance.dicom for _, one in series for instance in (one.instances or {}).values()]
@@ -110,7 +113,9 @@ def build(document: AnyDocument, profile: Profile) -> Content:
 def _series(document: AnyDocument) -> list[tuple[str, Series[Any, Any]]]:
     """The series with their UIDs, lowest first: which one stands in the entry must not hang on the order of a map."""
     every = (document.study and document.study.series) or {}
-    named = [(_uid(getattr(one.dicom, "SeriesInstanceUID", None)) or key, key, one) for key, one in every.items()]
+    named = [
+        (_uid(getattr(one.dicom, "SeriesInstanceUID", None)) or _uid(key) or "", key, one) for key, one in every.items()
+    ]
     return [(uid, one) for uid, _, one in sorted(named, key=lambda each: each[:2])]
 
 
@@ -142,11 +147,14 @@ def _summed(attribute: Attribute, instances: Sequence[object], profile: Profile,
     """The attribute of all instances together."""
     distinct: set[str | Decimal] = set()
     missing = 0
-    for values in instances:
-        raw = getattr(values, attribute.path[0], None)
+    raws = [getattr(values, attribute.path[0], None) for values in instances]
+    # Most instances say the same: each different value is typed once. Its repr tells 1 from True, and can be hashed.
+    written = [repr(raw) for raw in raws]
+    times = Counter(written)
+    for text, raw in dict(zip(written, raws, strict=True)).items():
         found = [_typed(attribute, each, profile, notes) for each in _components(attribute, raw)]
         if all(value is None for value in found):
-            missing += 1
+            missing += times[text]
         else:
             distinct.update("" if value is None else value for value in found)
     if attribute.vr not in dicom.NUMBERS | dicom.MOMENTS:
@@ -220,9 +228,11 @@ def _stored(value: str | Decimal | None) -> AttributeValue:
 
 
 def _list(name: str, values: Sequence[str | Decimal], notes: _Notes) -> AttributeValue:
-    if len(values) > _MOST_VALUES:
+    stored = [_stored(value) for value in values[:_MOST_VALUES]]
+    fitting = sum(total <= _LONGEST_LIST for total in itertools.accumulate(map(_size, stored)))
+    if fitting < len(values):
         notes.truncated.add(name)
-    return {"L": [_stored(value) for value in values[:_MOST_VALUES]]}
+    return {"L": stored[:fitting]}
 
 
 def _folded(attribute: Attribute, values: Iterable[str | Decimal | None], notes: _Notes) -> Item:
@@ -265,13 +275,13 @@ def _rows(series: Iterable[tuple[str, Series[Any, Any]]]) -> list[dict[str, Any]
     """The instances as the pages keep them: by series, then by InstanceNumber, then by UID."""
     rows = []
     for series_uid, one in series:
-        for key, instance in (one.instances or {}).items():
+        for key, instance in sorted((one.instances or {}).items()):
             values = instance.dicom
             row: dict[str, Any] = {"SeriesInstanceUID": series_uid}
             row |= {keyword: _uid(getattr(values, keyword, None)) for keyword in _KEPT_TEXT}
             row |= {keyword: _whole_number(getattr(values, keyword, None)) for keyword in _KEPT_NUMBERS}
             row["SOPInstanceUID"] = row["SOPInstanceUID"] or _uid(key)
-            row["Frames"] = [frame.id for frame in instance.frames or () if isinstance(frame.id, str)]
+            row["Frames"] = [uid for frame in instance.frames or () if (uid := _uid(frame.id))]
             rows.append(row)
     last = float("inf")
     rows.sort(
@@ -305,31 +315,27 @@ def _pack(rows: Iterable[dict[str, Any]]) -> tuple[list[bytes], str]:
 
 def _split(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     page: list[dict[str, Any]] = []
-    frames = text = 0
-    for row in _with_frames_split(rows):
-        size = sum(len(row.get(column) or "") for column in ("SeriesInstanceUID", *_KEPT_TEXT))
-        full = len(page) == _ROWS_A_PAGE or frames + len(row["Frames"]) > _FRAMES_A_PAGE or text + size > _TEXT_A_PAGE
-        if page and full:
+    total = 0
+    for row, size in itertools.chain.from_iterable(map(_fitting, rows)):
+        if page and (len(page) == _ROWS_A_PAGE or total + size > _PLAIN_A_PAGE):
             yield page
-            page, frames, text = [], 0, 0
+            page, total = [], 0
         page.append(row)
-        frames += len(row["Frames"])
-        text += size
+        total += size
     if page:
         yield page
 
 
-def _with_frames_split(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """An instance of very many frames as several rows, of which all but the first repeat its UIDs only."""
-    for row in rows:
-        frames = row["Frames"]
-        yield row | {"Frames": frames[:_FRAMES_A_PAGE]}
-        for start in range(_FRAMES_A_PAGE, len(frames), _FRAMES_A_PAGE):
-            yield {
-                "SeriesInstanceUID": row["SeriesInstanceUID"],
-                "SOPInstanceUID": row["SOPInstanceUID"],
-                "Frames": frames[start : start + _FRAMES_A_PAGE],
-            }
+def _fitting(row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """A row that fits into a page, and its size; of very many frames several, all but the first without a series."""
+    size = len(msgspec.json.encode([row.get(column) for column in COLUMNS]))
+    frames = row["Frames"]
+    if size <= _PLAIN_A_PAGE or len(frames) < 2:
+        yield row, size
+    else:
+        middle = len(frames) // 2
+        yield from _fitting(row | {"Frames": frames[:middle]})
+        yield from _fitting({"Frames": frames[middle:]})
 
 
 def unpack(pages: Iterable[bytes]) -> tuple[list[dict[str, Any]], str]:
@@ -343,21 +349,18 @@ def unpack(pages: Iterable[bytes]) -> tuple[list[dict[str, Any]], str]:
     for page in pages:
         try:
             plain = gzip.decompress(page)
-        except (OSError, EOFError):
-            raise ValueError("a page does not decompress") from None
+            columns = msgspec.json.decode(plain, type=dict[str, list[Any]])
+            packed = list(zip(*(columns[column] for column in COLUMNS), strict=True))
+        except (OSError, EOFError, zlib.error, msgspec.MsgspecError, KeyError):
+            raise ValueError("a page is not what was packed") from None
         checksum.update(plain)
-        columns = msgspec.json.decode(plain, type=dict[str, list[Any]])
-        for values in zip(*(columns[column] for column in COLUMNS), strict=True):
+        for values in packed:
             row = dict(zip(COLUMNS, values, strict=True))
-            if rows and _same_instance(rows[-1], row):
+            if rows and row["SeriesInstanceUID"] is None:
                 rows[-1]["Frames"] += row["Frames"]
             else:
                 rows.append(row)
     return [{name: value for name, value in row.items() if value is not None} for row in rows], checksum.hexdigest()
-
-
-def _same_instance(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one[name] == other[name] for name in ("SeriesInstanceUID", "SOPInstanceUID"))
 
 
 def plain(item: Mapping[str, AttributeValue]) -> dict[str, Any]:

@@ -47,7 +47,11 @@ class Unknown(Fault):
 
 
 class HandedBack(Fault):
-    """Not begun: no time is left, or AWS refuses everything at the moment."""
+    """Not begun: no time is left, or AWS refuses everything at the moment, for `cause`."""
+
+    def __init__(self, reason: str, cause: Fault | None = None) -> None:
+        super().__init__(reason)
+        self.cause = cause
 
 
 _OVERLOAD: Final = frozenset(

@@ -14,6 +14,8 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from imaging_index.errors import Poison
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -64,7 +66,11 @@ class HealthImaging:
         """What `read` makes of the pieces of one version's metadata document, or None when there is no such version.
 
         Always of the version that is asked for, so that the label of what is written is true. The whole call is
-        repeated when the connection dies within the body, so `read` may be called several times.
+        repeated when the connection dies within the body, or brings what cannot be read: `read` may be called several
+        times.
+
+        Raises:
+            Poison: `read` did, at every call.
         """
         for left in reversed(range(_TRIES)):
             try:
@@ -78,7 +84,7 @@ class HealthImaging:
                 if _not_found(error):
                     return None
                 raise
-            except _BROKEN_BODY:
+            except (*_BROKEN_BODY, Poison):
                 if not left:
                     raise
         raise AssertionError

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 _UNDER_WAY: Final = {Kind.COPYING, Kind.COPYING_WITH_READ_ONLY_ACCESS, Kind.UPDATING, Kind.DELETING}
 # How long HealthImaging may say 404 before a Deleted event is believed.
 _DELETED_FOR_SURE: Final = timedelta(minutes=15)
-# How often a Deleted event for an image set that is there is taken for one that came too early.
+# For how many tries a Deleted event for an image set that is there is taken for one that came too early, and for how
+# long at least: hand-backs and kills count as tries. Three pauses take no less.
 _DELETED_TOO_EARLY: Final = 3
+_DELETED_TOO_EARLY_FOR: Final = timedelta(seconds=105)
 
 
 class Outcome(StrEnum):
@@ -124,7 +126,7 @@ class Indexer:
             return self._bury(key)
         if now.state == "LOCKED" and now.workflow != "COPYING_WITH_READ_ONLY_ACCESS":
             raise NotReady("GetImageSet: LOCKED")
-        if deleted and tries <= _DELETED_TOO_EARLY:
+        if deleted and (tries <= _DELETED_TOO_EARLY or age < _DELETED_TOO_EARLY_FOR):
             raise NotReady("GetImageSet: ACTIVE, though said to be deleted")
         return _Target(now.version, now.is_primary)
 

@@ -245,7 +245,7 @@ def test_without_time_left_nothing_is_begun_and_everything_comes_back(
 
 
 def test_when_aws_throttles_or_refuses_the_rest_of_the_batch_is_not_tried_and_nothing_is_parked(
-    pipeline: Pipeline, image_sets: list[Key]
+    pipeline: Pipeline, image_sets: list[Key], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
@@ -257,11 +257,13 @@ def test_when_aws_throttles_or_refuses_the_rest_of_the_batch_is_not_tried_and_no
     events.register("before-send.medical-imaging.GetImageSetMetadata", refuse, unique_id="refuse")
     for _ in range(4):
         asked.clear()
+        monkeypatch.setattr(pipeline.module._breaker, "_until", 0.0)
         messages, failed = pipeline.run()
         assert len(messages) > 1
         assert failed == {message["MessageId"] for message in messages}
         assert len(asked) == 1
     events.unregister("before-send.medical-imaging.GetImageSetMetadata", unique_id="refuse")
+    monkeypatch.setattr(pipeline.module._breaker, "_until", 0.0)
     pipeline.drain()
     assert pipeline.parked() == []
     assert all(pipeline.table.head(key) for key in image_sets)

@@ -212,6 +212,8 @@ def test_a_false_deleted_does_not_hide_a_live_image_set(client: Any, key: Key, t
         with pytest.raises(NotReady):
             converge.converge(hint(key, Kind.DELETED), age=timedelta(hours=1), tries=tries)
         assert indexed(table, key)
+    with pytest.raises(NotReady):  # kills and hand-backs raise the count within seconds
+        converge.converge(hint(key, Kind.DELETED), age=timedelta(seconds=100), tries=9)
     assert converge.converge(hint(key, Kind.DELETED), age=timedelta(hours=1), tries=4).outcome is Outcome.DUPLICATE
     assert indexed(table, key)
 

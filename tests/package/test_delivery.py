@@ -1,22 +1,52 @@
 """When a message comes again, and when it is given up."""
 
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from imaging_index import delivery, errors
+from imaging_index.delivery import Delivery
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+
+
+def received(tries: int, age: timedelta) -> Delivery:
+    return Delivery("{}", "receipt", tries, datetime.now(UTC) - age)
 
 
 @pytest.mark.parametrize(("fault", "last"), [(Permanent, 1), (Poison, 3), (NotReady, 50)])
 def test_what_will_not_succeed_is_parked_after_its_tries(fault: type[Fault], last: int) -> None:
-    parked = [tries for tries in range(1, 100) if delivery.to_be_parked(fault("any"), tries)]
+    day = timedelta(days=1)
+    parked = [tries for tries in range(1, 100) if delivery.to_be_parked(fault("any"), received(tries, day))]
     assert parked == list(range(last, 100))
+
+
+def test_hand_backs_and_kills_do_not_use_up_the_tries_of_what_is_not_ready() -> None:
+    assert not delivery.to_be_parked(NotReady("any"), received(900, timedelta(hours=9)))
+    pauses = sum(min(30 * 2**tries, 1800) / 2 for tries in range(49))
+    assert timedelta(seconds=pauses) > timedelta(hours=10)
 
 
 @pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack])
 def test_what_passes_when_aws_does_is_never_parked(fault: type[Fault]) -> None:
-    assert not any(delivery.to_be_parked(fault("any"), tries) for tries in (1, 50, 1000, 10**6))
+    ages = (timedelta(0), timedelta(days=14))
+    for tries in (1, 50, 1000, 10**6):
+        assert not any(delivery.to_be_parked(fault("any"), received(tries, age)) for age in ages)
+
+
+@pytest.mark.parametrize("cause", [Overload, Configuration])
+def test_what_was_handed_back_waits_as_long_as_what_it_was_handed_back_for(
+    cause: type[Fault], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
+    for tries in (1, 2, 8, 100):
+        handed_back = HandedBack("any", cause=cause("any"))
+        assert delivery.pause(handed_back, tries) == delivery.pause(cause("any"), tries)
+
+
+def test_a_message_refused_for_a_fortnight_outlives_the_queue_s_thousand_receipts() -> None:
+    fortnight = sum(delivery.pause(Configuration("any"), tries) for tries in range(1, 1000))
+    assert fortnight > timedelta(days=14).total_seconds()
 
 
 @pytest.mark.parametrize(
@@ -27,7 +57,7 @@ def test_what_passes_when_aws_does_is_never_parked(fault: type[Fault]) -> None:
         (Overload, [5, 10, 20, 40]),
         (Configuration, [30, 60, 120, 240]),
         (Unknown, [5, 10, 20, 40]),
-        (HandedBack, [1, 2, 4, 8, 10, 10]),
+        (HandedBack, [2, 2, 2, 2]),
     ],
 )
 def test_a_pause_doubles_from_try_to_try_with_jitter_down_to_its_half(
@@ -37,7 +67,7 @@ def test_a_pause_doubles_from_try_to_try_with_jitter_down_to_its_half(
     assert [delivery.pause(fault("any"), tries + 1) for tries in range(len(longest))] == longest
     monkeypatch.setattr(random, "uniform", lambda low, _: low)
     assert [delivery.pause(fault("any"), tries + 1) for tries in range(len(longest))] == [
-        max(1, round(pause / 2)) for pause in longest
+        round(pause / 2) for pause in longest
     ]
 
 

@@ -1,7 +1,7 @@
 """The function behind the queue: hints in, a converged index out.
 
 A batch's messages are handled one by one, and each that fails comes back alone (`batchItemFailures`). Lambda does not
-poll more slowly when messages fail, so a fault that would meet all of them ends the batch early.
+poll more slowly when messages fail, so a breaker hands back what would only fail as well.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from botocore.config import Config
 
 from imaging_index import hint, observability, profile
+from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
-from imaging_index.errors import Configuration, Fault, HandedBack, Overload, classify
+from imaging_index.errors import HandedBack, classify
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
@@ -47,12 +48,14 @@ _indexer: Final = Indexer(
 )
 
 
+_breaker: Final = Breaker()
+
+
 class _Batch:
-    """The handling of one batch. A fault that would meet every message opens the breaker for the rest of it."""
+    """The handling of one batch."""
 
     def __init__(self, context: LambdaContext) -> None:
         self._context = context
-        self._broken: Fault | None = None
 
     def handle(self, record: SQSRecord) -> None:
         """Handle one message; an exception says that it is to come back, and its pause is set already."""
@@ -62,20 +65,19 @@ class _Batch:
             self._check_that_it_can_begin()
             told = hint.parse(delivery.body)
             self._converge(told, delivery)
+            _breaker.note(None)
         except Exception as error:
             fault = classify(error)
-            parked = to_be_parked(fault, delivery.tries)
+            _breaker.note(fault)
+            parked = to_be_parked(fault, delivery)
             observability.hint_failed(told, fault, parked=parked, tries=delivery.tries)
-            if isinstance(fault, (Overload, Configuration)):
-                self._broken = fault
             if not parked:
                 _queue.defer(delivery, fault)
                 raise fault from None
             _queue.park(delivery, fault, self._context.aws_request_id)
 
     def _check_that_it_can_begin(self) -> None:
-        if self._broken:
-            raise HandedBack(f"after {self._broken.name}")
+        _breaker.check()
         if self._context.get_remaining_time_in_millis() < _LEAST_TIME_MS:
             raise HandedBack("no time is left")
 

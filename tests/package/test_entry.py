@@ -1,0 +1,595 @@
+"""What documents become."""
+
+import gzip
+import json
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imaging_index import entry, profile
+from imaging_index.entry import Content
+from imaging_index.metadata import Reader
+
+LARGEST_ITEM = 400_000  # DynamoDB Developer Guide, "Quotas"
+INDEXES = """
+[indexes.patient]
+partition = ["DatastoreId", "PatientID"]
+sort = ["StudyMoment", "ImageSetId"]
+[indexes.study]
+partition = ["StudyInstanceUID"]
+sort = ["StudyDescription", "ImageSetId"]
+"""
+ATTRIBUTES = [
+    "PatientID",
+    "PatientName",
+    "OtherPatientNames",
+    "PatientSex",
+    "PatientComments",
+    "OtherPatientIDsSequence.PatientID",
+    "OtherPatientIDsSequence.IssuerOfPatientID",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "PatientAge",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "Modality",
+    "SoftwareVersions",
+    "RequestAttributesSequence.ScheduledProtocolCodeSequence.CodeValue",
+    "SOPClassUID",
+    "ImageType",
+    "ImageComments",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "Rows",
+    "PixelSpacing",
+    "SliceThickness",
+    "ConvolutionKernel",
+    "OperatorsName",
+    "SegmentSequence.SegmentLabel",
+    "SegmentSequence.SegmentNumber",
+]
+PROFILE = profile.parse(f"revision = 1\nattributes = {json.dumps(ATTRIBUTES)}\n{INDEXES}")
+READER = Reader(PROFILE)
+
+
+def _document(
+    patient: dict[str, Any] | None = None,
+    study: dict[str, Any] | None = None,
+    series: dict[str, Any] | None = None,
+    instances: list[dict[str, Any]] | None = None,
+    frames: int = 1,
+) -> dict[str, Any]:
+    """A document of one series, 1.2.3, whose instances are 1.2.3.1 and so on."""
+    return {
+        "SchemaVersion": "1.1",
+        "DatastoreID": "d" * 32,
+        "ImageSetID": "i" * 32,
+        "Patient": {"DICOM": patient or {}},
+        "Study": {
+            "DICOM": study or {},
+            "Series": {
+                "1.2.3": {
+                    "DICOM": series or {},
+                    "Instances": {
+                        f"1.2.3.{number}": {
+                            "DICOM": values,
+                            "DICOMVRs": {},
+                            "ImageFrames": [{"ID": f"{number:016x}{frame:016x}"} for frame in range(frames)],
+                        }
+                        for number, values in enumerate(instances or [], 1)
+                    },
+                }
+            },
+        },
+    }
+
+
+def _build(document: dict[str, Any]) -> Content:
+    return entry.build(READER.read([json.dumps(document).encode()]), PROFILE)
+
+
+def _patient(**values: Any) -> dict[str, Any]:
+    return entry.plain(_build(_document(patient=values)).attributes)
+
+
+def _study(**values: Any) -> dict[str, Any]:
+    return entry.plain(_build(_document(study=values)).attributes)
+
+
+def _series(**values: Any) -> dict[str, Any]:
+    return entry.plain(_build(_document(series=values)).attributes)
+
+
+def _instances(*values: dict[str, Any]) -> dict[str, Any]:
+    return entry.plain(_build(_document(instances=list(values))).attributes)
+
+
+def test_single_values_stand_under_their_keywords_in_their_types() -> None:
+    content = _build(
+        _document(
+            patient={"PatientID": " 123 ", "PatientName": "Doe^John", "PatientSex": "M "},
+            study={"StudyInstanceUID": "1.2\0", "StudyDate": "2024.02.29", "StudyTime": "0835", "PatientAge": "75Y"},
+            series={"SeriesInstanceUID": "1.2.3", "SeriesNumber": "7 ", "Modality": "CT"},
+        )
+    )
+    assert content.attributes == {
+        "PatientID": {"S": "123"},
+        "PatientName": {"S": "Doe^John"},
+        "PatientNameFolded": {"S": " doe john"},
+        "PatientNameKey": {"S": "doe john"},
+        "PatientSex": {"S": "M"},
+        "StudyInstanceUID": {"S": "1.2"},
+        "StudyDate": {"S": "20240229"},
+        "StudyTime": {"S": "083500"},
+        "StudyMoment": {"S": "20240229083500"},
+        "PatientAge": {"S": "075Y"},
+        "SeriesInstanceUID": {"S": "1.2.3"},
+        "SeriesNumber": {"N": "7"},
+        "Modality": {"S": "CT"},
+        "InstanceCount": {"N": "0"},
+        "FrameCount": {"N": "0"},
+    }
+    assert (content.several_series, content.invalid, content.truncated, content.pages) == (False, 0, 0, [])
+
+
+@pytest.mark.parametrize("empty", [None, "", "   ", [], [None], [""]])
+def test_what_is_empty_is_absent(empty: Any) -> None:
+    stored = _patient(PatientID=empty, PatientSex=empty, OtherPatientNames=empty)
+    assert stored.keys() == {"SeriesInstanceUID", "StudyMoment", "InstanceCount", "FrameCount"}
+    assert _instances({"ImageType": empty, "Rows": empty}).keys() == stored.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("StudyDate", "1990/01/"),
+        ("StudyDate", "***"),
+        ("StudyTime", "noon"),
+        ("PatientAge", "24"),
+        ("StudyID", 7),
+        ("StudyID", {"a": 1}),
+        ("StudyID", ["A", "B"]),
+        ("StudyDescription", True),
+    ],
+)
+def test_what_cannot_be_typed_is_left_out_and_named(name: str, value: Any) -> None:
+    stored = _study(**{name: value})
+    assert name not in stored
+    assert stored["InvalidAttributes"] == [name]
+
+
+def test_one_value_in_a_list_is_that_value() -> None:
+    assert _study(StudyID=["A "])["StudyID"] == "A"
+
+
+def test_several_values_are_a_list_in_their_order_and_one_is_a_list_too() -> None:
+    assert _series(SoftwareVersions=["B ", "", "A"])["SoftwareVersions"] == ["B", "", "A"]
+    assert _series(SoftwareVersions=["A"])["SoftwareVersions"] == ["A"]
+    assert _series(SoftwareVersions="A")["SoftwareVersions"] == ["A"]
+
+
+def test_siblings_in_a_sequence_are_lists_of_one_element_an_item() -> None:
+    items = [
+        {"PatientID": "1", "IssuerOfPatientID": "X"},
+        {"PatientID": "2"},
+        {},
+        {"PatientID": None, "IssuerOfPatientID": "Y"},
+    ]
+    stored = _patient(OtherPatientIDsSequence=items)
+    assert stored["OtherPatientIDsSequence.PatientID"] == ["1", "2", "", ""]
+    assert stored["OtherPatientIDsSequence.IssuerOfPatientID"] == ["X", "", "", "Y"]
+
+
+def test_a_path_through_two_sequences_is_the_values_of_all_inner_items() -> None:
+    items = [
+        {"ScheduledProtocolCodeSequence": [{"CodeValue": "A"}, {"CodeValue": "B"}]},
+        {"ScheduledProtocolCodeSequence": []},
+        {"ScheduledProtocolCodeSequence": {"CodeValue": "C"}},
+    ]
+    name = "RequestAttributesSequence.ScheduledProtocolCodeSequence.CodeValue"
+    assert _series(RequestAttributesSequence=items)[name] == ["A", "B", "", "C"]
+    assert name not in _series(RequestAttributesSequence=[])
+
+
+def test_several_values_in_one_item_stay_one_element() -> None:
+    stored = _patient(OtherPatientIDsSequence=[{"PatientID": ["1", "2"]}, {"PatientID": "3"}])
+    assert stored["OtherPatientIDsSequence.PatientID"] == ["1\\2", "3"]
+
+
+@pytest.mark.parametrize("value", ["text", 7, [7], [{"PatientID": {"a": 1}}], [{"PatientID": 7}]])
+def test_a_sequence_that_is_none_is_named(value: Any) -> None:
+    stored = _patient(OtherPatientIDsSequence=value)
+    assert "OtherPatientIDsSequence.PatientID" in stored["InvalidAttributes"]
+    assert "OtherPatientIDsSequence.PatientID" not in stored
+
+
+def test_the_same_keyword_deeper_in_is_not_taken_for_the_one_at_the_top() -> None:
+    stored = _instances({"SegmentSequence": [{"Rows": 7}], "7FDF1001": "AAE="})
+    assert "Rows" not in stored
+
+
+def test_numbers_of_the_instances_are_summed_up() -> None:
+    stored = _instances({"Rows": 512}, {"Rows": 256}, {"Rows": None}, {}, {"Rows": 512})
+    assert stored["Rows"] == {"Min": 256, "Max": 512, "Values": [256, 512], "Missing": 2}
+
+
+def test_a_number_that_all_instances_share_is_only_its_bounds() -> None:
+    assert _instances({"SliceThickness": "1.250 "}, {"SliceThickness": "1.25"})["SliceThickness"] == {
+        "Min": Decimal("1.25"),
+        "Max": Decimal("1.25"),
+    }
+
+
+def test_numbers_are_listed_up_to_sixteen_in_their_order() -> None:
+    numbers = [{"Rows": number} for number in range(17, 0, -1)]
+    assert _instances(*numbers[1:])["Rows"] == {"Min": 1, "Max": 16, "Values": list(range(1, 17))}
+    assert _instances(*numbers)["Rows"] == {"Min": 1, "Max": 17}
+
+
+def test_dates_and_times_of_the_instances_are_summed_up() -> None:
+    stored = _instances(
+        {"AcquisitionDate": "20240102", "AcquisitionTime": "10"},
+        {"AcquisitionDate": "2024.01.01", "AcquisitionTime": "09:59:59.5"},
+    )
+    assert stored["AcquisitionDate"] == {"Min": "20240101", "Max": "20240102", "Values": ["20240101", "20240102"]}
+    assert stored["AcquisitionTime"]["Min"] == "095959.5"
+    assert stored["AcquisitionTime"]["Max"] == "100000"
+
+
+def test_all_components_of_a_number_count() -> None:
+    assert _instances({"PixelSpacing": ["0.5", "0.7 "]}, {"PixelSpacing": ["0.5", None]})["PixelSpacing"] == {
+        "Min": Decimal("0.5"),
+        "Max": Decimal("0.7"),
+        "Values": [Decimal("0.5"), Decimal("0.7")],
+    }
+
+
+def test_text_of_the_instances_is_the_sorted_list_of_what_differs() -> None:
+    stored = _instances(
+        {"ImageType": ["ORIGINAL", "PRIMARY", "", "0015"], "SOPClassUID": "1.2"},
+        {"ImageType": ["DERIVED", "PRIMARY"]},
+        {"SOPClassUID": "1.1 "},
+    )
+    assert stored["ImageType"] == ["", "0015", "DERIVED", "ORIGINAL", "PRIMARY"]
+    assert stored["SOPClassUID"] == ["1.1", "1.2"]
+
+
+def test_nested_values_of_the_instances_are_summed_up_by_their_type() -> None:
+    stored = _instances(
+        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": 2}, {"SegmentLabel": "Aorta"}]},
+        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": 1}]},
+        {},
+    )
+    assert stored["SegmentSequence.SegmentLabel"] == ["Aorta", "Liver"]
+    assert stored["SegmentSequence.SegmentNumber"] == {"Min": 1, "Max": 2, "Values": [1, 2], "Missing": 1}
+
+
+def test_an_instance_whose_value_cannot_be_typed_counts_as_missing_and_the_rest_stands() -> None:
+    stored = _instances({"Rows": "many"}, {"Rows": True}, {"Rows": 1}, {"Rows": "1"})
+    assert stored["Rows"] == {"Min": 1, "Max": 1, "Missing": 2}
+    assert stored["InvalidAttributes"] == ["Rows"]
+
+
+def test_an_instance_without_any_dicom_is_counted() -> None:
+    document = _document(instances=[{"Rows": 1}, {}])
+    document["Study"]["Series"]["1.2.3"]["Instances"]["1.2.3.2"] = {}
+    content = _build(document)
+    assert entry.plain(content.attributes)["Rows"]["Missing"] == 1
+    assert [row["SOPInstanceUID"] for row in entry.unpack(content.pages)[0]] == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_names_are_folded_together() -> None:
+    assert _patient(OtherPatientNames=["Müller^A", "", "山田^太郎"])["OtherPatientNamesFolded"] == " muller a 山田 太郎"
+    assert _instances({"OperatorsName": ["X"]}).get("OperatorsName") is None  # of the series, in HealthImaging
+    assert "OtherPatientNamesFolded" not in _patient(OtherPatientNames=["^^"])
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("Doe^John", "doe john"), ("=山田^太郎", "山田 太郎"), ("^^^^", None), (" ", None), ("X" * 400, "x" * 256)],
+)
+def test_the_name_to_sort_by_is_the_first_group(name: str, key: str | None) -> None:
+    assert _patient(PatientName=name).get("PatientNameKey") == key
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "moment"),
+    [
+        ("20240229", "083501.123456", "20240229083501"),
+        ("20240229", None, "20240229000000"),
+        (None, "083501", "00000000083501"),
+        ("***", "***", "00000000000000"),
+        (None, None, "00000000000000"),
+    ],
+)
+def test_the_moment_of_the_study_always_stands(date: str | None, time: str | None, moment: str) -> None:
+    assert _study(StudyDate=date, StudyTime=time)["StudyMoment"] == moment
+
+
+def test_a_document_without_any_level_is_an_entry_all_the_same() -> None:
+    for document in ({}, {"Patient": None, "Study": None}, {"Study": {"Series": {}}}, {"Study": {"Series": None}}):
+        assert _build(document).attributes == {
+            "StudyMoment": {"S": "0" * 14},
+            "InstanceCount": {"N": "0"},
+            "FrameCount": {"N": "0"},
+        }
+
+
+def test_the_uid_of_the_series_is_the_key_of_the_map_where_the_values_have_none() -> None:
+    for inner in ({}, {"SeriesInstanceUID": None}, {"SeriesInstanceUID": ""}, {"SeriesInstanceUID": "  "}):
+        assert _series(**inner)["SeriesInstanceUID"] == "1.2.3"
+    assert _series(SeriesInstanceUID="9.9 ")["SeriesInstanceUID"] == "9.9"
+
+
+def test_of_two_series_the_lowest_uid_stands_and_all_are_listed() -> None:
+    document = _document(series={"SeriesInstanceUID": "1.5", "Modality": "CT"}, instances=[{"Rows": 1}])
+    document["Study"]["Series"]["1.2.4"] = {
+        "DICOM": {"SeriesInstanceUID": "1.4", "Modality": "MR"},
+        "Instances": {"1.2.4.1": {"DICOM": {"Rows": 2}}},
+    }
+    content = _build(document)
+    stored = entry.plain(content.attributes)
+    assert content.several_series
+    assert (stored["SeriesInstanceUID"], stored["Modality"]) == ("1.4", "MR")
+    assert stored["SeriesInstanceUIDs"] == ["1.4", "1.5"]
+    assert stored["InstanceCount"] == 2
+    assert stored["Rows"] == {"Min": 1, "Max": 2, "Values": [1, 2]}
+    assert [row["SeriesInstanceUID"] for row in entry.unpack(content.pages)[0]] == ["1.4", "1.5"]
+
+
+def test_long_text_is_cut_and_named() -> None:
+    stored = _patient(PatientComments="ä" * 513, OtherPatientNames=["n" * 600, "m" * 600])
+    assert stored["PatientComments"] == "ä" * 512
+    assert len(stored["OtherPatientNamesFolded"]) == 1024
+    assert stored["TruncatedAttributes"] == ["OtherPatientNames", "PatientComments"]
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("StudyID", _study), ("PatientSex", _patient), ("SeriesInstanceUID", _series)]
+)
+def test_a_long_identifier_is_never_cut_but_left_out_and_named(name: str, level: Any) -> None:
+    assert level(**{name: "1" * 1024})[name] == "1" * 1024
+    stored = level(**{name: "1" * 1025})
+    assert stored.get(name) in (None, "1.2.3")  # a series has its other uid
+    assert ("InvalidAttributes" in stored) == (name != "SeriesInstanceUID")
+
+
+def test_a_series_whose_uids_are_both_too_long_is_indexed_without_one() -> None:
+    document = _document(series={"SeriesInstanceUID": "1" * 1025}, instances=[{"Rows": 1}])
+    document["Study"]["Series"]["2" * 5000] = document["Study"]["Series"].pop("1.2.3")
+    content = _build(document)
+    assert "SeriesInstanceUID" not in content.attributes
+    assert entry.plain(content.attributes)["InvalidAttributes"] == ["SeriesInstanceUID"]
+    assert len(entry.unpack(content.pages)[0]) == 1
+
+
+def test_keys_are_never_cut_and_those_too_long_for_dynamodb_are_left_out_and_named() -> None:
+    fitting = _build(_document({"PatientID": "é" * 1008}, {"StudyDescription": "x" * 992})).attributes
+    assert fitting["PatientID"] == {"S": "é" * 1008}  # with 32 bytes of DatastoreId: 2,048
+    assert fitting["StudyDescription"] == {"S": "x" * 992}  # with 32 bytes of ImageSetId: 1,024
+    stored = entry.plain(_build(_document({"PatientID": "é" * 1008 + "e"}, {"StudyDescription": "x" * 993})).attributes)
+    assert stored["InvalidAttributes"] == ["PatientID", "StudyDescription"]
+    assert not {"PatientID", "StudyDescription", "TruncatedAttributes"} & stored.keys()
+
+
+def test_more_than_a_hundred_values_are_cut_and_named() -> None:
+    stored = _instances(*({"ConvolutionKernel": [f"K{number:03}"]} for number in range(101)))
+    assert stored["ConvolutionKernel"] == [f"K{number:03}" for number in range(100)]
+    assert stored["TruncatedAttributes"] == ["ConvolutionKernel"]
+    assert "TruncatedAttributes" not in _instances(*({"ConvolutionKernel": [str(number)]} for number in range(100)))
+
+
+def test_an_entry_fits_into_an_item_whatever_the_document_says() -> None:
+    long = ["x" * 1020 + f"{number:04}" for number in range(200)]
+    values: dict[str, Any] = dict.fromkeys((name.split(".")[0] for name in ATTRIBUTES if "." not in name), long)
+    values |= {
+        "OtherPatientIDsSequence": [{"PatientID": text, "IssuerOfPatientID": text} for text in long],
+        "RequestAttributesSequence": [{"ScheduledProtocolCodeSequence": [{"CodeValue": text}]} for text in long],
+        "SegmentSequence": [{"SegmentLabel": text} for text in long],
+    }
+    content = _build(_document(values, values, values, [values]))
+    assert len(json.dumps(content.attributes)) < LARGEST_ITEM / 2
+    assert content.truncated >= 8
+
+
+def _shuffled(value: Any, order: random.Random) -> Any:
+    """The same document with the members of every map in another order."""
+    if isinstance(value, dict):
+        members = [(name, _shuffled(each, order)) for name, each in value.items()]
+        order.shuffle(members)
+        return dict(members)
+    return [_shuffled(each, order) for each in value] if isinstance(value, list) else value
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=20)
+def test_an_entry_and_its_pages_do_not_hang_on_the_order_of_maps(order: random.Random) -> None:
+    document = _document(
+        {"PatientID": "1", "OtherPatientIDsSequence": [{"PatientID": "2", "IssuerOfPatientID": "3"}]},
+        {"StudyInstanceUID": "1.2", "StudyDate": "20240101"},
+        {"Modality": "CT"},
+        [{"InstanceNumber": number % 3, "Rows": 10 - number, "ImageType": [f"T{number}"]} for number in range(9)],
+    )
+    series = document["Study"]["Series"]
+    # Two series, and two instances, that say that they are the same.
+    series["1.2.4"] = json.loads(json.dumps(series["1.2.3"])) | {"DICOM": {"SeriesInstanceUID": "1.2.3"}}
+    for key in ("1.2.3.1", "1.2.3.4"):
+        series["1.2.3"]["Instances"][key]["DICOM"]["SOPInstanceUID"] = "7.7"
+    assert _build(_shuffled(document, order)) == _build(document)
+
+
+def _rows(content: Content) -> list[dict[str, Any]]:
+    rows, checksum = entry.unpack(content.pages)
+    assert checksum == content.checksum
+    return rows
+
+
+def test_pages_hold_what_tells_an_instance_from_the_others() -> None:
+    values = {
+        "SOPInstanceUID": "9.1 ",
+        "SOPClassUID": "1.2.840",
+        "InstanceNumber": "3 ",
+        "Rows": 512,
+        "Columns": 256,
+        "BitsAllocated": 16,
+        "NumberOfFrames": "2",
+        "PatientComments": "never in a page",
+    }
+    (row,) = _rows(_build(_document(instances=[values], frames=2)))
+    assert row == {
+        "SeriesInstanceUID": "1.2.3",
+        "SOPInstanceUID": "9.1",
+        "SOPClassUID": "1.2.840",
+        "InstanceNumber": 3,
+        "Rows": 512,
+        "Columns": 256,
+        "BitsAllocated": 16,
+        "NumberOfFrames": 2,
+        "Frames": ["0" * 15 + "1" + "0" * 16, "0" * 15 + "1" + "0" * 15 + "1"],
+    }
+
+
+def test_what_an_instance_does_not_say_is_absent_from_its_row() -> None:
+    (row,) = _rows(_build(_document(instances=[{"InstanceNumber": "x", "Rows": None}], frames=0)))
+    assert row == {"SeriesInstanceUID": "1.2.3", "SOPInstanceUID": "1.2.3.1", "Frames": []}
+
+
+def test_instances_are_in_order_of_their_numbers_and_those_without_come_last() -> None:
+    numbers: list[Any] = ["10", None, "-1", "2 ", 2]
+    rows = _rows(_build(_document(instances=[{"InstanceNumber": number} for number in numbers])))
+    assert [row["SOPInstanceUID"][-1] for row in rows] == ["3", "4", "5", "1", "2"]
+
+
+def test_instances_that_say_the_same_uid_stay_two() -> None:
+    content = _build(_document(instances=[{"SOPInstanceUID": "7.7"}, {"SOPInstanceUID": "7.7"}]))
+    assert [row["SOPInstanceUID"] for row in _rows(content)] == ["7.7", "7.7"]
+
+
+@pytest.mark.parametrize(("count", "pages"), [(1, 1), (1000, 1), (1001, 2), (10_000, 10)])
+def test_a_page_holds_a_thousand_instances(count: int, pages: int) -> None:
+    content = _build(_document(instances=[{"InstanceNumber": number} for number in range(count)]))
+    assert len(content.pages) == pages
+    assert [row["InstanceNumber"] for row in _rows(content)] == list(range(count))
+    assert content.attributes["InstanceCount"] == {"N": str(count)}
+
+
+def test_an_instance_of_very_many_frames_spans_pages_and_comes_back_as_one() -> None:
+    content = _build(_document(instances=[{"InstanceNumber": 1}, {"InstanceNumber": 2}], frames=25_000))
+    assert [len(row["Frames"]) for row in _rows(content)] == [25_000, 25_000]
+    assert _rows(content)[1]["Frames"][-1] == f"{2:016x}{24_999:016x}"
+    assert content.attributes["FrameCount"] == {"N": "50000"}
+    assert max(len(gzip.decompress(page)) for page in content.pages) < LARGEST_ITEM
+
+
+@pytest.mark.parametrize(
+    ("count", "frames", "length"), [(1000, 1, 64), (1000, 100, 32), (1, 40_000, 32), (400, 2, 1000)]
+)
+def test_a_page_fits_into_an_item_though_nothing_in_it_repeats(count: int, frames: int, length: int) -> None:
+    chance = random.Random(1)  # text that no compressor makes smaller
+
+    def text() -> str:
+        return "".join(map(chr, chance.choices(range(0x4E00, 0x9FA5), k=length // 3)))
+
+    document = _document(instances=[{"SOPInstanceUID": text(), "SOPClassUID": text()} for _ in range(count)])
+    for instance in document["Study"]["Series"]["1.2.3"]["Instances"].values():
+        instance["ImageFrames"] = [{"ID": text()} for _ in range(frames)]
+    content = _build(document)
+    assert max(map(len, content.pages)) < LARGEST_ITEM - 1000
+    assert sum(len(row["Frames"]) for row in _rows(content)) == count * frames
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"[]"),
+        gzip.compress(b"{}"),
+        gzip.compress(b"{"),
+        gzip.compress(b'{"SOPInstanceUID": 7}'),
+        gzip.compress(json.dumps({column: [1] for column in entry.COLUMNS} | {"Rows": []}).encode()),
+        gzip.compress(b"0" * 10_000)[:20],
+        gzip.compress(b"0" * 10_000)[:10] + b"\xff" * 20,
+    ],
+)
+def test_a_page_that_was_not_packed_here_is_an_error_of_value(page: bytes) -> None:
+    good = _build(_document(instances=[{}])).pages
+    with pytest.raises(ValueError, match="a page is not what was packed"):
+        entry.unpack([*good, page])
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(-(2**31), 2**31), st.integers(0, 5)), max_size=30))
+def test_what_is_packed_is_what_is_unpacked(instances: list[tuple[int | None, int]]) -> None:
+    document = _document(instances=[{"InstanceNumber": number} for number, _ in instances])
+    for node, (_, frames) in zip(document["Study"]["Series"]["1.2.3"]["Instances"].values(), instances, strict=True):
+        node["ImageFrames"] = [{"ID": str(frame)} for frame in range(frames)]
+    found = {row["SOPInstanceUID"]: (row.get("InstanceNumber"), len(row["Frames"])) for row in _rows(_build(document))}
+    assert found == {f"1.2.3.{number}": instance for number, instance in enumerate(instances, 1)}
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=12)
+    | st.sampled_from(["20240101", "0835", "1.5 ", "CT", "Doe^John", "075Y"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["PatientID", "CodeValue", "ScheduledProtocolCodeSequence"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+VALUES = st.dictionaries(st.sampled_from([name.split(".")[0] for name in ATTRIBUTES]), JSON, max_size=8)
+
+
+@given(VALUES, VALUES, VALUES, st.lists(VALUES, max_size=4))
+@settings(max_examples=300)
+def test_any_values_become_an_entry_whose_types_hang_on_the_profile_alone(
+    patient: dict[str, Any], study: dict[str, Any], series: dict[str, Any], instances: list[dict[str, Any]]
+) -> None:
+    content = _build(_document(patient, study, series, instances))
+    ours = {"StudyMoment": "S", "PatientNameKey": "S", "InstanceCount": "N", "FrameCount": "N"}
+    ours |= dict.fromkeys(("InvalidAttributes", "TruncatedAttributes"), "L")
+    for name, value in content.attributes.items():
+        ((kind, stored),) = value.items()
+        attribute = PROFILE.find(name)
+        if attribute is None:
+            assert kind == ours.get(name, "S")
+            continue
+        number = attribute.vr in {"DS", "IS", "US", "SS"}
+        if attribute.level == "Instance":
+            assert kind == ("M" if number or attribute.vr in {"DA", "TM"} else "L")
+        else:
+            assert kind == ("L" if attribute.multiple else "N" if number else "S")
+        assert stored not in ("", [], {})
+    assert set(entry.plain(content.attributes).get("InvalidAttributes", [])) <= set(ATTRIBUTES)
+    assert len(_rows(content)) == len(instances)
+
+
+def test_plain_values_are_those_of_python() -> None:
+    item: entry.Item = {
+        "A": {"S": "x"},
+        "B": {"N": "1.50"},
+        "C": {"BOOL": True},
+        "D": {"L": [{"S": "y"}, {"N": "2"}]},
+        "E": {"M": {"Min": {"N": "3"}}},
+        "F": {"B": b"z"},
+    }
+    assert entry.plain(item) == {
+        "A": "x",
+        "B": Decimal("1.50"),
+        "C": True,
+        "D": ["y", 2],
+        "E": {"Min": 3},
+        "F": b"z",
+    }
