@@ -34,7 +34,7 @@ demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or 
 	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)")
 
 test: $(VENV)/.ready node_modules/.ready  ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: $(VENV)/.ready  ## 2,000 image sets through the whole local pipeline, with their rate and write units
 	$(BIN)/python -m bench.pipeline
