@@ -1,4 +1,4 @@
-"""One local cloud and one synthesized stack for all of these tests; an account of its own for each."""
+"""One local cloud and one synthesized stack for all tests that ask for them; an account of its own for each test."""
 
 import itertools
 from collections.abc import Iterator
