@@ -351,7 +351,7 @@ def unpack(pages: Iterable[bytes]) -> tuple[list[dict[str, Any]], str]:
             plain = gzip.decompress(page)
             columns = msgspec.json.decode(plain, type=dict[str, list[Any]])
             packed = list(zip(*(columns[column] for column in COLUMNS), strict=True))
-        except (OSError, EOFError, zlib.error, msgspec.MsgspecError, KeyError):
+        except (OSError, EOFError, zlib.error, KeyError, ValueError):
             raise ValueError("a page is not what was packed") from None
         checksum.update(plain)
         for values in packed:

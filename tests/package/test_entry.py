@@ -313,13 +313,15 @@ def test_the_moment_of_the_study_always_stands(date: str | None, time: str | Non
     assert _study(StudyDate=date, StudyTime=time)["StudyMoment"] == moment
 
 
-def test_a_document_without_any_level_is_an_entry_all_the_same() -> None:
-    for document in ({}, {"Patient": None, "Study": None}, {"Study": {"Series": {}}}, {"Study": {"Series": None}}):
-        assert _build(document).attributes == {
-            "StudyMoment": {"S": "0" * 14},
-            "InstanceCount": {"N": "0"},
-            "FrameCount": {"N": "0"},
-        }
+@pytest.mark.parametrize(
+    "document", [{}, {"Patient": None, "Study": None}, {"Study": {"Series": {}}}, {"Study": {"Series": None}}]
+)
+def test_a_document_without_any_level_is_an_entry_all_the_same(document: dict[str, Any]) -> None:
+    assert _build(document).attributes == {
+        "StudyMoment": {"S": "0" * 14},
+        "InstanceCount": {"N": "0"},
+        "FrameCount": {"N": "0"},
+    }
 
 
 def test_the_uid_of_the_series_is_the_key_of_the_map_where_the_values_have_none() -> None:
