@@ -520,6 +520,7 @@ def test_a_page_fits_into_an_item_though_nothing_in_it_repeats(count: int, frame
         gzip.compress(b"0" * 10_000)[:20],
         gzip.compress(b"0" * 10_000)[:10] + b"\xff" * 20,
     ],
+    ids=lambda page: f"{len(page)} bytes",
 )
 def test_a_page_that_was_not_packed_here_is_an_error_of_value(page: bytes) -> None:
     good = _build(_document(instances=[{}])).pages
