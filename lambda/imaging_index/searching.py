@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from imaging_index.profile import Index
     from imaging_index.table import Table
 
+_DATE: Final = re.compile(r"[0-9]{8}|[0-9]{0,8}\*")
 _RANGE: Final = re.compile(r"([0-9]{8})?-([0-9]{8})?")
 # The ends of an open range: DynamoDB takes no empty text, and compares text by its bytes in UTF-8.
 _BEFORE_ALL: Final = "\x01"
 _AFTER_ALL: Final = "\U0010ffff"
+# The moment of a study without a date is of zeros, and is in no range (PS3.4, section C.2.2.2.5).
+_FIRST_DAY: Final = "00010101"
 
 # Attributes that stand in an index under a form of ours, made to be compared.
 _STANDS_AS: Final = {"StudyDate": "StudyMoment", "PatientName": "PatientNameKey"}
@@ -60,7 +63,16 @@ def parse(texts: Iterable[str]) -> dict[str, str | Between]:
 
 def _condition(name: str, value: str) -> str | Between:
     if name == "StudyDate" and (dates := _RANGE.fullmatch(value)):
-        return Between(dates[1] or _BEFORE_ALL, dates[2] or _AFTER_ALL)
+        first, last = dates[1] or _FIRST_DAY, dates[2] or _AFTER_ALL
+        if first > last:
+            raise SearchError("The range of StudyDate ends before it begins; write the earlier date first.")
+        return Between(first, last)
+    if name == "StudyDate" and not _DATE.fullmatch(value):
+        raise SearchError(
+            "Write StudyDate as 20240131, as a range 20240101-20240131, 20240101- or -20240131, or as 202401*."
+        )
+    if name == "PatientName" and not dicom.name_key(value.rstrip("*")) and value != "*":
+        raise SearchError("Write PatientName with at least one letter, the family name first, like PatientName=doe*.")
     return _beginning(value[:-1]) if value.endswith("*") else value
 
 
@@ -123,11 +135,11 @@ def _in_form_of_key(keyword: str, condition: str | Between) -> str | Between:
     if keyword == "PatientName":
         if isinstance(condition, str):
             return dicom.name_key(condition)
-        return _beginning(dicom.name_key(condition.low))
+        return _beginning(dicom.name_key(condition.low.removeprefix(_BEFORE_ALL)))
     if isinstance(condition, str):
         return _beginning(condition)
     # To the last moment of the last day.
-    return Between(condition.low, condition.high + _AFTER_ALL)
+    return Between(max(condition.low, _FIRST_DAY), condition.high + _AFTER_ALL)
 
 
 def _offer(indexes: Mapping[str, Index]) -> str:

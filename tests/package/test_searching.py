@@ -1,0 +1,189 @@
+"""From conditions to the index that answers them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaging_index import dicom, profile, searching
+from imaging_index.profile import Index
+from imaging_index.searching import Plan, SearchError, parse, plan
+from imaging_index.table import Between, Table
+
+INDEXES = profile.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes
+STORE = "d" * 32
+LAST = "\U0010ffff"
+
+
+def _plan(*texts: str, index: str | None = None) -> Plan:
+    return plan(INDEXES, {"DatastoreId": STORE, **parse(texts)}, index)
+
+
+@pytest.mark.parametrize(
+    ("texts", "index", "conditions"),
+    [
+        (["StudyInstanceUID=1.2"], "study", {"StudyInstanceUID": "1.2"}),
+        (["SeriesInstanceUID=1.2.3"], "series", {"SeriesInstanceUID": "1.2.3"}),
+        (["AccessionNumber=A=1"], "accession", {"DatastoreId": STORE, "AccessionNumber": "A=1"}),
+        (["PatientID=1"], "patient", {"DatastoreId": STORE, "PatientID": "1"}),
+        (
+            ["PatientID=1", "StudyDate=20240101"],
+            "patient",
+            {"DatastoreId": STORE, "PatientID": "1", "StudyMoment": Between("20240101", "20240101" + LAST)},
+        ),
+        (["StudyDate=20240101"], "date", {"DatastoreId": STORE, "StudyMoment": Between("20240101", "20240101" + LAST)}),
+        (["PatientName=Müller^Jan"], "name", {"DatastoreId": STORE, "PatientNameKey": "muller jan"}),
+        (["PatientName=Mü*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("mu", "mu" + LAST)}),
+        (
+            ["FirstIndexedAt=2024-01*"],
+            "arrived",
+            {"DatastoreId": STORE, "FirstIndexedAt": Between("2024-01", "2024-01" + LAST)},
+        ),
+        (["ImageSetId=x", "StudyInstanceUID=1.2"], "study", {"StudyInstanceUID": "1.2", "ImageSetId": "x"}),
+    ],
+)
+def test_conditions_are_answered_by_the_index_that_holds_them(
+    texts: list[str], index: str, conditions: dict[str, str | Between]
+) -> None:
+    found = _plan(*texts)
+    assert found == Plan(index, conditions)
+    assert list(found.conditions) == list(conditions)
+
+
+def _finds(condition: str, moment: str) -> bool:
+    found = _plan(condition).conditions["StudyMoment"]
+    assert isinstance(found, Between)
+    return found.low <= moment <= found.high
+
+
+@pytest.mark.parametrize(
+    ("condition", "within", "without"),
+    [
+        ("StudyDate=20240101", ["20240101000000", "20240101235960"], ["20231231235959", "20240102000000"]),
+        ("StudyDate=20240101-20240131", ["20240101000000", "20240131235959"], ["20231231235959", "20240201000000"]),
+        ("StudyDate=20240101-", ["20240101000000", "99991231235959"], ["20231231235959"]),
+        (
+            "StudyDate=-20240131",
+            ["00010101000000", "20240131235959"],
+            ["00000000000000", "00000000120000", "20240201000000"],
+        ),
+        ("StudyDate=-", ["00010101000000", "99991231235959"], ["00000000000000"]),
+        ("StudyDate=*", ["00010101000000", "99991231235959"], ["00000000000000"]),
+        ("StudyDate=202401*", ["20240101000000", "20240131235959"], ["20231231235959", "20240201000000"]),
+    ],
+)
+def test_a_range_of_dates_holds_its_ends_and_no_study_without_a_date(
+    condition: str, within: list[str], without: list[str]
+) -> None:
+    assert all(_finds(condition, moment) for moment in within)
+    assert not any(_finds(condition, moment) for moment in without)
+
+
+@pytest.mark.parametrize(
+    "date", ["2024-01-01", "20240101-2024", "yesterday", "2024", "20240101 ", "2024*01", "２０２４０１０１"]
+)
+def test_a_date_that_is_written_otherwise_is_told_how_to_write_it(date: str) -> None:
+    with pytest.raises(SearchError, match="Write StudyDate as 20240131"):
+        parse([f"StudyDate={date}"])
+
+
+def test_a_range_that_ends_before_it_begins_is_told_so() -> None:
+    with pytest.raises(SearchError, match="ends before it begins"):
+        parse(["StudyDate=20240131-20240101"])
+
+
+def test_any_name_begins_with_a_star() -> None:
+    found = _plan("PatientName=*").conditions["PatientNameKey"]
+    assert isinstance(found, Between)
+    assert all(found.low <= dicom.name_key(name) <= found.high for name in ("Aaa", "山田", "zz", "\x1b$B"))
+
+
+@pytest.mark.parametrize("name", ["^", "^^*", " ", "="])
+def test_a_name_without_a_letter_is_told_how_to_write_it(name: str) -> None:
+    with pytest.raises(SearchError, match="Write PatientName with at least one letter"):
+        parse([f"PatientName={name}"])
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["L", "Nd", "Zs"]), min_size=1), st.text(max_size=4))
+def test_a_value_is_found_by_each_of_its_beginnings(value: str, more: str) -> None:
+    found = _plan("PatientID=1", f"StudyMoment={value}*").conditions["StudyMoment"]
+    assert isinstance(found, Between)
+    assert found.low.encode() <= (value + more).encode("utf-8", "replace") <= found.high.encode()
+
+
+@pytest.mark.parametrize("text", ["", "PatientID", "PatientID=", "=1", "="])
+def test_a_text_that_is_no_condition_is_told_how_to_write_one(text: str) -> None:
+    with pytest.raises(SearchError, match=r"Write a condition as Keyword=value, like PatientID=1234"):
+        parse([text])
+
+
+def test_two_conditions_on_one_attribute_are_one_too_many() -> None:
+    with pytest.raises(SearchError, match="two conditions on PatientID"):
+        parse(["PatientID=1", "PatientID=2"])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["Modality=CT"],
+        ["PatientID=1*"],
+        ["StudyInstanceUID=1.2", "PatientID=1"],
+        ["PatientName=doe", "StudyDate=20240101"],
+        ["PatientID=1", "StudyDate=20240101", "ImageSetId=x"],
+        ["patientid=1"],
+    ],
+)
+def test_conditions_that_no_index_answers_are_told_what_can_be_searched(texts: list[str]) -> None:
+    with pytest.raises(SearchError) as met:
+        _plan(*texts)
+    assert str(met.value) == (
+        "No index answers this. Search by the attributes of one index: accession (AccessionNumber); "
+        "arrived (FirstIndexedAt); date (StudyDate); name (PatientName); patient (PatientID + StudyDate); "
+        "series (SeriesInstanceUID); study (StudyInstanceUID)."
+    )
+
+
+def test_a_named_index_is_the_one_to_be_asked() -> None:
+    assert _plan(index="date") == Plan("date", {"DatastoreId": STORE})
+    assert _plan("StudyDate=20240101", index="date").index == "date"
+    with pytest.raises(SearchError, match="No index answers this"):
+        _plan("PatientID=1", index="date")
+    with pytest.raises(SearchError, match="There is no index 'dates'"):
+        _plan(index="dates")
+
+
+def test_nothing_to_search_by_is_told_what_can_be_searched() -> None:
+    with pytest.raises(SearchError, match="Give a condition, or name an index to list"):
+        _plan()
+
+
+def test_of_several_indexes_the_one_with_the_most_partition_attributes_is_asked() -> None:
+    indexes = {
+        "one": Index(("DatastoreId",), ("PatientID", "ImageSetId")),
+        "two": Index(("DatastoreId", "PatientID"), ("ImageSetId",)),
+        "three": Index(("DatastoreId",), ("PatientID", "StudyMoment")),
+    }
+    conditions = {"DatastoreId": STORE, "PatientID": "1"}
+    assert plan(indexes, conditions).index == "two"
+    assert plan(indexes, conditions | {"StudyMoment": "2"}).index == "three"
+
+
+class _Entries:
+    """A table of two data stores, that answers every query with all it has."""
+
+    def indexes(self) -> Mapping[str, Index]:
+        return INDEXES
+
+    def query(self, index: str, conditions: Mapping[str, Any]) -> Iterator[Any]:
+        assert index == "study"
+        assert conditions == {"StudyInstanceUID": "1.2"}
+        yield from ({"DatastoreId": {"S": store}, "ImageSetId": {"S": name}} for store, name in ("ax", "by", "az"))
+
+
+@pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "yxz"), ([], "")])
+def test_only_the_entries_of_the_data_stores_asked_for_are_found(stores: Sequence[str], names: str) -> None:
+    found = searching.search(cast("Table", _Entries()), stores, {"StudyInstanceUID": "1.2"})
+    assert [item["ImageSetId"]["S"] for item in found] == list(names)
