@@ -2,134 +2,52 @@
 
 import itertools
 import json
-import shutil
-import time
 from collections.abc import Iterator
 from datetime import timedelta
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-import urllib3
-from pydicom.data import get_testdata_file
 
-from cli.local import import_folder, make_datastore
-from imaging_index import entry, generation, profile
+from imaging_index import entry, generation
 from imaging_index.errors import Fault, NotReady
-from imaging_index.healthimaging import HealthImaging
-from imaging_index.hint import Cause, Hint, Kind
-from imaging_index.indexing import Indexer, Outcome
-from imaging_index.metadata import Reader
-from imaging_index.profile import Profile
+from imaging_index.hint import Cause, Kind
+from imaging_index.indexing import Outcome
 from imaging_index.table import Head, Key, Table
+from local.cloud import LocalCloud
+from tests.image_sets import (
+    PROFILE,
+    delete,
+    deliver,
+    hint,
+    indexer,
+    make_image_set,
+    make_table,
+    parts,
+    raised,
+    throttles_off,
+    update,
+)
 
-PROFILE = profile.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
 NOW = timedelta(0)
-_names = itertools.count()
 
 
 @pytest.fixture
-def client(aws: boto3.Session, throttles_off: None) -> Any:  # noqa: ARG001
-    return aws.client("medical-imaging")
-
-
-@pytest.fixture
-def throttles_off(cloud: Any) -> Iterator[None]:
-    """Deleting and updating more often than HealthImaging's quota of one in four seconds."""
-
-    def put(on: bool) -> None:
-        response = urllib3.request("PUT", f"{cloud.endpoint}/_healthimaging/settings", json={"throttles": on})
-        assert response.status == HTTPStatus.OK
-
-    put(False)
-    yield
-    put(True)
+def client(aws: boto3.Session, cloud: LocalCloud) -> Iterator[Any]:
+    with throttles_off(cloud.endpoint):
+        yield aws.client("medical-imaging")
 
 
 @pytest.fixture
 def key(client: Any, tmp_path: Path) -> Key:
     """An image set at version 1."""
-    datastore = make_datastore(client, "hospital")
-    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path)
-    import_folder(client, datastore, tmp_path)
-    (found,) = client.search_image_sets(datastoreId=datastore)["imageSetsMetadataSummaries"]
-    return Key(datastore, found["imageSetId"])
+    return make_image_set(client, tmp_path)
 
 
 @pytest.fixture
 def table(aws: boto3.Session) -> Table:
     return make_table(aws)
-
-
-def make_table(aws: boto3.Session) -> Table:
-    """An empty table with the keys of the stack's."""
-    client = aws.client("dynamodb")
-    name = f"protocol-{next(_names)}"
-    client.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "ImageSet", "KeyType": "HASH"}, {"AttributeName": "Part", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("ImageSet", "Part")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return Table(client, name)
-
-
-def indexer(client: Any, table: Table, using: Profile = PROFILE) -> Indexer:
-    return Indexer(HealthImaging(client), table, using, Reader(using))
-
-
-def hint(key: Key, kind: Kind, version: int | None = None, cause: Cause = Cause.EVENT) -> Hint:
-    return Hint(kind, cause, key.datastore_id, key.image_set_id, version, None, "2026-01-01T00:00:00Z")
-
-
-def update(client: Any, key: Key, version: int) -> None:
-    """Raise the image set to the next version, and wait for it."""
-    changes = {"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": f"after {version}"}}}
-    client.update_image_set_metadata(
-        datastoreId=key.datastore_id,
-        imageSetId=key.image_set_id,
-        latestVersionId=str(version),
-        updateImageSetMetadataUpdates={"DICOMUpdates": {"updatableAttributes": json.dumps(changes).encode()}},
-    )
-    wait_for_state(client, key, "ACTIVE")
-
-
-def delete(client: Any, key: Key) -> None:
-    client.delete_image_set(datastoreId=key.datastore_id, imageSetId=key.image_set_id)
-    wait_for_state(client, key, "DELETED")
-
-
-def wait_for_state(client: Any, key: Key, state: str) -> None:
-    def now() -> str:
-        answer = client.get_image_set(datastoreId=key.datastore_id, imageSetId=key.image_set_id)
-        return str(answer["imageSetState"])
-
-    while now() != state:
-        time.sleep(0.02)
-
-
-def deliver(indexer: Indexer, hints: list[Hint]) -> None:
-    """Deliver hints as the queue does: one that is not ready comes back behind the others."""
-    waiting = [(each, 1) for each in hints]
-    while waiting:
-        each, tries = waiting.pop(0)
-        try:
-            indexer.converge(each, age=timedelta(minutes=tries), tries=tries)
-        except NotReady:
-            waiting.append((each, tries + 1))
-
-
-def parts(table: Table, key: Key) -> list[str]:
-    """The sort keys of everything that the table holds of an image set."""
-    found = table._client.query(
-        TableName=table._name,
-        KeyConditionExpression="ImageSet = :key",
-        ExpressionAttributeValues={":key": {"S": str(key)}},
-        ConsistentRead=True,
-    )
-    return [item["Part"]["S"] for item in found["Items"]]
 
 
 def indexed(table: Table, key: Key) -> dict[str, Any] | None:
@@ -283,11 +201,10 @@ def test_a_repair_rewrites_the_entry_and_later_hints_leave_it(client: Any, key: 
 def test_a_raised_revision_rewrites_the_entry_and_older_code_does_not_undo_it(
     client: Any, key: Key, table: Table
 ) -> None:
-    text = (Path(__file__).parents[2] / "profiles" / "radiology.toml").read_text()
-    raised = profile.parse(text.replace("revision = 1", "revision = 2"))
+    newer = raised(2)
     deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
     old = table.head(key)
-    deliver(indexer(client, table, raised), [hint(key, Kind.CREATED, 1)])
+    deliver(indexer(client, table, newer), [hint(key, Kind.CREATED, 1)])
     new = table.head(key)
     assert old is not None
     assert new is not None
