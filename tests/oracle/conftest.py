@@ -2,16 +2,20 @@
 
 import json
 import os
+import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import boto3
 import pydicom.data
 import pytest
 from mypy_boto3_medical_imaging import HealthImagingClient
+from pydicom import dcmread
 
 from imaging_index.table import ImageSet, Key, Table
 from local.cloud import LocalCloud
@@ -31,14 +35,36 @@ class Indexed:
 
 @pytest.fixture(scope="session")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
-    """Every file that pydicom ships, all the way into DynamoDB."""
-    folder = Path(pydicom.data.__file__).parent
+    """Every file that pydicom ships, and some variants of one, all the way into DynamoDB."""
+    folder = tmp_path_factory.mktemp("dicom")
+    shutil.copytree(Path(pydicom.data.__file__).parent, folder, dirs_exist_ok=True)
+    _write_variants(folder)
     output = tmp_path_factory.mktemp("output")
     with LocalCloud() as cloud, mock.patch.dict(os.environ, cloud.environment()):
         assembly = synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
         table = Table(boto3.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
         datastore, files, versions = _import(boto3.client("medical-imaging"), folder, output)
         yield Indexed(folder, files, _once_indexed(table, datastore, versions))
+
+
+def _write_variants(folder: Path) -> None:
+    """What no file of pydicom's has: series whose instances disagree, at the series and in what they are grouped by."""
+    variants: list[dict[str, Any]] = [
+        {"SeriesDescription": " of the first ", "ImageType": ["DERIVED", "", "OTHER"], "EchoTime": None},
+        {"SeriesDescription": "of the second", "KVP": "1.20E+2 "},
+        {"AccessionNumber": "another", "SoftwareVersions": ["", "2"], "ReferringPhysicianName": "  Roe^Jane"},
+        {"SeriesNumber": 77, "StudyTime": "25"},
+        {"StudyDate": "2004.01.19"},
+        {"PatientID": "another"},
+    ]
+    for number, changes in enumerate(variants):
+        dataset = dcmread(folder / "test_files/MR_small.dcm")
+        uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "SOPInstanceUID": f"1.2.3.4.{number}"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom says of the wrong values that they are
+            for keyword, value in (uids | changes).items():
+                setattr(dataset, keyword, value)
+            dataset.save_as(folder / f"variant{number}.dcm")
 
 
 def _import(
