@@ -56,7 +56,20 @@ def test_what_is_easily_got_wrong_stands_at_its_level(level: Level, names: str) 
 
 
 @pytest.mark.parametrize(
-    "word", ["", "keyword", "patientid", "PatientID\t", "PatientID\t00100020", "PatientID\n", "\nPatientID", "LO", "1", "é", "."]
+    "word",
+    [
+        "",
+        "keyword",
+        "patientid",
+        "PatientID\t",
+        "PatientID\t00100020",
+        "PatientID\n",
+        "\nPatientID",
+        "LO",
+        "1",
+        "é",
+        ".",
+    ],
 )
 def test_a_word_that_is_no_keyword_is_not_found(word: str) -> None:
     assert lookup(word) is None
