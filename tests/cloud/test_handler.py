@@ -1,97 +1,31 @@
 """The handler in this process, fed from the real queue as Lambda feeds it: what comes back, and what is parked."""
 
 import gzip
-import importlib
-import io
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
 import pydicom
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from cli.local import import_folder, make_datastore
 from imaging_index import delivery
-from imaging_index.table import Key, Table
+from imaging_index.table import Key
 from local.deployment import Assembly, deploy
+from tests.pipeline import Pipeline, import_handler, response
 
 MARKER = "CANARY^MARKER"
-
-
-class Pipeline:
-    """The deployed stack without its event source mapping, whose part this test plays."""
-
-    def __init__(self, aws: boto3.Session, outputs: dict[str, str], module: ModuleType) -> None:
-        self.sqs = aws.client("sqs")
-        self.queue, self.dead_letters = outputs["QueueUrl"], outputs["DeadLetterQueueUrl"]
-        self.table = Table(aws.client("dynamodb"), outputs["TableName"])
-        self.module = module
-        self.milliseconds = 60_000
-        self.log = io.StringIO()
-        for handler in module.logger.handlers:
-            handler.setStream(self.log)
-
-    def receive(self, url: str) -> list[Any]:
-        answer = self.sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageAttributeNames=["All"]
-        )
-        return list(answer.get("Messages", []))
-
-    def run(self) -> tuple[list[Any], set[str]]:
-        """Handle one batch: what was received, and the ids that the handler wants to come back."""
-        messages = self.receive(self.queue)
-        if not messages:
-            return [], set()  # Lambda does not invoke for nothing
-        records = [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message["Attributes"],
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue",
-                "awsRegion": "us-east-1",
-            }
-            for message in messages
-        ]
-        context = SimpleNamespace(
-            aws_request_id="request",
-            function_name="index",
-            memory_limit_in_mb=512,
-            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
-            get_remaining_time_in_millis=lambda: self.milliseconds,
-        )
-        response = self.module.handler({"Records": records}, context)
-        failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
-        for message in messages:
-            if message["MessageId"] not in failed:
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return messages, failed
-
-    def drain(self) -> None:
-        while self.run()[0]:
-            pass
-
-    def parked(self) -> list[Any]:
-        found: list[Any] = []
-        while messages := self.receive(self.dead_letters):
-            found += messages
-        return found
 
 
 @pytest.fixture
 def pipeline(
     aws: boto3.Session, assembly: Assembly, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Pipeline]:
+) -> Pipeline:
     outputs = deploy(assembly, environment)
     client = aws.client("lambda")
     for mapping in client.list_event_source_mappings(FunctionName=outputs["FunctionName"])["EventSourceMappings"]:
@@ -100,12 +34,8 @@ def pipeline(
     for name, value in configuration["Environment"]["Variables"].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PROFILE", str(Path(__file__).parents[2] / "profiles" / "radiology.toml"))
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setattr(delivery, "pause", lambda *_: 0)
-    for name in ("imaging_index.handlers.index", "imaging_index.observability"):
-        sys.modules.pop(name, None)
-    yield Pipeline(aws, outputs, importlib.import_module("imaging_index.handlers.index"))
-    sys.modules.pop("imaging_index.handlers.index")
+    return Pipeline(aws, outputs, import_handler())
 
 
 @pytest.fixture
@@ -122,19 +52,6 @@ def image_sets(aws: boto3.Session, pipeline: Pipeline, tmp_path: Path) -> list[K
     import_folder(client, datastore, tmp_path)
     found = client.search_image_sets(datastoreId=datastore)["imageSetsMetadataSummaries"]
     return [Key(datastore, each["imageSetId"]) for each in found]
-
-
-class Raw(io.BytesIO):
-    """A body as urllib3 gives it to botocore."""
-
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield self.getvalue()
-
-
-def response(request: Any, status: int, body: bytes, header: str, value: str) -> AWSResponse:
-    headers = HTTPHeaders()
-    headers[header] = value
-    return AWSResponse(request.url, status, headers, Raw(body))
 
 
 def answer_with(pipeline: Pipeline, bodies: dict[str, Callable[[], bytes]]) -> None:

@@ -1,0 +1,112 @@
+"""The function's handler in this process, fed from a real queue as Lambda feeds it."""
+
+import importlib
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
+from imaging_index.table import Table
+
+
+class Pipeline:
+    """The queue, the handler and the table, with this test in the part of Lambda's event source mapping.
+
+    Args:
+        aws: the SDK.
+        outputs: `QueueUrl`, `DeadLetterQueueUrl`, `TableName`.
+        module: `imaging_index.handlers.index`, imported under the function's variables.
+    """
+
+    def __init__(self, aws: boto3.Session, outputs: Mapping[str, str], module: ModuleType) -> None:
+        self.sqs = aws.client("sqs")
+        self.queue, self.dead_letters = outputs["QueueUrl"], outputs["DeadLetterQueueUrl"]
+        self.table = Table(aws.client("dynamodb"), outputs["TableName"])
+        self.module = module
+        self.milliseconds = 60_000
+        self.log = io.StringIO()
+        for handler in module.logger.handlers:
+            handler.setStream(self.log)
+
+    def receive(self, url: str) -> list[Any]:
+        answer = self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageAttributeNames=["All"]
+        )
+        return list(answer.get("Messages", []))
+
+    def handle(self, messages: list[Any]) -> set[str]:
+        """Have the handler handle one batch: the ids that it wants to come back."""
+        response = self.module.handler({"Records": [record(message) for message in messages]}, self.context())
+        return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+
+    def run(self) -> tuple[list[Any], set[str]]:
+        """Handle one batch of the queue: what was received, and the ids that the handler wants to come back."""
+        messages = self.receive(self.queue)
+        if not messages:
+            return [], set()  # Lambda does not invoke for nothing
+        failed = self.handle(messages)
+        for message in messages:
+            if message["MessageId"] not in failed:
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return messages, failed
+
+    def drain(self) -> None:
+        while self.run()[0]:
+            pass
+
+    def parked(self) -> list[Any]:
+        found: list[Any] = []
+        while messages := self.receive(self.dead_letters):
+            found += messages
+        return found
+
+    def context(self) -> Any:
+        """Lambda's context."""
+        return SimpleNamespace(
+            aws_request_id="request",
+            function_name="index",
+            memory_limit_in_mb=512,
+            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
+            get_remaining_time_in_millis=lambda: self.milliseconds,
+        )
+
+
+def record(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A received message as a record of Lambda's SQS event."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue",
+        "awsRegion": "us-east-1",
+    }
+
+
+def import_handler() -> ModuleType:
+    """The handler's module, made anew from this process's variables."""
+    boto3.DEFAULT_SESSION = None
+    for name in ("imaging_index.handlers.index", "imaging_index.observability"):
+        sys.modules.pop(name, None)
+    return importlib.import_module("imaging_index.handlers.index")
+
+
+class _Raw(io.BytesIO):
+    """A body as urllib3 gives it to botocore."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+def response(request: Any, status: int, body: bytes, header: str, value: str) -> AWSResponse:
+    """An answer that a `before-send` handler gives in AWS's place."""
+    headers = HTTPHeaders()
+    headers[header] = value
+    return AWSResponse(request.url, status, headers, _Raw(body))
