@@ -41,6 +41,8 @@ from imaging_index.table import Damaged, Key, Table
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
 PROFILE = profile.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
+_QUIET = 20  # seconds
+_VISIBILITY = 6 * 60 + 60  # seconds: when the messages of a killed function have come again and were handled
 SHARES = {"import": 2.0, "update": 5.0, "copy": 1.0, "delete": 1.5}
 
 
@@ -54,6 +56,7 @@ class Report:
     torn: int = 0
     image_sets: int = 0
     tombstones: int = 0
+    waiting: int = 0
     differences: list[str] = field(default_factory=list)
     memory: list[tuple[float, int, int]] = field(default_factory=list)
 
@@ -62,8 +65,8 @@ class Report:
         memory = ", ".join(f"{minute:.0f} min: {cloud} / {function}" for minute, cloud, function in marks)
         return (
             f"{dict(self.operations)}; {self.kills} kills; {self.reads} reads, {self.torn} torn; {self.image_sets} "
-            f"image sets, {self.tombstones} tombstones, {len(self.differences)} differences {self.differences[:5]}; "
-            f"memory in MiB (local cloud / largest function): {memory}"
+            f"image sets, {self.tombstones} tombstones, {self.waiting} hints still waiting, {len(self.differences)} "
+            f"differences {self.differences[:5]}; memory in MiB (local cloud / largest function): {memory}"
         )
 
 
@@ -101,9 +104,9 @@ class Soak:
         for thread in threads:
             thread.join()
         self._set(faults=dict.fromkeys(FAULTS, 0))
-        self._wait_for_queue()
+        self._settle(_VISIBILITY)
         self._reconcile()
-        self._wait_for_queue()
+        self._settle(_QUIET)
         self._compare()
         return self._report
 
@@ -188,17 +191,24 @@ class Soak:
             minute = (time.monotonic() - self._begun) / 60
             self._report.memory.append((minute, _resident(_cloud()), max(functions, default=0)))
 
-    def _wait_for_queue(self) -> None:
-        """Until no hint is waiting: those of a killed function come back after the queue's visibility time-out."""
-        quiet = 0
-        with screen.status("Waiting for the queue to be empty"):
-            while quiet < 5:
+    def _settle(self, seconds: float) -> None:
+        """Until no hint can be received for a while, after at least `seconds`.
+
+        Hints that lie about a version stay behind: they wait for it until they are parked.
+        """
+        begun, quiet = time.monotonic(), 0
+        with screen.status("Waiting for the queue to settle"):
+            while quiet < _QUIET or time.monotonic() - begun < seconds:
                 time.sleep(1)
-                counts = self._sqs.get_queue_attributes(
-                    QueueUrl=self._outputs["QueueUrl"],
-                    AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-                )
-                quiet = quiet + 1 if all(int(each) == 0 for each in counts["Attributes"].values()) else 0
+                visible, self._report.waiting = self._counts()
+                quiet = quiet + 1 if visible == 0 else 0
+
+    def _counts(self) -> tuple[int, int]:
+        """How many hints could be received now, and how many come later."""
+        counts = self._sqs.get_queue_attributes(QueueUrl=self._outputs["QueueUrl"], AttributeNames=["All"])[
+            "Attributes"
+        ]
+        return int(counts["ApproximateNumberOfMessages"]), int(counts["ApproximateNumberOfMessagesNotVisible"])
 
     def _reconcile(self) -> None:
         """A hint for every image set that the table or HealthImaging knows."""
