@@ -1,17 +1,22 @@
 """The function's handler in this process, fed from a real queue as Lambda feeds it."""
 
+from __future__ import annotations
+
 import importlib
 import io
 import sys
-from collections.abc import Iterator, Mapping
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from imaging_index.table import Table
+from tests.image_sets import PROFILE_FILE, make_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class Pipeline:
@@ -96,6 +101,27 @@ def import_handler() -> ModuleType:
     for name in ("imaging_index.handlers.index", "imaging_index.observability"):
         sys.modules.pop(name, None)
     return importlib.import_module("imaging_index.handlers.index")
+
+
+def make_pipeline(aws: boto3.Session, setenv: Callable[[str, str], object]) -> Pipeline:
+    """A pipeline of a new table without indexes and two new queues, whose names are put among the variables."""
+    outputs = {
+        "TableName": make_table(aws)._name,
+        "QueueUrl": aws.client("sqs").create_queue(QueueName="hints")["QueueUrl"],
+        "DeadLetterQueueUrl": aws.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"],
+    }
+    variables = {
+        "DATASTORES": "all",
+        "PROFILE": str(PROFILE_FILE),
+        "TABLE_NAME": outputs["TableName"],
+        "QUEUE_URL": outputs["QueueUrl"],
+        "DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
+        "POWERTOOLS_SERVICE_NAME": "index",
+        "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
+    }
+    for name, value in variables.items():
+        setenv(name, value)
+    return Pipeline(aws, outputs, import_handler())
 
 
 class _Raw(io.BytesIO):

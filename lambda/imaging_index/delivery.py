@@ -47,7 +47,8 @@ class Delivery:
     @property
     def age(self) -> timedelta:
         """For how long the message has been waiting. Kills raise the receive count within seconds, but not this."""
-        return datetime.now(UTC) - self.sent
+        # Never less than nothing, though SQS's clock may be ahead of ours.
+        return max(datetime.now(UTC) - self.sent, timedelta(0))
 
 
 def to_be_parked(fault: Fault, delivery: Delivery) -> bool:

@@ -59,8 +59,6 @@ _OVERLOAD: Final = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
         "TooManyRequestsException",
     }
 )
@@ -68,7 +66,9 @@ _CONFIGURATION: Final = frozenset(
     {
         "AccessDeniedException",
         "ExpiredTokenException",
+        "IncompleteSignatureException",
         "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
         "UnrecognizedClientException",
         # DynamoDB's word for a table that is not there; HealthImaging's own 404 is handled where it is asked.
         "ResourceNotFoundException",
@@ -84,9 +84,10 @@ def classify(error: Exception) -> Fault:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         reason = f"{error.operation_name}: {code}"
-        if code in _OVERLOAD or status == 429:
+        # Throttling, ThrottlingException, RequestThrottled, KmsThrottled: each service has its own word.
+        if code in _OVERLOAD or status == 429 or "Throttl" in code:
             return Overload(reason)
-        if code in _CONFIGURATION or status == 403 or "KMS" in code or "Kms" in code:
+        if code in _CONFIGURATION or status in (401, 403) or "KMS" in code or "Kms" in code:
             return Configuration(reason)
         if code == "ConflictException" or status == 409:
             return NotReady(reason)

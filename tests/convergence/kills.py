@@ -168,16 +168,17 @@ class Stage:
         assert truth.comparable(end) == expected, f"killed {' and '.join(map(str, died_at)) or 'nowhere'}"
 
 
-def scenarios(client: HealthImagingClient, folder: Path) -> dict[str, Scenario]:
+def scenarios(client: HealthImagingClient, folder: Path, **attributes: str) -> dict[str, Scenario]:
     """Situations of three pages an image set at two `rows` a page.
 
     Args:
         client: the local HealthImaging, its throttles off.
         folder: an empty one, for DICOM files.
+        attributes: of the instances, by keyword.
     """
     (folder / "live").mkdir()
     (folder / "gone").mkdir()
-    live, gone = (make_image_set(client, folder / name, instances=5) for name in ("live", "gone"))
+    live, gone = (make_image_set(client, folder / name, instances=5, **attributes) for name in ("live", "gone"))
     update(client, live, 1)
     with patch.object(entry, "_ROWS_A_PAGE", 2):
         one, two, later = (

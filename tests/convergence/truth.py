@@ -104,10 +104,15 @@ def repaired(held: Mapping[str, Item], times: int) -> Dump:
     return moved | {"entry": moved["entry"] | {"Generation": {"S": renamed}}}
 
 
+def is_deleted(held: Mapping[str, Item]) -> bool:
+    """Whether the entry is a tombstone."""
+    return "entry" in held and held["entry"]["Generation"]["S"] == generation.TOMBSTONE
+
+
 def whole(held: Mapping[str, Item]) -> bool:
     """Whether a reader of `held` finds nothing, or an entry with all of its pages."""
     head = held.get("entry")
-    if head is None or head["Generation"]["S"] == generation.TOMBSTONE:
+    if head is None or is_deleted(held):
         return True
     prefix = f"page/{head['Generation']['S']}/{head['Attempt']['S']}/"
     packed = [held[part]["Content"]["B"] for part in sorted(held) if part.startswith(prefix)]

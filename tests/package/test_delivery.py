@@ -21,6 +21,10 @@ def test_what_will_not_succeed_is_parked_after_its_tries(fault: type[Fault], las
     assert parked == list(range(last, 100))
 
 
+def test_a_malformed_event_is_parked_at_once_though_sqs_s_clock_is_ahead() -> None:
+    assert delivery.to_be_parked(Permanent("any"), received(1, -timedelta(seconds=5)))
+
+
 def test_hand_backs_and_kills_do_not_use_up_the_tries_of_what_is_not_ready() -> None:
     assert not delivery.to_be_parked(NotReady("any"), received(900, timedelta(hours=9)))
     pauses = sum(min(30 * 2**tries, 1800) / 2 for tries in range(49))

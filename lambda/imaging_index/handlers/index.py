@@ -70,11 +70,17 @@ class _Batch:
             fault = classify(error)
             _breaker.note(fault)
             parked = to_be_parked(fault, delivery)
+            try:
+                if parked:
+                    _queue.park(delivery, fault, self._context.aws_request_id)
+                else:
+                    _queue.defer(delivery, fault)
+            except Exception as refusal:
+                # SQS's own failure is what must be told; the message comes back when its visibility time-out has passed.
+                parked, fault = False, classify(refusal)
             observability.hint_failed(told, fault, parked=parked, tries=delivery.tries)
             if not parked:
-                _queue.defer(delivery, fault)
                 raise fault from None
-            _queue.park(delivery, fault, self._context.aws_request_id)
 
     def _check_that_it_can_begin(self) -> None:
         _breaker.check()

@@ -1,0 +1,29 @@
+"""Every error code that AWS may answer with, at every call of the handler."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.cloud import LocalCloud
+from tests.convergence import refusals
+from tests.convergence.refusals import Stage
+from tests.image_sets import throttles_off
+from tests.pipeline import make_pipeline
+
+
+@pytest.fixture
+def stage(aws: boto3.Session, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    with throttles_off(cloud.endpoint):
+        yield Stage(make_pipeline(aws, monkeypatch.setenv))
+
+
+def test_every_error_at_every_call_is_classed_put_off_or_parked_and_leaves_nothing(
+    aws: boto3.Session, stage: Stage, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    refused = {
+        name: refusals.singles(stage, case)
+        for name, case in refusals.cases(aws.client("medical-imaging"), tmp_path).items()
+    }
+    record_property("refused calls", f"{sum(refused.values())}, {refused}")
