@@ -8,7 +8,7 @@ import random
 import time
 from typing import Final
 
-from imaging_index.errors import Configuration, Fault, HandedBack, Overload
+from imaging_index.errors import Configuration, Fault, HandedBack, Overload, Permanent
 
 # For how many seconds it opens first; twice as long each time that the next try fails as well.
 _FIRST_OPEN: Final[dict[type[Fault], float]] = {Overload: 1, Configuration: 10}
@@ -33,9 +33,9 @@ class Breaker:
             raise HandedBack(f"after {self._fault.name}", cause=self._fault)
 
     def note(self, fault: Fault | None) -> None:
-        """Learn how a message came out; None is success."""
-        if isinstance(fault, HandedBack):
-            return
+        """Learn how a message came out for which AWS was asked; None is success."""
+        if isinstance(fault, HandedBack | Permanent):
+            return  # AWS was not asked
         first = _FIRST_OPEN.get(type(fault)) if fault else None
         if first is None:
             # Any other answer shows that AWS answers.

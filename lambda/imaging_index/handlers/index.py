@@ -19,7 +19,7 @@ from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
 from imaging_index.errors import HandedBack, classify
 from imaging_index.healthimaging import HealthImaging
-from imaging_index.indexing import Indexer
+from imaging_index.indexing import Indexer, Outcome
 from imaging_index.metadata import Reader
 from imaging_index.observability import logger, metrics
 from imaging_index.table import Table
@@ -65,7 +65,6 @@ class _Batch:
             self._check_that_it_can_begin()
             told = hint.parse(delivery.body)
             self._converge(told, delivery)
-            _breaker.note(None)
         except Exception as error:
             fault = classify(error)
             _breaker.note(fault)
@@ -76,7 +75,7 @@ class _Batch:
                 else:
                     _queue.defer(delivery, fault)
             except Exception as refusal:
-                # SQS's own failure is what must be told; the message comes back when its visibility time-out has passed.
+                # SQS's failure is what must be told; the message comes back when its visibility time-out has passed.
                 parked, fault = False, classify(refusal)
             observability.hint_failed(told, fault, parked=parked, tries=delivery.tries)
             if not parked:
@@ -93,6 +92,8 @@ class _Batch:
             observability.other_datastore(told)
             return
         result = _indexer.converge(told, age=delivery.age, tries=delivery.tries)
+        if result.outcome is not Outcome.PASSED:
+            _breaker.note(None)
         observability.hint_handled(told, result)
 
 

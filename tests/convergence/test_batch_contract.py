@@ -1,0 +1,118 @@
+"""Exactly the messages that failed come back: every pattern of failures among ten."""
+
+import io
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from imaging_index import delivery
+from imaging_index.errors import Configuration, Fault, NotReady, Overload, Poison, Unknown
+from imaging_index.hint import Hint, Kind
+from imaging_index.indexing import Outcome, Result
+from imaging_index.table import Key
+from tests.convergence.refusals import event
+from tests.image_sets import hint
+from tests.pipeline import Pipeline, make_pipeline, response
+
+RECORDS = 10
+PATTERNS = list(itertools.product([False, True], repeat=RECORDS))
+KEYS = [Key("d" * 32, f"{number:032d}") for number in range(RECORDS)]
+MESSAGES = [
+    {
+        "MessageId": f"message {number}",
+        "ReceiptHandle": f"receipt {number}",
+        "Body": event(hint(key, Kind.UPDATED)),
+        "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},
+    }
+    for number, key in enumerate(KEYS)
+]
+
+
+class Batch:
+    """The handler, whose indexing fails as it is told; SQS says yes to everything, and is listened to."""
+
+    def __init__(self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._pipeline = pipeline
+        self._faults: dict[str, Fault] = {}
+        self.put_off: set[str] = set()
+        self.tried: list[str] = []
+        monkeypatch.setattr(pipeline.module._indexer, "converge", self._converge, raising=False)
+        events = pipeline.module._queue._client.meta.events
+        events.register("before-send.sqs", lambda request, **_: _yes(request))
+        events.register("provide-client-params.sqs.ChangeMessageVisibility", self._listen)
+
+    def _converge(self, told: Hint, **_: Any) -> Result:
+        self.tried.append(told.image_set_id)
+        if told.image_set_id in self._faults:
+            raise self._faults[told.image_set_id]
+        return Result(Outcome.INDEXED)
+
+    def _listen(self, params: Any, **_: Any) -> None:
+        self.put_off.add(params["ReceiptHandle"].replace("receipt", "message"))
+
+    def handle(self, faults: dict[int, Fault], messages: list[dict[str, Any]] = MESSAGES) -> set[str]:
+        """The ids that come back when the image sets of these numbers meet these faults."""
+        self._faults = {KEYS[number].image_set_id: fault for number, fault in faults.items()}
+        self.put_off, self.tried = set(), []
+        self._pipeline.module._breaker.note(None)
+        with redirect_stdout(io.StringIO()):
+            return self._pipeline.handle(messages)
+
+
+def _yes(request: Any) -> AWSResponse:
+    return response(request, 200, b"{}", "Content-Type", "application/x-amz-json-1.0")
+
+
+@pytest.fixture
+def batch(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    return Batch(make_pipeline(aws, monkeypatch.setenv), monkeypatch)
+
+
+def test_exactly_the_messages_that_failed_come_back_and_each_has_been_put_off(
+    batch: Batch, record_property: Callable[[str, object], None]
+) -> None:
+    classes = [NotReady, Unknown, Poison]
+    for pattern in PATTERNS:
+        faults = {number: classes[number % 3]("any") for number, fails in enumerate(pattern) if fails}
+        failed = batch.handle(faults)
+        assert failed == batch.put_off == {f"message {number}" for number in faults}
+        assert len(batch.tried) == RECORDS
+    record_property("patterns of failures in a batch", len(PATTERNS))
+
+
+@pytest.mark.parametrize("refusal", [Overload, Configuration])
+def test_once_aws_throttles_or_refuses_that_message_and_all_behind_it_come_back(
+    batch: Batch, refusal: type[Fault]
+) -> None:
+    for first, before in itertools.product(range(RECORDS), [False, True]):
+        faults: dict[int, Fault] = {first: refusal("any")}
+        if before and first:
+            faults[0] = NotReady("any")
+        failed = batch.handle(faults)
+        assert failed == batch.put_off == {f"message {number}" for number in {*faults, *range(first, RECORDS)}}
+        assert len(batch.tried) == first + 1
+
+
+def test_messages_that_are_given_up_do_not_come_back(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_MOST_TRIES", {Poison: 1})
+    failed = batch.handle({1: Poison("any"), 2: Unknown("any")})
+    assert failed == batch.put_off == {"message 2"}
+
+
+def test_two_messages_of_one_image_set_come_back_each_for_itself(batch: Batch) -> None:
+    again = MESSAGES[0] | {"MessageId": "message 0 again", "ReceiptHandle": "receipt 0 again"}
+    failed = batch.handle({0: NotReady("any")}, [MESSAGES[0], MESSAGES[1], again])
+    assert failed == batch.put_off == {"message 0", "message 0 again"}
+
+
+def test_malformed_messages_are_given_up_and_the_others_handled(batch: Batch) -> None:
+    bodies = ["", "{", "[]", json.dumps({"detail": {}}), json.dumps({"detail": {"datastoreId": "x", "imagesetId": 1}})]
+    malformed = [message | {"Body": body} for message, body in zip(MESSAGES[:5], bodies, strict=True)]
+    assert batch.handle({}, malformed + MESSAGES[5:]) == set()
+    assert len(batch.tried) == 5
