@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from imaging_index import entry, generation
-from imaging_index.errors import NotReady, Poison
+from imaging_index.errors import NotReady, Poison, classify
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.table import Head, Key
 
@@ -87,9 +87,11 @@ class Indexer:
         """
         try:
             return self._converge(hint, age, tries)
-        except (NotReady, Poison):
-            # A run that was killed before its sweep may have left pages behind, and this hint may now be parked.
-            self.tidy(hint)
+        except Exception as error:
+            # A run that was killed before its sweep may have left pages behind, and this hint may now be parked:
+            # whatever leads there is meant, such as AWS's own 409.
+            if isinstance(classify(error), (NotReady, Poison)):
+                self.tidy(hint)
             raise
 
     def tidy(self, hint: Hint) -> None:
