@@ -17,8 +17,9 @@ from botocore.response import StreamingBody
 
 Answer = dict[str, Any]
 Item = Mapping[str, Any]
+Partition = Mapping[str, Item]
 
-_EMPTY: Final[Mapping[str, Item]] = {}
+_EMPTY: Final[Partition] = {}
 # DynamoDB API Reference, "BatchWriteItem".
 _MOST_REQUESTS: Final = 25
 
@@ -126,9 +127,9 @@ class HealthImaging:
         image_set.state, image_set.workflow = "DELETED", "DELETED"
 
 
-def body(document: bytes, length: int | None = None) -> StreamingBody:
-    """The body of an answer; with a greater `length` announced it breaks off at its end."""
-    return StreamingBody(io.BytesIO(document), len(document) if length is None else length)
+def body(document: bytes, announced: int | None = None) -> StreamingBody:
+    """The body of an answer; when more bytes were `announced`, it breaks off."""
+    return StreamingBody(io.BytesIO(document), len(document) if announced is None else announced)
 
 
 class QueryPaginator:
@@ -155,15 +156,23 @@ class Table:
         page_size: how many items a page of Query holds; DynamoDB goes by size (1 MB).
         lagging: whether a read that is not strongly consistent comes from a replica that lags: it then sees the
             partition as it was before the last write.
+        changed: called with a partition's key, and what it held before and after, at every write.
     """
 
-    def __init__(self, name: str, page_size: int = 1_000, lagging: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        name: str,
+        page_size: int = 1_000,
+        lagging: Callable[[], bool] = lambda: False,
+        changed: Callable[[str, Partition, Partition], None] = lambda *_: None,
+    ) -> None:
         self._name = name
         self._page_size = page_size
         self._lagging = lagging
+        self._changed = changed
         # Partitions are replaced, never changed: what was read stays as it was.
-        self.partitions: dict[str, Mapping[str, Item]] = {}
-        self._before: dict[str, Mapping[str, Item]] = {}
+        self.partitions: dict[str, Partition] = {}
+        self._before: dict[str, Partition] = {}
 
     def get_item(
         self,
@@ -253,14 +262,15 @@ class Table:
         if name != self._name:
             raise refusal(operation, "ResourceNotFoundException")
 
-    def _partition(self, key: str, *, consistent: bool) -> Mapping[str, Item]:
+    def _partition(self, key: str, *, consistent: bool) -> Partition:
         partitions = self.partitions if consistent or not self._lagging() else self._before
         return partitions.get(key, _EMPTY)
 
     def _change(self, key: str, items: Mapping[str, Item | None]) -> None:
-        self._before[key] = self.partitions.get(key, _EMPTY)
-        changed = self._before[key] | items  # type: ignore[operator]
-        self.partitions[key] = {part: item for part, item in changed.items() if item is not None}
+        before = self._before[key] = self.partitions.get(key, _EMPTY)
+        after = {part: item for part, item in {**before, **items}.items() if item is not None}
+        self.partitions[key] = after
+        self._changed(key, before, after)
 
 
 def _key(request: Any) -> tuple[str, str]:

@@ -1,0 +1,250 @@
+"""Faults planted into the real code, each the change of an expression: a simulation that misses one proves nothing."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final
+
+from tests.convergence.environments import environments
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A wrong variant of a function of the package: every `old` text in its source is `new` instead."""
+
+    name: str
+    module: str
+    function: str
+    changes: tuple[tuple[str, str], ...]
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """The function is wrong for this long, wherever it is called from.
+
+        Raises:
+            LookupError: the source has no such text any more, or more than one.
+        """
+        functions = [_function(module, self.function) for module in _modules(self.module)]
+        right, wrong = functions[0].__code__, self._wrong(functions[0])
+        for function in functions:
+            function.__code__ = wrong
+        try:
+            yield
+        finally:
+            for function in functions:
+                function.__code__ = right
+
+    def _wrong(self, function: FunctionType) -> CodeType:
+        path = Path(inspect.getfile(function))
+        source = path.read_text("utf-8")
+        whole = part = inspect.getsource(function)
+        for old, new in self.changes:
+            if part.count(old) != 1:
+                raise LookupError(
+                    f"{self.name}: {self.function} has {part.count(old)} times {old!r}, change the mutant"
+                )
+            part = part.replace(old, new)
+        return _find(compile(source.replace(whole, part), str(path), "exec"), self.function)
+
+
+def _modules(name: str) -> list[ModuleType]:
+    if name == "imaging_index.handlers.index":
+        return [each.module for some in environments().values() for each in some]
+    return [sys.modules[name]]
+
+
+def _function(module: ModuleType, name: str) -> FunctionType:
+    found: Any = reduce(getattr, name.split("."), module)
+    assert isinstance(found, FunctionType)
+    return found
+
+
+def _find(code: CodeType, name: str) -> CodeType:
+    waiting = [code]
+    while waiting:
+        code = waiting.pop()
+        if code.co_qualname == name:
+            return code
+        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+    raise LookupError(name)
+
+
+def _of(module: str, function: str, name: str, *changes: tuple[str, str]) -> Mutant:
+    return Mutant(name, f"imaging_index.{module}", function, changes)
+
+
+MUTANTS: Final = (
+    _of(
+        "indexing",
+        "Indexer._index",
+        "a duplicate or stale hint is acknowledged without a sweep",
+        ("                self._table.sweep(key, head)\n                return", "                return"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._index",
+        "a writer who lost does not sweep",
+        ("else self._table.head(key)\n", "else None\n"),
+    ),
+    _of("indexing", "Indexer.converge", "not ready or parked without a sweep", ("self.tidy(hint)", "pass")),
+    _of(
+        "indexing",
+        "Indexer._bury",
+        "a tombstone without a sweep",
+        ("self._table.sweep(key, self._table.put_tombstone(key, _now()))", "self._table.put_tombstone(key, _now())"),
+    ),
+    _of("table", "Table.sweep", "a sweep deletes newer pages too", ('f"{_PAGES}{head.generation}/~"', 'f"{_PAGES}~~"')),
+    _of(
+        "table",
+        "Table.sweep",
+        "other attempts of the same generation are not swept",
+        ("/{head.attempt}/", "/"),
+    ),
+    _of(
+        "table",
+        "Table.sweep",
+        "a sweep takes the pages of its own attempt",
+        ("if not part.startswith(current)", "if part < current"),
+        ('f"{_PAGES}{head.generation}/{head.attempt}/"', 'f"{_PAGES}{head.generation}/{head.attempt}/0001"'),
+    ),
+    _of("table", "Table._put", "no condition on the entry", ('{"S": of}', '{"S": "~~"}')),
+    _of(
+        "table",
+        "Table._put",
+        "an entry of the same generation is overwritten",
+        ("ConditionExpression=_NEWER", 'ConditionExpression=_NEWER.replace("<", "<=")'),
+    ),
+    _of(
+        "indexing",
+        "Indexer._index",
+        "the entry before its pages",
+        ("        self._table.put_pages(key, wanted, attempt, content.pages)\n", ""),
+        (
+            "written = self._table.put_entry(key, item)\n",
+            "written = self._table.put_entry(key, item)\n"
+            "        self._table.put_pages(key, wanted, attempt, content.pages)\n",
+        ),
+    ),
+    _of("indexing", "Indexer._index", "pages without an attempt", ("secrets.token_hex(8)", '"0"')),
+    _of("indexing", "Indexer._index", "a repair at the same generation", ("generation.repaired(wanted)", "wanted")),
+    _of(
+        "generation",
+        "same_but_for_repair",
+        "the repair number is compared like the rest",
+        ("one[:-_REPAIR_DIGITS] == other[:-_REPAIR_DIGITS]", "one == other"),
+    ),
+    _of("indexing", "Indexer._index", "the version alone is the generation", ("self._profile.revision", "1")),
+    _of(
+        "indexing",
+        "Indexer._index",
+        "FirstIndexedAt is not carried over",
+        ("if head and head.first_indexed_at", "if False"),
+    ),
+    _of(
+        "healthimaging",
+        "HealthImaging.metadata",
+        "the latest document, labelled with the version of the event",
+        (", versionId=str(version)", ""),
+    ),
+    _of(
+        "indexing",
+        "Indexer._ask",
+        "a Deleted event is believed without asking",
+        (
+            "        now = self._healthimaging",
+            "        if deleted:\n            return self._bury(key)\n        now = self._healthimaging",
+        ),
+    ),
+    _of(
+        "indexing",
+        "Indexer._ask",
+        "404 on a Deleted hint means deleted, at once",
+        ("deleted and age > _DELETED_FOR_SURE", "deleted"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._ask",
+        "404 means deleted",
+        ("deleted and age > _DELETED_FOR_SURE", "True"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._index",
+        "404 on the metadata means deleted",
+        ('state and state.state == "DELETED"', "True"),
+    ),
+    _of(
+        "table",
+        "Table.put_tombstone",
+        "the entry is deleted instead of buried",
+        (
+            "self._put(_item_key(key, _ENTRY) | item, generation.TOMBSTONE)",
+            'self._write([{"DeleteRequest": {"Key": _item_key(key, _ENTRY)}}])',
+        ),
+    ),
+    _of(
+        "table",
+        "Table.put_tombstone",
+        "a tombstone as old as version 1",
+        ('{"S": generation.TOMBSTONE}', '{"S": "0000000001.~"}'),
+        ("| item, generation.TOMBSTONE)", '| item, "0000000001.~")'),
+    ),
+    _of("table", "Table._write", "what came back unprocessed is forgotten", ("if not unprocessed:", "if True:")),
+    _of(
+        "table",
+        "Table.head",
+        "the entry is read from a replica that lags",
+        ("ConsistentRead=True", "ConsistentRead=False"),
+    ),
+    _of(
+        "table", "Table._parts", "a sweep looks at a replica that lags", ("ConsistentRead=True", "ConsistentRead=False")
+    ),
+    _of(
+        "table",
+        "Table.read",
+        "a reader does not count the pages",
+        ('len(pages) == int(item["Pages"]["N"])', "True"),
+        ('checksum == item["PagesChecksum"]["S"]', "True"),
+    ),
+    _of(
+        "table",
+        "Table.read",
+        "a reader takes the pages of every attempt",
+        ("{head.generation}/{head.attempt}/", "{head.generation}/"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._content",
+        "a document of another image set is taken",
+        ("(document.datastore_id, document.image_set_id) != (key.datastore_id, key.image_set_id)", "False"),
+    ),
+    _of(
+        "handlers.index",
+        "_Batch.handle",
+        "a message that failed is acknowledged",
+        ("raise fault from None", "return"),
+    ),
+    _of(
+        "delivery",
+        "to_be_parked",
+        "a throttled message is parked",
+        ("_MOST_TRIES.get(type(fault))", "_MOST_TRIES.get(type(fault), 2)"),
+    ),
+    _of(
+        "handlers.index",
+        "_Batch.handle",
+        "what is handed back is acknowledged",
+        ("raise fault from None", "if not isinstance(fault, HandedBack):\n                    raise fault from None"),
+    ),
+    _of(
+        "delivery",
+        "Queue.park",
+        "a dead letter holds more than the message",
+        ("MessageBody=delivery.body", 'MessageBody=delivery.body + " "'),
+    ),
+)

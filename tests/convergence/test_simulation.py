@@ -1,0 +1,66 @@
+"""The real function under everything that may happen to it, seed by seed; and planted faults, which are all found."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.convergence import simulation
+from tests.convergence.mutants import Mutant
+
+_SEEDS = 20_000
+_AT_A_TIME = 2_500
+_SEEDS_A_MUTANT = 2_000
+
+
+@pytest.mark.parametrize("first", range(0, _SEEDS, _AT_A_TIME))
+def test_every_promise_is_kept(first: int, record_property: Callable[[str, object], None]) -> None:
+    for seed in range(first, first + _AT_A_TIME):
+        assert not (failure := simulation.run(seed)), str(failure)
+    record_property("seeds", _AT_A_TIME)
+
+
+@pytest.mark.parametrize("mutant", simulation.MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_fault_is_found(mutant: Mutant, record_property: Callable[[str, object], None]) -> None:
+    with mutant.planted():
+        failure = next(filter(None, map(simulation.run, range(_SEEDS_A_MUTANT))), None)
+    assert failure, f"not found by {_SEEDS_A_MUTANT} seeds: {mutant.name}"
+    record_property("found", f"by seed {failure.seed}: {failure.what}")
+    assert simulation.run(failure.seed) is None, "the fault was not only in the mutant"
+
+
+def test_what_goes_wrong_goes_wrong_often_enough() -> None:
+    told = "\n".join(line for seed in range(600) for line in simulation.history(seed))
+    happenings = [f"({fault})" for fault in simulation.FAULTS if not fault.startswith("killed")]
+    happenings += ["is killed", "lands late", "is damaged", "is deleted", "is copied", "an event is lost", "new code"]
+    happenings += ["cannot be found any more", "'Poison'", "'NotReady'", "'Permanent'", '"cause":"repair"', "old-2"]
+    assert [what for what in happenings if told.count(what) < 5] == []
+
+
+def test_a_seed_is_one_history_and_says_what_went_wrong() -> None:
+    mutant = next(each for each in simulation.MUTANTS if each.name == "the entry before its pages")
+    with mutant.planted():
+        failure = next(filter(None, map(simulation.run, range(_SEEDS_A_MUTANT))))
+        assert simulation.history(failure.seed) == failure.history
+    assert "VIOLATION: the entry of 01 stands before its pages" in failure.history[-2]
+    assert "that was put_item entry 0000000001." in failure.history[-1]
+
+
+def test_a_seed_is_the_same_in_every_process() -> None:
+    code = (
+        "from tests.convergence import simulation\nfor seed in range(40): print(*simulation.history(seed), sep='\\n')"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": hashes},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for hashes in ("1", "2")
+    }
+    (history,) = told
+    assert history.count("\n") > 1_000
