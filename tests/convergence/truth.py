@@ -65,10 +65,15 @@ def dump(table: Table, key: Key) -> Dump:
         ExpressionAttributeValues={":key": {"S": str(key)}},
         ConsistentRead=True,
     )
-    items: list[Any] = [dict(item) for page in found for item in page["Items"]]
-    for item in items:
-        del item["ImageSet"]
-    return {item.pop("Part")["S"]: item for item in items}
+    return by_part(item for page in found for item in page["Items"])
+
+
+def by_part(items: Iterable[Mapping[str, Any]]) -> Dump:
+    """The items of one image set by their sort key, and without their keys."""
+    return {
+        item["Part"]["S"]: {name: value for name, value in item.items() if name not in ("ImageSet", "Part")}
+        for item in items
+    }
 
 
 def restore(table: Table, key: Key, held: Iterable[str], wanted: Mapping[str, Item]) -> None:
