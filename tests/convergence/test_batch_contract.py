@@ -40,6 +40,8 @@ class Batch:
     def __init__(self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pipeline = pipeline
         self._faults: dict[str, Fault] = {}
+        self.breaker = pipeline.module._breaker
+        self.outcome = Outcome.INDEXED
         self.put_off: set[str] = set()
         self.tried: list[str] = []
         monkeypatch.setattr(pipeline.module._indexer, "converge", self._converge, raising=False)
@@ -51,7 +53,7 @@ class Batch:
         self.tried.append(told.image_set_id)
         if told.image_set_id in self._faults:
             raise self._faults[told.image_set_id]
-        return Result(Outcome.INDEXED)
+        return Result(self.outcome)
 
     def _listen(self, params: Any, **_: Any) -> None:
         self.put_off.add(params["ReceiptHandle"].replace("receipt", "message"))
@@ -60,7 +62,7 @@ class Batch:
         """The ids that come back when the image sets of these numbers meet these faults."""
         self._faults = {KEYS[number].image_set_id: fault for number, fault in faults.items()}
         self.put_off, self.tried = set(), []
-        self._pipeline.module._breaker.note(None)
+        self.breaker.note(None)
         with redirect_stdout(io.StringIO()):
             return self._pipeline.handle(messages)
 
@@ -116,3 +118,16 @@ def test_malformed_messages_are_given_up_and_the_others_handled(batch: Batch) ->
     malformed = [message | {"Body": body} for message, body in zip(MESSAGES[:5], bodies, strict=True)]
     assert batch.handle({}, malformed + MESSAGES[5:]) == set()
     assert len(batch.tried) == 5
+
+
+def test_messages_for_which_aws_is_not_asked_do_not_close_the_breaker(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closings: list[Fault | None] = []
+    monkeypatch.setattr(batch.breaker, "note", closings.append)
+    batch.outcome = Outcome.PASSED
+    assert batch.handle({}) == set()
+    assert closings == [None]  # of this test's own
+    batch.outcome = Outcome.STALE
+    assert batch.handle({}) == set()
+    assert closings == [None] * (2 + RECORDS)

@@ -122,3 +122,12 @@ def whole(held: Mapping[str, Item]) -> bool:
     prefix = f"page/{head['Generation']['S']}/{head['Attempt']['S']}/"
     packed = [held[part]["Content"]["B"] for part in sorted(held) if part.startswith(prefix)]
     return len(packed) == int(head["Pages"]["N"]) and entry.unpack(packed)[1] == head["PagesChecksum"]["S"]
+
+
+def residue(held: Mapping[str, Item]) -> list[str]:
+    """The pages that no entry can name again: older than the entry's, or of another attempt at its generation."""
+    if "entry" not in held:
+        return []
+    of, attempt = (held["entry"].get(name, {}).get("S", "") for name in ("Generation", "Attempt"))
+    pages = [part for part in held if part.startswith("page/") and part < f"page/{of}/~"]
+    return [part for part in pages if not part.startswith(f"page/{of}/{attempt}/")]
