@@ -43,6 +43,7 @@ class ImageSet:
     workflow: str
     is_primary: bool
     hidden: bool = False  # not readable yet, or no more
+    before_copying: str = ""  # the workflow status that it returns to
 
     @property
     def version(self) -> int:
@@ -106,13 +107,14 @@ class HealthImaging:
     def begin_copy(self, source_id: str, destination_id: str) -> None:
         """CopyImageSet to a new image set; both are locked until `finish_copy`, and the source can be read."""
         source = self.image_sets[source_id]
+        source.before_copying = source.workflow
         source.state, source.workflow = "LOCKED", "COPYING_WITH_READ_ONLY_ACCESS"
         self.image_sets[destination_id] = ImageSet([None], "LOCKED", "COPYING", is_primary=False)
 
     def finish_copy(self, source_id: str, destination_id: str, document: bytes) -> None:
         """The copy's content, which bears its own id."""
         source, destination = self.image_sets[source_id], self.image_sets[destination_id]
-        source.state, source.workflow = "ACTIVE", "CREATED" if source.version == 1 else "UPDATED"
+        source.state, source.workflow = "ACTIVE", source.before_copying
         destination.documents[-1] = document
         destination.state, destination.workflow = "ACTIVE", "COPIED"
 
