@@ -42,3 +42,12 @@ def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def aws(environment: dict[str, str]) -> boto3.Session:  # noqa: ARG001  # the session reads them from os.environ
     """The SDK, as that account."""
     return boto3.Session()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how much was tried: what tests have recorded as properties."""
+    figures = [each for report in terminalreporter.getreports("passed") for each in report.user_properties]
+    if figures:
+        terminalreporter.section("figures")
+    for name, value in figures:
+        terminalreporter.line(f"{name}: {value}")
