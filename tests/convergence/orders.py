@@ -7,8 +7,9 @@ import itertools
 import json
 import random
 from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
 
-from imaging_index import profile
+from imaging_index import entry, profile
 from imaging_index.hint import Cause, Kind
 from imaging_index.table import Key, Table
 from tests.convergence import memory, truth
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PROFILE: Final = profile.parse('revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n')
 _DATASTORE: Final = "d" * 32
+_small_pages: Final = patch.object(entry, "_ROWS_A_PAGE", 1)  # several pages an image set
 _CAUSES: Final = (Cause.EVENT, Cause.RECONCILE, Cause.REINDEX)
 
 
@@ -150,6 +152,7 @@ def document(key: Key, version: int) -> bytes:
     return gzip.compress(json.dumps(whole).encode(), 1)
 
 
+@_small_pages
 def every_order(world: World, key: Key) -> int:
     """Deliver the events in every order, each of them once or twice; the number of lists.
 
@@ -165,6 +168,7 @@ def every_order(world: World, key: Key) -> int:
     return lists
 
 
+@_small_pages
 def every_loss(world: World) -> int:
     """Lose every subset of the events, then reconcile; the number of subsets."""
     subsets = list(itertools.product([False, True], repeat=len(world.events)))
@@ -175,6 +179,7 @@ def every_loss(world: World) -> int:
     return len(subsets)
 
 
+@_small_pages
 def random_lists(count: int, progress: Progress = lambda *_: None) -> int:
     """Deliver the events of any history in any order: doubled, together with false and strange ones, none lost."""
     for seed in range(count):
@@ -189,6 +194,7 @@ def random_lists(count: int, progress: Progress = lambda *_: None) -> int:
     return count
 
 
+@_small_pages
 def random_losses(count: int, progress: Progress = lambda *_: None) -> int:
     """Lose any of the events of any histories, deliver the others in any order and doubled, then reconcile."""
     for seed in range(count):

@@ -4,18 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from imaging_index import entry
 from tests.convergence import orders
 from tests.convergence.orders import World
 
 LISTS = 500
 LOSSES = 200
-
-
-@pytest.fixture(autouse=True)
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several pages an image set."""
-    monkeypatch.setattr(entry, "_ROWS_A_PAGE", 1)
 
 
 @pytest.mark.parametrize("deleted", [False, True])
