@@ -7,8 +7,7 @@ to AWS. Between any two calls of a run everything else may move: other runs, a r
 One image set is enough: no call names two partitions, so two image sets can do nothing but what one can do twice. An
 entry's format is a part of its profile's revision here. A batch is written or deleted page by page.
 
-Not modelled: a write that reaches the table after its run was killed, which can leave a page behind for the full
-reconcile pass, but nothing worse; and a GetImageSet that answers an older version than its event tells.
+Not modelled: a GetImageSet that answers an older version than its event tells.
 """
 
 from __future__ import annotations
@@ -157,30 +156,6 @@ class NextPage(NamedTuple):
         return page and (page, items[page]), items
 
 
-class Transact(NamedTuple):
-    """TransactWriteItems: all of it or, when a condition fails, nothing. Answers whether it was written."""
-
-    calls: tuple[Put | Delete, ...]
-
-    def on(self, items: Items) -> tuple[Any, Items]:
-        after = items
-        for call in self.calls:
-            answer, after = call.on(after)
-            if answer is False:
-                return False, items
-        return True, after
-
-
-class Add(NamedTuple):
-    """UpdateItem with ADD on a counter."""
-
-    part: str
-    number: int
-
-    def on(self, items: Items) -> tuple[Any, Items]:
-        return None, items | {self.part: items[self.part] + self.number}
-
-
 class GetImageSet(NamedTuple):
     """Answers a `State`, or None for 404."""
 
@@ -211,7 +186,8 @@ class NewAttempt(NamedTuple):
 
 
 Asked: TypeAlias = GetImageSet | GetImageSetMetadata
-Call: TypeAlias = Get | Put | Delete | Parts | NextPage | Transact | Add | Asked | NewAttempt
+# Any other call has `on`: the items before it -> its answer and the items after it.
+Call: TypeAlias = tuple[Any, ...]
 
 # ---------------------------------------------------------------------------------------------------------- protocol
 
@@ -347,6 +323,11 @@ class Protocol:
             contents.append(found[1])
         return Answer(entry, tuple(contents)) if self.whole(entry, contents) else None
 
+    def late(self, call: Call) -> Program:
+        """What a killed run had sent reaches the table afterwards."""
+        yield call
+        return "done"
+
     def generation(self, version: int) -> Generation:
         return Generation(version, self.revision, 0)
 
@@ -418,6 +399,7 @@ class Budget(NamedTuple):
     """How often each may still happen."""
 
     kills: int = 0
+    late: int = 0  # a run is killed, and what it wrote last has not reached the table yet
     losses: int = 0  # an event is not sent
     duplicates: int = 0  # a message is there twice
     parks: int = 0  # a message was not ready for so long that it is given up
@@ -429,12 +411,13 @@ class Budget(NamedTuple):
 NO_FAULTS: Final = Budget()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Configuration:
     """What may happen in one exploration.
 
     Attributes:
         life: what happens to the image set, in this order.
+        budget: the faults.
         also: messages that are sent besides, as soon as the image set is there: false ones, repairs, a backfill's.
         lag: until time has passed any read of HealthImaging may answer 404, and a deleted image set may look alive;
             only then does a hint count as old. Without lag it does from the beginning.
@@ -449,8 +432,8 @@ class Configuration:
 
     name: str
     life: tuple[Change, ...]
-    also: tuple[Hint, ...] = ()
     budget: Budget = NO_FAULTS
+    also: tuple[Hint, ...] = ()
     lag: bool = False
     revisions: Literal[1, 2] = 1
     packings: int = 1
@@ -614,6 +597,14 @@ class _Explorer:
             for place, frame in enumerate(runs):
                 back = _plus(queue, frame.run.hint)
                 yield (frame, _KILLED), now._replace(queue=back, runs=runs[:place] + runs[place + 1 :], budget=left)
+        if budget.late:
+            left = _spend(budget, "late")
+            for place, frame in enumerate(runs):
+                if isinstance(frame.call, (Put, Delete)):
+                    sent = self._frame(frame.run, "late", (frame.call,), ())
+                    back = _plus(queue, frame.run.hint)
+                    rest = _with(runs[:place] + runs[place + 1 :], sent)
+                    yield (frame, _KILLED), now._replace(queue=back, runs=rest, budget=left)
         if budget.duplicates:
             left = _spend(budget, "duplicates")
             for hint in dict.fromkeys(queue):
@@ -830,5 +821,68 @@ def _say(part: Any) -> str:
     return str(part)
 
 
-CONFIGURATIONS: Final[list[Configuration]] = []
-PROVE: Final[list[Configuration]] = []
+# ---------------------------------------------------------------------------------------------------- configurations
+
+_TWO: Final = (CREATED, MERGED)
+_TWO_GONE: Final = (CREATED, MERGED, DELETED)
+_TWO_ASKED_GONE: Final = (CREATED, UPDATED, DELETED)
+_FALSE: Final = (Hint("Deleted", 1),)
+_LIE: Final = MERGED._replace(says=1)
+_LAST_LIE: Final = DELETED._replace(says=1)
+# A write that lands after its run was killed can leave a page, which is what the full reconcile pass is for.
+_BUT_RESIDUE: Final = frozenset(Harm) - {Harm.RESIDUE}
+
+# What is explored on every change, a move at a time and to the last state: 0.9 million.
+CONFIGURATIONS: Final = [
+    Configuration("a whole life", (CREATED, UPDATING, UPDATED, DELETED, PURGED), Budget(kills=1)),
+    Configuration("two kills", _TWO, Budget(kills=2)),
+    Configuration("three runs", _TWO_GONE, Budget(kills=1), runs=3),
+    Configuration("three versions", (CREATED, MERGED, UPDATED, DELETED)),
+    Configuration("a reader", (CREATED, MERGED, MERGED, DELETED), reading=True),
+    Configuration("duplicates", _TWO_GONE, Budget(duplicates=2)),
+    Configuration("lag and a false Deleted", (*_TWO_ASKED_GONE, PURGED), also=_FALSE, lag=True),
+    Configuration("parked", (CREATED,), Budget(kills=1, parks=1, passes=1), also=(Hint("Updated"),), lag=True),
+    Configuration("a backfill", _TWO_GONE, Budget(backfills=1)),
+    Configuration("lost events", (*_TWO_GONE, PURGED), Budget(kills=1, losses=3, passes=1)),
+    Configuration("lies", (CREATED, _LIE, _LAST_LIE), Budget(kills=1, passes=1), also=(Hint("Created", 2),)),
+    Configuration("repairs", (CREATED,), Budget(kills=1, damages=2, passes=1)),
+    Configuration("repairs, deleted", (CREATED, DELETED), Budget(damages=2, passes=1)),
+    Configuration("a new profile", _TWO, Budget(kills=1, passes=1), revisions=2),
+    Configuration("two contents", _TWO, Budget(kills=1, duplicates=1), packings=2),
+    Configuration("late writes", _TWO, Budget(late=1, duplicates=1), watch=_BUT_RESIDUE),
+]
+
+# What is explored besides on demand: 25 million, and as much of the last one as the limit allows.
+PROVE: Final = [
+    Configuration("three kills", _TWO_GONE, Budget(kills=3)),
+    Configuration("two hints of a backfill", _TWO_GONE, Budget(backfills=2)),
+    Configuration("three runs, a duplicate", _TWO_GONE, Budget(duplicates=1), runs=3),
+    Configuration("three runs, three versions", (CREATED, MERGED, UPDATED, DELETED), runs=3),
+    Configuration("three runs, three versions, a kill", (CREATED, MERGED, MERGED), Budget(kills=1), runs=3),
+    Configuration("a reader, a kill", (CREATED, MERGED, MERGED, DELETED), Budget(kills=1), reading=True),
+    Configuration("a reader, repairs", _TWO, Budget(kills=1, damages=1, passes=1), packings=2, reading=True),
+    Configuration("lag, a false Deleted, three runs", _TWO_ASKED_GONE, also=_FALSE, lag=True, runs=3),
+    Configuration("lag, a false Deleted, a kill", (*_TWO_ASKED_GONE, PURGED), Budget(kills=1), also=_FALSE, lag=True),
+    Configuration("lag, a backfill", (*_TWO_ASKED_GONE, PURGED), Budget(kills=1, backfills=1), lag=True),
+    Configuration("parked, deleted", _TWO_ASKED_GONE, Budget(kills=1, parks=1, passes=1), also=_FALSE, lag=True),
+    Configuration(
+        "lies of three versions",
+        (CREATED, _LIE, UPDATED._replace(says=1), _LAST_LIE),
+        Budget(kills=1, passes=1),
+        also=(Hint("Created", 3),),
+    ),
+    Configuration("repairs, two contents", _TWO, Budget(kills=1, damages=2, passes=1), packings=2),
+    Configuration("a new profile, a backfill", _TWO, Budget(kills=1, backfills=1, passes=1), revisions=2),
+    Configuration("a new profile, three runs", _TWO, Budget(backfills=1, passes=1), revisions=2, runs=3),
+    Configuration("two contents, three runs", (CREATED,), Budget(kills=1, duplicates=2), packings=2, runs=3),
+    Configuration("two late writes", _TWO_GONE, Budget(late=2, duplicates=1), watch=_BUT_RESIDUE),
+    Configuration(
+        "everything at once",
+        _TWO_ASKED_GONE,
+        Budget(kills=1, losses=1, parks=1, passes=1),
+        also=_FALSE,
+        lag=True,
+        revisions=2,
+        packings=2,
+    ),
+]
