@@ -98,8 +98,10 @@ def record(message: Mapping[str, Any]) -> dict[str, Any]:
 def import_handler() -> ModuleType:
     """The handler's module, made anew from this process's variables."""
     boto3.DEFAULT_SESSION = None
-    for name in ("imaging_index.handlers.index", "imaging_index.observability"):
-        sys.modules.pop(name, None)
+    for package, name in (("imaging_index.handlers", "index"), ("imaging_index", "observability")):
+        if sys.modules.pop(f"{package}.{name}", None):
+            # `from package import name` would still find it.
+            delattr(sys.modules[package], name)
     return importlib.import_module("imaging_index.handlers.index")
 
 
