@@ -81,13 +81,13 @@ class Happenings:
     Attributes:
         service: HealthImaging, as the function asks it.
         contents: the number of the content of each version of each image set.
-        rotten: image sets whose documents come corrupt until reconcile.
+        unreadable: versions of image sets that cannot be read before reconcile, and why not ("corrupt", "conflict").
     """
 
     def __init__(self, timeline: Timeline, send: Callable[[str, Promise | None], None]) -> None:
         self.service = memory.HealthImaging(DATASTORE)
         self.contents: dict[str, list[int]] = {}
-        self.rotten: set[str] = set()
+        self.unreadable: dict[tuple[str, str], str] = {}
         self._timeline = timeline
         self._send = send
         self._events = 0
@@ -96,7 +96,7 @@ class Happenings:
             fault: choice((0.1, 0.4)) if likely(0.2) else 0.0
             for fault in ("lost", "doubled", "lying", "falsely deleted", "of 2024", "very late")
         }
-        self._rot = 0.5 if likely(0.1) else 0.0
+        self._unreadable = 0.5 if likely(0.3) else 0.0
         self._dawdling = 0.5 if likely(0.25) else 0.0
 
     def begin(self) -> None:
@@ -107,7 +107,7 @@ class Happenings:
     def calm_down(self) -> None:
         """Nothing goes wrong with events and documents any more."""
         self._faults = dict.fromkeys(self._faults, 0.0)
-        self.rotten.clear()
+        self.unreadable.clear()
 
     def gone(self, image_set: str) -> bool:
         """Whether an image set is deleted."""
@@ -129,8 +129,6 @@ class Happenings:
     def _create(self) -> None:
         image_set = f"{len(self.contents) + 1:032d}"
         self.contents[image_set] = [0]
-        if self._timeline.likely(self._rot):
-            self.rotten.add(image_set)
         made = self.service.create(image_set, document(image_set, 0), is_primary=self._timeline.likely(0.7))
         self._timeline.note(f"{image_set[-2:]} is created")
         if self._timeline.likely(0.15):
@@ -160,6 +158,9 @@ class Happenings:
         failed = self._timeline.likely(0.1)
         contents.append(contents[-1] if failed else max(contents) + 1)
         self.service.finish_update(image_set, None if failed else document(image_set, contents[-1]))
+        if self._timeline.likely(self._unreadable):
+            reason = self._timeline.random.choice(("corrupt", "conflict", "conflict"))
+            self.unreadable[image_set, str(len(contents))] = reason
         self._timeline.note(f"{image_set[-2:]} is at version {len(contents)}")
         self._event(Kind.UPDATE_FAILED if failed else Kind.UPDATED, image_set)
         self._live_on(image_set, changes)

@@ -94,6 +94,12 @@ MUTANTS: Final = (
     _of("indexing", "Indexer.converge", "not ready or parked without a sweep", ("self.tidy(hint)", "pass")),
     _of(
         "indexing",
+        "Indexer.converge",
+        "what AWS itself calls not ready is parked without a sweep",
+        ("isinstance(classify(error)", "isinstance(error"),
+    ),
+    _of(
+        "indexing",
         "Indexer._bury",
         "a tombstone without a sweep",
         ("self._table.sweep(key, self._table.put_tombstone(key, _now()))", "self._table.put_tombstone(key, _now())"),

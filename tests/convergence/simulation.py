@@ -166,8 +166,8 @@ class _Simulation:
 
         faults = [fault for fault in FAULTS if likely(0.25)]
         self._faults = {name: [each for each in faults if _applies(each, name)] for name in (*_READS, *_WRITES)}
-        self._budget = choice((0, 1, 2, 4, 8))
-        self._rate = choice((0.05, 0.2, 0.5))
+        self._budget = choice((0, 2, 5, 12))
+        self._rate = choice((0.03, 0.1, 0.3))
         self._slowness = choice((0.1, 2.0, 10.0, 10.0))
         self._received_twice = choice((0.0, 0.0, 0.0, 0.1, 0.4))
         self._most_tries: dict[type[Fault], int] = {Permanent: 1, Poison: 3, NotReady: choice((3, 3, 6, 9))}
@@ -435,8 +435,10 @@ class _Simulation:
 
     def _draw(self, operation: str, arguments: Mapping[str, Any]) -> str | None:
         """What goes wrong at this call."""
-        if operation == "get_image_set_metadata" and arguments["imageSetId"] in self._happenings.rotten:
-            return "corrupt"
+        if operation == "get_image_set_metadata":
+            version = arguments["imageSetId"], arguments.get("versionId", "")
+            if unreadable := self._happenings.unreadable.get(version):
+                return unreadable
         faults = self._faults[operation]
         if self._budget <= 0 or not faults or not self.timeline.likely(self._rate):
             return None

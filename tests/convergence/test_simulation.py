@@ -4,10 +4,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.convergence import simulation
+from imaging_index import profile
+from imaging_index.healthimaging import HealthImaging
+from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.indexing import Indexer
+from imaging_index.metadata import Reader
+from imaging_index.table import Table
+from tests.convergence import memory, simulation
+from tests.convergence.environments import DATASTORE
+from tests.convergence.happenings import document
 from tests.convergence.mutants import Mutant
 
 _SEEDS = 20_000
@@ -64,3 +75,26 @@ def test_a_seed_is_the_same_in_every_process() -> None:
     }
     (history,) = told
     assert history.count("\n") > 1_000
+
+
+def test_a_hint_that_aws_itself_holds_up_is_swept_behind() -> None:
+    """Seed 19088 of the first simulation: a repair while the image set is being deleted, which AWS answers with 409."""
+    image_set, selected = "1" * 32, profile.parse('revision = 1\nattributes = ["PatientID"]')
+    service: Any = memory.HealthImaging(DATASTORE)
+    table: Any = memory.Table("table")
+    service.create(image_set, document(image_set, 0))
+    indexer = Indexer(HealthImaging(service), Table(table, "table"), selected, Reader(selected))
+
+    def converge(cause: Cause) -> None:
+        hint = Hint(Kind.CREATED, cause, DATASTORE, image_set, 1, None, None)
+        indexer.converge(hint, age=timedelta(0), tries=1)
+
+    converge(Cause.EVENT)
+    (key,) = table.partitions
+    litter = {"ImageSet": {"S": key}, "Part": {"S": "page/0000000000.000001.0001.0000/killed/0000"}}
+    table.batch_write_item(RequestItems={"table": [{"PutRequest": {"Item": litter}}]})
+    service.begin_delete(image_set)
+    with pytest.raises(ClientError, match="ConflictException"):
+        converge(Cause.REPAIR)
+    assert [part.split("/")[0] for part in sorted(table.partitions[key])] == ["entry", "page"]
+    assert litter["Part"]["S"] not in table.partitions[key]
