@@ -22,7 +22,7 @@ from infra.config import ROOT, Architecture, BundleTarget
 PYTHON: Final = "3.13"
 
 # The AWS services that the functions call. botocore's descriptions of the other 400 are half of its size.
-SERVICES: Final = frozenset({"dynamodb", "medical-imaging", "sqs"})
+SERVICES: Final = frozenset({"dynamodb", "medical-imaging", "secretsmanager", "sqs"})
 
 
 class BundlingError(RuntimeError):

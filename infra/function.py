@@ -16,7 +16,6 @@ from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
 from infra.config import ROOT, Settings
 
-
 # What the CDK's own grants give to a reader and writer of a table that has a customer-managed key, and of a queue.
 _USE_OF_KEY: Final = [
     "kms:Decrypt",

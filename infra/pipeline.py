@@ -15,6 +15,7 @@ from infra.compliance import acknowledge
 from infra.config import Settings
 from infra.function import PackageFunction
 from infra.storage import Storage
+from infra.tokens import TokenSecret
 
 # The source of what the project itself sends: PutEvents refuses sources of AWS's own.
 REPLAY_SOURCE: Final = "imaging-index.replay"
@@ -33,7 +34,9 @@ class Pipeline(Construct):
         function: brings the entry of an image set up to date.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage, tokens: TokenSecret | None
+    ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letter_queue = self._make_dead_letter_queue("DeadLetterQueue", storage)
         self.queue = self._make_queue(storage)
@@ -43,7 +46,7 @@ class Pipeline(Construct):
             {"AwsSolutions-SQS3": "It is a dead-letter queue itself, of a rule: only an operator empties it."},
         )
         self.rule = self._make_rule(settings, storage)
-        self.function = self._make_function(settings, storage)
+        self.function = self._make_function(settings, storage, tokens)
 
     def _make_dead_letter_queue(self, construct_id: str, storage: Storage) -> sqs.Queue:
         return sqs.Queue(
@@ -111,7 +114,7 @@ class Pipeline(Construct):
         )
         return rule
 
-    def _make_function(self, settings: Settings, storage: Storage) -> PackageFunction:
+    def _make_function(self, settings: Settings, storage: Storage, tokens: TokenSecret | None) -> PackageFunction:
         function = PackageFunction(
             self,
             "IndexFunction",
@@ -126,6 +129,7 @@ class Pipeline(Construct):
                 "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue.queue_url,
                 "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
                 "PROFILE": "profile.toml",
+                **({"TOKEN_SECRET": tokens.secret.secret_arn} if tokens else {}),
             },
             permissions=[
                 iam.PolicyStatement(
@@ -143,6 +147,7 @@ class Pipeline(Construct):
                 ),
                 iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.dead_letter_queue.queue_arn]),
                 *datastores.reading(Stack.of(self), settings),
+                *([tokens.reading()] if tokens else []),
             ],
         )
         acknowledge(

@@ -10,6 +10,7 @@ from infra import datastores
 from infra.config import Settings
 from infra.pipeline import Pipeline
 from infra.storage import Storage
+from infra.tokens import TokenSecret
 
 
 class ImagingIndex(Stack):
@@ -29,8 +30,10 @@ class ImagingIndex(Stack):
             description="Imaging Index: a queryable index of AWS HealthImaging",
             env=Environment(region=settings.region),
         )
-        self.storage = Storage(self, "Storage", settings=settings, profile=profile.load(settings.profile))
-        self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage)
+        selected = profile.load(settings.profile)
+        self.storage = Storage(self, "Storage", settings=settings, profile=selected)
+        tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
+        self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")
         self._output(

@@ -33,6 +33,9 @@ _MOMENT: Final = re.compile(
 _AGE: Final = re.compile(r"([0-9]{1,3})([DWMY])")
 
 
+_YEARS: Final = {"D": 1 / Decimal("365.25"), "W": 7 / Decimal("365.25"), "M": 1 / Decimal(12)}
+
+
 class Unusable(ValueError):  # noqa: N818  the field's word for such a value
     """A value that is not of its VR. Carries no text: the value must not travel in an exception."""
 
@@ -134,6 +137,22 @@ def age(value: object) -> str | None:
     if not match:
         raise Unusable
     return match[1].zfill(3) + match[2]
+
+
+def years(age: str) -> Decimal:
+    """An AS, as `age` stores it, in years of 365.25 days to two decimals; years are whole."""
+    number, unit = Decimal(age[:3]), age[3]
+    return number if unit == "Y" else _hundredths(number * _YEARS[unit])
+
+
+def years_between(first: str, last: str) -> Decimal | None:
+    """The full years from one DA to another, as `date` stores them; None when the second is before the first."""
+    passed = int(last[:4]) - int(first[:4]) - (last[4:] < first[4:])
+    return Decimal(passed) if passed >= 0 else None
+
+
+def _hundredths(value: Decimal) -> Decimal:
+    return _plain(value.quantize(Decimal("0.01")))
 
 
 def text_both_ends(value: object) -> str | None:

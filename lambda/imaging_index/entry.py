@@ -10,6 +10,7 @@ Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type dep
 
 import gzip
 import hashlib
+import hmac
 import itertools
 import zlib
 from collections import Counter
@@ -22,8 +23,9 @@ import msgspec
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
-from imaging_index.metadata import KEPT, AnyDocument, Series
-from imaging_index.profile import Attribute, Profile
+from imaging_index.metadata import KEPT, AnyDocument, Instance, Series
+from imaging_index.profile import Privacy, Profile
+from imaging_index.selection import AGE_IN_YEARS, Attribute, Source
 
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
@@ -36,9 +38,8 @@ _LONGEST_LIST: Final = 8192  # bytes: all lists of an entry together stay within
 _MOST_LISTED: Final = 16  # of the numbers or dates of the instances
 _LONGEST_TEXT: Final = 1024  # bytes
 
-# DynamoDB Developer Guide, "Quotas": the sizes of all partition and of all sort values of an index.
+# DynamoDB Developer Guide, "Quotas": the size of all partition values of an index.
 _LONGEST_PARTITION: Final = 2048
-_LONGEST_SORT: Final = 1024
 
 # A page stays below DynamoDB's 400 kB an item even when it does not compress at all.
 _ROWS_A_PAGE: Final = 1000
@@ -49,6 +50,7 @@ _NO_VALUE: Final = object()  # what no parser takes
 _KEPT_TEXT: Final = ("SOPInstanceUID", "SOPClassUID")
 _KEPT_NUMBERS: Final = tuple(keyword for keyword in KEPT if keyword not in _KEPT_TEXT)
 COLUMNS: Final = ("SeriesInstanceUID", *KEPT, "Frames")
+_json: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,46 +70,67 @@ class Content:
 
 
 @dataclass(slots=True)
-class _Notes:
-    """The names of attributes that could not be stored as they are."""
+class _Making:
+    """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is."""
 
+    profile: Profile
+    secret: bytes
     invalid: set[str] = field(default_factory=set)
     truncated: set[str] = field(default_factory=set)
 
+    def token(self, value: object) -> str:
+        """What stands for a hashed value: equal values have equal tokens, under one key."""
+        return hmac.digest(self.secret, str(value).encode(), "sha256").hex()
 
-def build(document: AnyDocument, profile: Profile) -> Content:
-    """What `document` becomes under `profile`."""
-    notes = _Notes()
+    def protected(self, keyword: str, value: Any) -> Any:
+        """A value that is kept with the instances, as privacy allows."""
+        privacy = self.profile.private.get(keyword)
+        if privacy is None or value is None:
+            return value
+        return None if privacy is Privacy.DROP else self.token(value)
+
+
+def build(document: AnyDocument, profile: Profile, secret: bytes = b"") -> Content:
+    """What `document` becomes under `profile`; `secret` is the key of the tokens when the profile hashes attributes."""
+    making = _Making(profile, secret)
     series = _series(document)
     attributes: Item = {}
     first = series[0][1] if series else None
-    for level, values in (
-        (Level.PATIENT, document.patient and document.patient.dicom),
-        (Level.STUDY, document.study and document.study.dicom),
-        (Level.SERIES, first and first.dicom),
-    ):
+    patient, study = document.patient and document.patient.dicom, document.study and document.study.dicom
+    for level, values in ((Level.PATIENT, patient), (Level.STUDY, study), (Level.SERIES, first and first.dicom)):
         for attribute in profile.at(level):
-            raw = getattr(values, attribute.path[0], None)
-            if attribute.name == "SeriesInstanceUID" and series:
-                raw = series[0][0] or raw
-            attributes |= _single(attribute, raw, profile, notes)
-    rows = _rows(series)
-    instances = [instance.dicom for _, one in series for instance in (one.instances or {}).values()]
+            by_key = attribute.name == "SeriesInstanceUID" and series and series[0][0]
+            attributes |= _single(attribute, _SeriesUID(series[0][0]) if by_key else values, making)
+    rows = _rows(series, making) if profile.instances.on else []
+    instances = [instance for _, one in series for instance in (one.instances or {}).values()]
     for attribute in profile.at(Level.INSTANCE):
-        attributes |= _summed(attribute, instances, profile, notes)
-    attributes["StudyMoment"] = {"S": _study_moment(attributes)}
-    if "PatientName" in attributes and (key := dicom.name_key(attributes["PatientName"]["S"])):
-        attributes["PatientNameKey"] = {"S": key}
-    attributes["InstanceCount"] = {"N": str(len(rows))}
-    attributes["FrameCount"] = {"N": str(sum(len(row["Frames"]) for row in rows))}
+        attributes |= _summed(attribute, [instance.dicom for instance in instances], making)
+    attributes["StudyMoment"] = {"S": _study_moment(attributes, profile)}
+    name = profile.find("PatientName")
+    if name and not name.hashed and "PatientName" in attributes:
+        key = dicom.name_key(attributes["PatientName"]["S"])
+        attributes |= {"PatientNameKey": {"S": key}} if key else {}
+    if profile.find(AGE_IN_YEARS) and (age := _age_in_years(patient, study, profile)) is not None:
+        attributes[AGE_IN_YEARS] = _stored(age)
+    attributes["InstanceCount"] = {"N": str(len(instances))}
+    attributes["FrameCount"] = {"N": str(sum(len(_frames(instance)) for instance in instances))}
     if len(series) > 1:
-        attributes["SeriesInstanceUIDs"] = _list("SeriesInstanceUIDs", [uid for uid, _ in series], notes)
-    _leave_out_unusable_keys(attributes, profile, notes)
-    for name, names in (("InvalidAttributes", notes.invalid), ("TruncatedAttributes", notes.truncated)):
+        uids = [making.protected("SeriesInstanceUID", uid) for uid, _ in series]
+        if None not in uids:
+            attributes["SeriesInstanceUIDs"] = _list("SeriesInstanceUIDs", uids, making)
+    _leave_out_unusable_keys(attributes, making)
+    for noted, names in (("InvalidAttributes", making.invalid), ("TruncatedAttributes", making.truncated)):
         if names:
-            attributes[name] = {"L": [{"S": each} for each in sorted(names)]}
+            attributes[noted] = {"L": [{"S": each} for each in sorted(names)]}
     pages, checksum = _pack(rows)
-    return Content(attributes, pages, checksum, len(series) > 1, len(notes.invalid), len(notes.truncated))
+    return Content(attributes, pages, checksum, len(series) > 1, len(making.invalid), len(making.truncated))
+
+
+@dataclass(frozen=True, slots=True)
+class _SeriesUID:
+    """Stands in for a series' values where only the UID of the map's key is there."""
+
+    SeriesInstanceUID: str
 
 
 def _series(document: AnyDocument) -> list[tuple[str, Series[Any, Any]]]:
@@ -127,41 +150,41 @@ def _uid(value: object) -> str | None:
     return uid if uid and len(uid.encode()) <= _LONGEST_TEXT else None
 
 
-def _single(attribute: Attribute, raw: object, profile: Profile, notes: _Notes) -> Item:
+def _single(attribute: Attribute, values: object, making: _Making) -> Item:
     """The attribute of the patient, the study or a series: one value, or the list of them with "" for an empty one."""
-    values = [_typed(attribute, each, profile, notes) for each in _components(attribute, raw)]
-    if all(value is None for value in values):
+    found = _found(attribute, [_raw(source, values) for source in attribute.sources], making)
+    if all(value is None for value in found):
         return {}
     if attribute.multiple:
-        stored = _list(attribute.name, ["" if value is None else value for value in values], notes)
-    elif len(values) == 1:
-        stored = _stored(values[0])
+        stored = _list(attribute.name, ["" if value is None else value for value in found], making)
+    elif len(found) == 1:
+        stored = _stored(found[0])
     else:
         # Several values of an attribute that DICOM gives one: none of them is the right one to keep.
-        notes.invalid.add(attribute.name)
+        making.invalid.add(attribute.name)
         return {}
-    return {attribute.name: stored} | _folded(attribute, values, notes)
+    return {attribute.name: stored} | _folded(attribute, found, making)
 
 
-def _summed(attribute: Attribute, instances: Sequence[object], profile: Profile, notes: _Notes) -> Item:
+def _summed(attribute: Attribute, instances: Sequence[object], making: _Making) -> Item:
     """The attribute of all instances together."""
     distinct: set[str | Decimal] = set()
     missing = 0
-    raws = [getattr(values, attribute.path[0], None) for values in instances]
+    raws = [[_raw(source, values) for source in attribute.sources] for values in instances]
     # Most instances say the same: each different value is typed once. Its repr tells 1 from True, and can be hashed.
     written = [repr(raw) for raw in raws]
     times = Counter(written)
     for text, raw in dict(zip(written, raws, strict=True)).items():
-        found = [_typed(attribute, each, profile, notes) for each in _components(attribute, raw)]
+        found = _found(attribute, raw, making)
         if all(value is None for value in found):
             missing += times[text]
         else:
             distinct.update("" if value is None else value for value in found)
-    if attribute.vr not in dicom.NUMBERS | dicom.MOMENTS:
+    if not attribute.ordered:
         if not distinct - {""}:
             return {}
         listed = sorted(distinct, key=str)
-        return {attribute.name: _list(attribute.name, listed, notes)} | _folded(attribute, listed, notes)
+        return {attribute.name: _list(attribute.name, listed, making)} | _folded(attribute, listed, making)
     ordered = sorted(distinct - {""})
     if not ordered:
         return {}
@@ -173,16 +196,45 @@ def _summed(attribute: Attribute, instances: Sequence[object], profile: Profile,
     return {attribute.name: {"M": summary}}
 
 
-def _components(attribute: Attribute, raw: object) -> list[object]:
-    """The single values in the JSON of an attribute; of a nested one, exactly one an item, so that siblings match."""
-    if not attribute.nested:
-        return list(raw) if isinstance(raw, list) else [raw]
+def _raw(source: Source, values: object) -> object:
+    """The document's JSON at a source's top: what its first keyword, or its private element, has."""
+    if source.creator is None:
+        return getattr(values, source.path[0], None)
+    return (getattr(values, "private_elements", None) or {}).get(source)
+
+
+def _found(attribute: Attribute, raws: Sequence[object], making: _Making) -> list[str | Decimal | None]:
+    """The typed values of the first source that has one, or of all of them; `raws` has the JSON of each source."""
+    everything: list[str | Decimal | None] = []
+    for source, raw in zip(attribute.sources, raws, strict=True):
+        values = [_typed(attribute, source, each, making) for each in _components(source, raw)]
+        if any(value is not None for value in values):
+            kept = [value for value in values if value is not None or source.gaps]
+            if not attribute.union:
+                return kept
+            everything += kept
+    return [*dict.fromkeys(everything)]
+
+
+def _components(source: Source, raw: object) -> list[object]:
+    """The single values in the JSON of a source; of a nested one, exactly one an item, so that siblings match."""
     if raw is None:
         return []
-    values: list[object] = [raw]
-    for keyword in attribute.path[1:]:
+    if len(source.path) == 1:
+        values = list(raw) if isinstance(raw, list) else [raw]
+        return values if source.component is None else values[source.component - 1 : source.component]
+    values = [raw]
+    for keyword in source.path[1:]:
         values = [_in_item(item, keyword) for value in values for item in _items(value)]
-    return [_joined(value) for value in values]
+    if source.component is not None:
+        return [
+            component
+            for value in values
+            for component in (value if isinstance(value, list) else [value])[source.component - 1 : source.component]
+        ]
+    if source.gaps:
+        return [_joined(value) for value in values]
+    return [each for value in values for each in (value if isinstance(value, list) else [value])]
 
 
 def _items(value: object) -> list[object]:
@@ -205,21 +257,28 @@ def _joined(value: object) -> object:
     return "\\".join(value) if all(isinstance(each, str) for each in value) else _NO_VALUE
 
 
-def _typed(attribute: Attribute, raw: object, profile: Profile, notes: _Notes) -> str | Decimal | None:
+def _typed(attribute: Attribute, source: Source, raw: object, making: _Making) -> str | Decimal | None:
     try:
         value = dicom.parser(attribute.vr)(raw)
     except dicom.Unusable:
-        notes.invalid.add(attribute.name)
+        making.invalid.add(attribute.name)
         return None
-    if not isinstance(value, str) or len(value) * 4 <= _LONGEST_TEXT or attribute.name in profile.keys:
+    if value is None:
+        return None
+    if isinstance(value, Decimal):
+        for modulo in source.modulo:
+            value = value % modulo if value >= modulo else value
+    if attribute.hashed:
+        return making.token(value)
+    if not isinstance(value, str) or len(value) * 4 <= _LONGEST_TEXT or attribute.name in making.profile.keys:
         return value
     short = dicom.cut(value, _LONGEST_TEXT)
     if short == value:
         return value
     if attribute.identifier:
-        notes.invalid.add(attribute.name)
+        making.invalid.add(attribute.name)
         return None
-    notes.truncated.add(attribute.name)
+    making.truncated.add(attribute.name)
     return short
 
 
@@ -227,71 +286,106 @@ def _stored(value: str | Decimal | None) -> AttributeValue:
     return {"N": f"{value:f}"} if isinstance(value, Decimal) else {"S": value or ""}
 
 
-def _list(name: str, values: Sequence[str | Decimal], notes: _Notes) -> AttributeValue:
+def _list(name: str, values: Sequence[str | Decimal], making: _Making) -> AttributeValue:
     stored = [_stored(value) for value in values[:_MOST_VALUES]]
     fitting = sum(total <= _LONGEST_LIST for total in itertools.accumulate(map(_size, stored)))
     if fitting < len(values):
-        notes.truncated.add(name)
+        making.truncated.add(name)
     return {"L": stored[:fitting]}
 
 
-def _folded(attribute: Attribute, values: Iterable[str | Decimal | None], notes: _Notes) -> Item:
+def _folded(attribute: Attribute, values: Iterable[str | Decimal | None], making: _Making) -> Item:
     """A person's name as search compares it."""
-    if attribute.vr != "PN":
+    if attribute.vr != "PN" or attribute.hashed:
         return {}
     words = dicom.name_folded([value for value in values if isinstance(value, str)])
     short = dicom.cut(words, _LONGEST_TEXT)
     if short != words:
-        notes.truncated.add(attribute.name)
+        making.truncated.add(attribute.name)
     return {f"{attribute.name}Folded": {"S": short}} if short else {}
 
 
-def _study_moment(attributes: Item) -> str:
+def _study_moment(attributes: Item, profile: Profile) -> str:
     """Study date and time as `YYYYMMDDHHMMSS`, zeros for what is not there: a sort key that always stands."""
-    date = attributes.get("StudyDate", {}).get("S", "0" * 8)
-    time = attributes.get("StudyTime", {}).get("S", "0" * 6)
-    return f"{date}{time[:6]}"
+    parts = []
+    for name, zeros in (("StudyDate", "0" * 8), ("StudyTime", "0" * 6)):
+        attribute = profile.find(name)
+        told = attribute is not None and not attribute.hashed and name in attributes
+        parts.append(attributes[name]["S"][: len(zeros)] if told else zeros)
+    return "".join(parts)
 
 
-def _leave_out_unusable_keys(attributes: Item, profile: Profile, notes: _Notes) -> None:
-    """DynamoDB refuses an item whose index keys are too long: take the longest out, so that the rest is found."""
-    for index in profile.indexes.values():
-        for names, most in ((index.partition, _LONGEST_PARTITION), (index.sort, _LONGEST_SORT)):
-            selected = [name for name in names if profile.find(name) and name in attributes]
-            # What the index itself adds to a key: ids of 32 bytes, moments of 27, a name key of 256.
-            own = sum(256 if name == "PatientNameKey" else 32 for name in names if name not in selected)
-            while own + sum(_size(attributes[name]) for name in selected) > most:
-                longest = max(selected, key=lambda name: _size(attributes[name]))
-                selected.remove(longest)
-                del attributes[longest]
-                notes.invalid.add(longest)
+def _age_in_years(patient: object, study: object, profile: Profile) -> Decimal | None:
+    """The patient's age at the study: PatientAge, or the time from the birth date, unless these must not be told."""
+
+    def told(keyword: str, values: object) -> str | None:
+        if keyword in profile.private:
+            return None
+        try:
+            return str(dicom.parser("AS" if keyword == "PatientAge" else "DA")(getattr(values, keyword, None)) or "")
+        except dicom.Unusable:
+            return None
+
+    age = told("PatientAge", study)
+    if age:
+        return dicom.years(age)
+    born, day = told("PatientBirthDate", patient), told("StudyDate", study)
+    return dicom.years_between(born, day) if born and day else None
+
+
+def _leave_out_unusable_keys(attributes: Item, making: _Making) -> None:
+    """DynamoDB refuses an item whose index keys are too long: take the longest out, so that the rest is found.
+
+    Sort keys are the index's own, and short.
+    """
+    for index in making.profile.indexes.values():
+        selected = [name for name in index.partition if making.profile.find(name) and name in attributes]
+        # What the index itself adds to a key: ids and moments of at most 32 bytes, a name key of 256.
+        own = sum(256 if name == "PatientNameKey" else 32 for name in index.partition if name not in selected)
+        while own + sum(_size(attributes[name]) for name in selected) > _LONGEST_PARTITION:
+            longest = max(selected, key=lambda name: _size(attributes[name]))
+            selected.remove(longest)
+            del attributes[longest]
+            making.invalid.add(longest)
 
 
 def _size(value: AttributeValue) -> int:
     return len(str(value.get("S") or value.get("N")).encode())
 
 
-def _rows(series: Iterable[tuple[str, Series[Any, Any]]]) -> list[dict[str, Any]]:
+def _rows(series: Iterable[tuple[str, Series[Any, Any]]], making: _Making) -> list[dict[str, Any]]:
     """The instances as the pages keep them: by series, then by InstanceNumber, then by UID."""
-    rows = []
+    ordered = []
+    last = float("inf")
     for series_uid, one in series:
         for key, instance in sorted((one.instances or {}).items()):
             values = instance.dicom
-            row: dict[str, Any] = {"SeriesInstanceUID": series_uid}
-            row |= {keyword: _uid(getattr(values, keyword, None)) for keyword in _KEPT_TEXT}
-            row |= {keyword: _whole_number(getattr(values, keyword, None)) for keyword in _KEPT_NUMBERS}
-            row["SOPInstanceUID"] = row["SOPInstanceUID"] or _uid(key)
-            row["Frames"] = [uid for frame in instance.frames or () if (uid := _uid(frame.id))]
-            rows.append(row)
-    last = float("inf")
-    rows.sort(
-        key=lambda row: (
-            row["SeriesInstanceUID"],
-            last if row["InstanceNumber"] is None else row["InstanceNumber"],
-            row["SOPInstanceUID"] or "",
-        )
-    )
-    return rows
+            kept: dict[str, Any] = {keyword: _uid(getattr(values, keyword, None)) for keyword in _KEPT_TEXT}
+            kept |= {keyword: _whole_number(getattr(values, keyword, None)) for keyword in _KEPT_NUMBERS}
+            kept["SOPInstanceUID"] = kept["SOPInstanceUID"] or _uid(key)
+            number = kept["InstanceNumber"]
+            place = (series_uid, last if number is None else number, kept["SOPInstanceUID"] or "")
+            # An empty text, not None: that marks the rows which go on with an instance's frames.
+            row = {"SeriesInstanceUID": making.protected("SeriesInstanceUID", series_uid) or ""}
+            row |= {keyword: making.protected(keyword, value) for keyword, value in kept.items()}
+            row |= {each.name: _kept(each, values, making) for each in making.profile.instances.keep}
+            row["Frames"] = _frames(instance) if making.profile.instances.frames else []
+            ordered.append((place, row))
+    ordered.sort(key=lambda each: each[0])
+    return [row for _, row in ordered]
+
+
+def _kept(attribute: Attribute, values: object, making: _Making) -> Any:
+    """An instance's own value of an attribute that the profile keeps with the instances."""
+    found = _found(attribute, [_raw(source, values) for source in attribute.sources], making)
+    present = [value for value in found if value is not None]
+    if attribute.multiple:
+        return ["" if value is None else value for value in found] if present else None
+    return present[0] if len(present) == 1 else None
+
+
+def _frames(instance: Instance[Any]) -> list[str]:
+    return [uid for frame in instance.frames or () if (uid := _uid(frame.id))]
 
 
 def _whole_number(value: object) -> int | None:
@@ -307,7 +401,8 @@ def _pack(rows: Iterable[dict[str, Any]]) -> tuple[list[bytes], str]:
     checksum = hashlib.blake2b(digest_size=16)
     pages = []
     for page in _split(rows):
-        plain = msgspec.json.encode({column: [row.get(column) for row in page] for column in COLUMNS})
+        names = dict.fromkeys(itertools.chain(COLUMNS, *page))
+        plain = _json.encode({name: [row.get(name) for row in page] for name in names})
         checksum.update(plain)
         pages.append(gzip.compress(plain, compresslevel=6, mtime=0))
     return pages, checksum.hexdigest()
@@ -328,7 +423,7 @@ def _split(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _fitting(row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
     """A row that fits into a page, and its size; of very many frames several, all but the first without a series."""
-    size = len(msgspec.json.encode([row.get(column) for column in COLUMNS]))
+    size = len(_json.encode(list(row.values())))
     frames = row["Frames"]
     if size <= _PLAIN_A_PAGE or len(frames) < 2:
         yield row, size
@@ -350,12 +445,14 @@ def unpack(pages: Iterable[bytes]) -> tuple[list[dict[str, Any]], str]:
         try:
             plain = gzip.decompress(page)
             columns = msgspec.json.decode(plain, type=dict[str, list[Any]])
-            packed = list(zip(*(columns[column] for column in COLUMNS), strict=True))
-        except (OSError, EOFError, zlib.error, KeyError, ValueError):
+            packed = list(zip(*columns.values(), strict=True))
+        except (OSError, EOFError, zlib.error, ValueError):
             raise ValueError("a page is not what was packed") from None
+        if not columns.keys() >= set(COLUMNS):
+            raise ValueError("a page is not what was packed")
         checksum.update(plain)
         for values in packed:
-            row = dict(zip(COLUMNS, values, strict=True))
+            row = dict(zip(columns, values, strict=True))
             if rows and row["SeriesInstanceUID"] is None:
                 rows[-1]["Frames"] += row["Frames"]
             else:

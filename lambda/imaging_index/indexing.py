@@ -66,7 +66,11 @@ class _Target:
 class Indexer:
     """Converges image sets, one hint at a time."""
 
-    def __init__(self, healthimaging: HealthImaging, table: Table, profile: Profile, reader: Reader) -> None:
+    def __init__(
+        self, healthimaging: HealthImaging, table: Table, profile: Profile, reader: Reader, secret: bytes = b""
+    ) -> None:
+        """Index into `table` under `profile`; `secret` is the key of its tokens when it hashes attributes."""
+        self._secret = secret
         self._healthimaging = healthimaging
         self._table = table
         self._profile = profile
@@ -166,7 +170,7 @@ class Indexer:
         document = self._reader.read(pieces)
         if (document.datastore_id, document.image_set_id) != (key.datastore_id, key.image_set_id):
             raise Poison("the document is of another image set")
-        return entry.build(document, self._profile)
+        return entry.build(document, self._profile, self._secret)
 
     def _item(self, key: Key, hint: Hint, target: _Target, content: Content) -> Item:
         """The entry, but for what the generation and an earlier entry add."""

@@ -15,6 +15,7 @@ from isal.igzip_lib import IsalError
 
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
+from imaging_index.private_elements import PrivateElements
 from imaging_index.profile import Profile
 
 # What a document may at most be; beyond it is a hostile one. (The service's quota is 50 MB of metadata an image set.)
@@ -49,11 +50,18 @@ class Frame(msgspec.Struct, rename={"id": "ID"}):
     id: Any = None
 
 
-class Instance(msgspec.Struct, Generic[_Instance], rename={"dicom": "DICOM", "frames": "ImageFrames"}):
-    """One instance. `dicom` has the selected keywords as attributes, each the document's JSON value or None."""
+class Instance(
+    msgspec.Struct, Generic[_Instance], rename={"dicom": "DICOM", "frames": "ImageFrames", "vrs": "DICOMVRs"}
+):
+    """One instance.
 
-    dicom: _Instance | None = None
+    `dicom` has the selected keywords as attributes, each the document's JSON value or None, and when the profile
+    selects private elements, `private_elements`: their JSON values by source.
+    """
+
+    dicom: _Instance = None  # type: ignore[assignment]  # optional, but msgspec takes no `Raw | None`
     frames: list[Frame] | None = None
+    vrs: dict[str, Any] | None = None
 
 
 class Series(msgspec.Struct, Generic[_Series, _Instance], rename={"dicom": "DICOM", "instances": "Instances"}):
@@ -97,8 +105,12 @@ class Reader:
 
     def __init__(self, profile: Profile) -> None:
         patient, study, series, instance = (_values(profile, level) for level in Level)
+        private = profile.private_sources()
+        self._private = PrivateElements(private) if private else None
+        self._instance: msgspec.json.Decoder[Any] = msgspec.json.Decoder(instance | None)
+        at_first = msgspec.Raw if private else instance | None
         self._decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(
-            Document[patient, study, series, instance]  # type: ignore[valid-type]
+            Document[patient, study, series, at_first]  # type: ignore[valid-type]
         )
 
     def read(self, pieces: Iterable[bytes]) -> AnyDocument:
@@ -114,18 +126,30 @@ class Reader:
                 raise Poison(f"the document is larger than {MOST_BYTES} bytes")
         try:
             document = self._decoder.decode(plain)
+            if self._private:
+                self._decode_instances(document, self._private)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             raise Poison("the document is not HealthImaging's JSON") from None
         _check_bounds(document)
         return document
 
+    def _decode_instances(self, document: AnyDocument, private: PrivateElements) -> None:
+        """Decode what was left raw: an instance's private elements have keys that only its creators tell."""
+        for series in ((document.study and document.study.series) or {}).values():
+            for instance in (series.instances or {}).values():
+                if instance.dicom is not None:
+                    raw = instance.dicom
+                    instance.dicom = self._instance.decode(raw)
+                    if instance.dicom is not None:
+                        instance.dicom.private_elements = private.find(raw, instance.vrs)
+
 
 def _values(profile: Profile, level: Level) -> type[msgspec.Struct]:
     """A type with the top keywords of the attributes selected at `level`; every value may be anything."""
-    keywords = dict.fromkeys(attribute.path[0] for attribute in profile.at(level))
+    keywords = set(profile.keywords(level))
     if level is Level.INSTANCE:
-        keywords |= dict.fromkeys(KEPT)
-    return msgspec.defstruct(f"{level}Values", [(keyword, Any, None) for keyword in keywords])
+        keywords.update(KEPT, ["private_elements"])
+    return msgspec.defstruct(f"{level}Values", [(keyword, Any, None) for keyword in sorted(keywords)])
 
 
 def _check_bounds(document: AnyDocument) -> None:

@@ -1,4 +1,4 @@
-"""The profile: which DICOM attributes the index holds, and which indexes stand over them.
+"""The profile: which DICOM attributes the index holds, which indexes stand over them, and what must not be told.
 
 A profile is a TOML file (`profiles/radiology.toml`). It is read by the stack, which makes the table's indexes from it,
 and by the function, which makes the entries from it.
@@ -11,12 +11,14 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from imaging_index import dicom, dictionary
-from imaging_index.dictionary import Element, Level
+from imaging_index import dictionary, selection
+from imaging_index.dictionary import Level
+from imaging_index.selection import Attribute, SelectionError, Source
 
 # What the index itself writes into an entry, and which of it may be a key. No name is a DICOM keyword (a test).
 OWN_KEYS: Final[Mapping[str, str]] = {
@@ -53,36 +55,19 @@ _MOST_KEY_ATTRIBUTES: Final = 4
 _INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
+class Privacy(StrEnum):
+    """What becomes of an attribute's value, before anything is derived from it or written."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    HASH = "hash"
+
+
 class ProfileError(ValueError):
     """A profile that cannot be used. Its text has one line for each mistake, and says what to do."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One selected attribute.
-
-    `name` is a keyword, or a dotted path whose `path` leads through sequences; `vr` is of its last keyword; `multiple`
-    says that its value is stored as a list (a dictionary VM other than 1, or a nested attribute).
-    """
-
-    name: str
-    path: tuple[str, ...]
-    vr: str
-    multiple: bool
-    level: Level
-
-    @property
-    def nested(self) -> bool:
-        """Whether the attribute stands in a sequence."""
-        return len(self.path) > 1
-
-    @property
-    def identifier(self) -> bool:
-        """Whether the value names something, so that a shortened one would name something else: it is never cut."""
-        return self.vr in {"AE", "AS", "CS", "SH", "UI"} or self.path[-1].endswith(("ID", "Identifier", "Number"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +79,59 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Instances:
+    """What the pages keep of each instance, besides what they always keep: nothing at all when not `on`."""
+
+    on: bool = True
+    frames: bool = True
+    keep: tuple[Attribute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """What was selected. `hash` stands for all of it that decides what an entry holds (16 hexadecimal digits)."""
+    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author."""
 
     revision: int
     attributes: tuple[Attribute, ...]
     indexes: Mapping[str, Index]
-    hash: str
+    private: Mapping[str, Privacy]
+    instances: Instances
+    warnings: tuple[str, ...]
+
+    @property
+    def hash(self) -> str:
+        """Stands for all that decides what an entry holds, in 16 hexadecimal digits."""
+        # Keys count, since an attribute that is one is never cut.
+        keys = sorted([sorted(index.partition), sorted(index.sort)] for index in self.indexes.values())
+        content = [[astuple(attribute) for attribute in self.attributes], keys, sorted(self.private.items())]
+        content.append([astuple(self.instances)])
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
     def keys(self) -> frozenset[str]:
         """The names of all attributes that are a key of some index."""
         return frozenset(key for index in self.indexes.values() for key in (*index.partition, *index.sort))
 
+    @property
+    def hashes(self) -> bool:
+        """Whether some attribute is hashed, for which the function needs a key."""
+        return Privacy.HASH in self.private.values()
+
     def at(self, level: Level) -> tuple[Attribute, ...]:
         """The attributes of one level, in the order of the profile."""
         return tuple(attribute for attribute in self.attributes if attribute.level is level)
+
+    def keywords(self, level: Level) -> frozenset[str]:
+        """The top keywords that a document is read for at one level."""
+        attributes = (*self.attributes, *self.instances.keep)
+        sources = (source for attribute in attributes if attribute.level is level for source in attribute.sources)
+        derived = selection.AGE_SOURCES.get(level, ()) if self.find(selection.AGE_IN_YEARS) else ()
+        return frozenset(source.path[0] for source in sources if source.creator is None) | frozenset(derived)
+
+    def private_sources(self) -> dict[Source, str]:
+        """The private elements that a document is read for, each with the VR that it is read as."""
+        attributes = (*self.attributes, *self.instances.keep)
+        return {source: each.vr for each in attributes for source in each.sources if source.creator is not None}
 
     def find(self, name: str) -> Attribute | None:
         """The selected attribute of a name, or None."""
@@ -120,7 +142,31 @@ class Profile:
         attribute = self.find(name)
         if attribute is None:
             return OWN_KEYS[name]
-        return "N" if attribute.vr in dicom.NUMBERS else "S"
+        return "N" if attribute.number else "S"
+
+
+class _Mistakes:
+    """What is wrong with a profile's text, each with the line where it stands."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, message: str, *anchors: str) -> None:
+        """Note a mistake at the first line that has the first anchor and, from there on, the next one."""
+        line = self._line(*anchors)
+        self._found.append((line, f"line {line}: {message}" if line else message))
+
+    def _line(self, *anchors: str) -> int:
+        at = 0
+        for anchor in anchors:
+            at = next((n for n, line in enumerate(self._lines[max(at - 1, 0) :], max(at, 1)) if anchor in line), at)
+        return at
+
+    def raise_any(self) -> None:
+        """Raise all that was found, in the order of the lines."""
+        if self._found:
+            raise ProfileError([message for _, message in sorted(self._found, key=lambda each: each[0])])
 
 
 def load(path: Path) -> Profile:
@@ -148,118 +194,187 @@ def parse(text: str) -> Profile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError([f"The profile is not TOML: {error}."]) from None
-    mistakes = [
-        f"The profile has a field '{field}', which is none: it may have revision, attributes and indexes."
-        for field in document
-        if field not in {"revision", "attributes", "indexes"}
-    ]
+    mistakes = _Mistakes(text)
+    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes")
+    for field in document:
+        if field not in fields:
+            mistakes.add(f"The profile has a field '{field}', which is none: it may have {', '.join(fields)}.", field)
     revision = document.get("revision")
     if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision <= 999_999:
-        mistakes.append("The profile needs `revision = 1`, a whole number up to 999999 that rises with every change.")
-        revision = 1
-    attributes = _attributes(document.get("attributes"), mistakes)
-    indexes = _indexes(document.get("indexes", {}), {attribute.name: attribute for attribute in attributes}, mistakes)
-    if mistakes:
-        raise ProfileError(mistakes)
-    return Profile(revision, tuple(attributes), indexes, _hash(attributes, indexes))
-
-
-def _attributes(names: Any, mistakes: list[str]) -> list[Attribute]:
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        mistakes.append(
-            'The profile needs `attributes = ["PatientID", ...]`, a list of DICOM keywords or dotted paths.'
+        mistakes.add(
+            "The profile needs `revision = 1`, a whole number up to 999999 that rises with every change.", "revision"
         )
-        return []
-    mistakes.extend(
-        f"The attribute '{name}' is selected twice; take one of them out."
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    )
-    attributes = (_attribute(name, mistakes) for name in dict.fromkeys(names))
-    return [attribute for attribute in attributes if attribute is not None]
+        revision = 1
+    selected = _attributes(document, mistakes)
+    private = _privacy(document.get("privacy", {}), selected, mistakes)
+    attributes = _protected(selected, private)
+    indexes = _indexes(document.get("indexes", {}), attributes, selected, mistakes)
+    instances = _instances(document.get("instances", True), private, mistakes)
+    mistakes.raise_any()
+    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(_warnings(selected)))
 
 
-def _attribute(name: str, mistakes: list[str]) -> Attribute | None:
-    path = tuple(name.split("."))
-    elements: list[Element] = []
-    for keyword in path:
-        element = dictionary.lookup(keyword)
-        if element is None:
-            meant = dictionary.nearest(keyword)
-            hint = f" Did you mean '{meant}'?" if meant else " Write it as in DICOM PS3.6, like 'StudyDate'."
-            mistakes.append(f"'{keyword}' is not a DICOM keyword.{hint}")
-            return None
-        elements.append(element)
-    for element in elements[:-1]:
-        if element.vr != "SQ":
-            mistakes.append(f"'{name}' cannot be: {element.keyword} is no sequence, so nothing stands in it.")
-            return None
-    last = elements[-1]
-    if last.vr == "SQ":
-        mistakes.append(f"'{name}' is a sequence; select what stands in it, like '{name}.CodeValue'.")
-        return None
-    try:
-        dicom.parser(last.vr)
-    except KeyError:
-        mistakes.append(f"'{name}' holds {last.vr}, which is not searchable; take it out.")
-        return None
-    multiple = len(path) > 1 or last.vm != "1"
-    return Attribute(name, path, last.vr.split(" or ", 1)[0], multiple, elements[0].level)
+def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, Attribute]:
+    names, named = document.get("attributes"), document.get("named", {})
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        mistakes.add(
+            'The profile needs `attributes = ["PatientID", ...]`: DICOM keywords or dotted paths.', "attributes"
+        )
+        names = []
+    if not isinstance(named, dict):
+        mistakes.add("Named attributes are tables: [named.BValue] with from = [...].", "named")
+        named = {}
+    selected = {}
+    for name, times in Counter(names).items():
+        if times > 1:
+            mistakes.add(f"The attribute '{name}' is selected twice; take one of them out.", f'"{name}"')
+        try:
+            selected[name] = selection.select(name)
+        except SelectionError as error:
+            mistakes.add(str(error), f'"{name}"')
+    for name, table in named.items():
+        if name in OWN_NAMES or name == selection.AGE_IN_YEARS:
+            mistakes.add(f"[named.{name}] cannot have a name of the index's own; choose another.", f"[named.{name}]")
+            continue
+        try:
+            selected[name] = selection.select_named(name, table)
+        except SelectionError as error:
+            mistakes.add(str(error), f"[named.{name}]")
+    return selected
 
 
-def _indexes(tables: Any, attributes: Mapping[str, Attribute], mistakes: list[str]) -> dict[str, Index]:
+def _privacy(table: Any, selected: Mapping[str, Attribute], mistakes: _Mistakes) -> dict[str, Privacy]:
+    """What is not kept, by the attribute's name or the keyword that it is read from."""
+    if not isinstance(table, dict):
+        mistakes.add('Privacy is a table: [privacy] with lines like PatientName = "drop".', "privacy")
+        return {}
+    private = {}
+    for name, word in table.items():
+        where = ("[privacy]", name)
+        if word not in list(Privacy):
+            mistakes.add(f'[privacy] needs "keep", "drop" or "hash" for {name}.', *where)
+        elif name not in selected and not dictionary.lookup(name):
+            meant = difflib.get_close_matches(name, [*selected, *dictionary.keywords()], n=1)
+            hint = f" Did you mean '{meant[0]}'?" if meant else ""
+            mistakes.add(f"[privacy] names '{name}', which is neither selected nor a DICOM keyword.{hint}", *where)
+        elif name == selection.AGE_IN_YEARS and word == Privacy.HASH:
+            mistakes.add(f"[privacy] cannot hash {name}, which is a number of its own; drop it.", *where)
+        elif word != Privacy.KEEP:
+            private[name] = Privacy(word)
+    for attribute in selected.values():
+        for source in attribute.sources:
+            read = ".".join(source.path)
+            if read in private and private.get(attribute.name) != private[read] and attribute.name != read:
+                how = private[read]
+                mistakes.add(
+                    f"[named.{attribute.name}] reads {read}, which is not kept; add to [privacy] "
+                    f'{attribute.name} = "{how}".',
+                    f"[named.{attribute.name}]",
+                )
+    return private
+
+
+def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]) -> dict[str, Attribute]:
+    """The attributes without those that are dropped; the hashed ones say so."""
+    return {
+        name: replace(attribute, hashed=private.get(name) is Privacy.HASH)
+        for name, attribute in selected.items()
+        if private.get(name) is not Privacy.DROP
+    }
+
+
+def _instances(table: Any, private: Mapping[str, Privacy], mistakes: _Mistakes) -> Instances:
+    if isinstance(table, bool):
+        return Instances(on=table)
+    keep, frames = (table.get("keep", []), table.get("frames", True)) if isinstance(table, dict) else (None, None)
+    if not isinstance(keep, list) or not isinstance(frames, bool) or table.keys() - {"keep", "frames"}:
+        mistakes.add(
+            'Write instances = false, or a table: [instances] with keep = ["..."] and frames = false.', "instances"
+        )
+        return Instances()
+    kept = {}
+    for name in keep:
+        try:
+            kept[name] = selection.select(str(name))
+        except SelectionError as error:
+            mistakes.add(str(error), "[instances]", f'"{name}"')
+            continue
+        if kept[name].level is not Level.INSTANCE:
+            level = kept[name].level
+            mistakes.add(f"[instances] cannot keep '{name}': HealthImaging keeps it with the {level}.", "[instances]")
+    return Instances(frames=frames, keep=tuple(_protected(kept, private).values()))
+
+
+def _indexes(
+    tables: Any, attributes: Mapping[str, Attribute], selected: Mapping[str, Attribute], mistakes: _Mistakes
+) -> dict[str, Index]:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        mistakes.append("Indexes are tables: [indexes.patient] with partition = [...] and sort = [...].")
+        mistakes.add("Indexes are tables: [indexes.patient] with partition = [...] and sort = [...].", "indexes")
         return {}
     if len(tables) > _MOST_INDEXES:
-        mistakes.append(f"{len(tables)} indexes are declared; DynamoDB allows {_MOST_INDEXES} a table. Take some out.")
+        mistakes.add(f"{len(tables)} indexes are declared; DynamoDB allows {_MOST_INDEXES} a table. Take some out.")
     indexes = {}
     for name, table in tables.items():
-        mistakes.extend(
-            f"[indexes.{name}] has a field '{field}', which is none: it may have partition and sort."
-            for field in table
-            if field not in {"partition", "sort"}
-        )
+        where = f"[indexes.{name}]"
+        for field in table:
+            if field not in {"partition", "sort"}:
+                mistakes.add(
+                    f"{where} has a field '{field}', which is none: it may have partition and sort.", where, field
+                )
         if not _INDEX_NAME.fullmatch(name):
-            mistakes.append(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.")
-        keys = [_keys(name, part, table.get(part), attributes, mistakes) for part in ("partition", "sort")]
+            mistakes.add(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.", where)
+        keys = [_keys(where, part, table.get(part), mistakes) for part in ("partition", "sort")]
         indexes[name] = Index(*keys)
-        mistakes.extend(
-            f"[indexes.{name}] names '{key}' twice; take one of them out."
-            for key, times in Counter((*indexes[name].partition, *indexes[name].sort)).items()
-            if times > 1
-        )
+        for key, times in Counter((*indexes[name].partition, *indexes[name].sort)).items():
+            if times > 1:
+                mistakes.add(f"{where} names '{key}' twice; take one of them out.", where, f'"{key}"')
+            wrong = _wrong_key(key, attributes, selected)
+            if wrong:
+                mistakes.add(f"{where} {wrong}", where, f'"{key}"')
+        for key in indexes[name].sort:
+            if key in attributes or key == "EventTime":
+                mistakes.add(
+                    f"{where} sorts by '{key}', which not every image set has, and would miss those without; make it a "
+                    "partition key, or sort by what always stands, like StudyMoment or ImageSetId.",
+                    where,
+                    f'"{key}"',
+                )
     return indexes
 
 
-def _keys(
-    index: str, part: str, names: Any, attributes: Mapping[str, Attribute], mistakes: list[str]
-) -> tuple[str, ...]:
-    where = f"[indexes.{index}]"
+def _keys(where: str, part: str, names: Any, mistakes: _Mistakes) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         names = []
     if not 1 <= len(names) <= _MOST_KEY_ATTRIBUTES:
-        mistakes.append(f"{where} needs {part} = [...] with one to {_MOST_KEY_ATTRIBUTES} attributes.")
-    for name in names:
-        attribute = attributes.get(name)
-        if attribute is None and name not in OWN_KEYS:
-            mistakes.append(f"{where} names '{name}', which is not selected{_what_to_do(name, attributes)}")
-        elif attribute is not None and (attribute.multiple or attribute.level is Level.INSTANCE):
-            why = "holds several values" if attribute.multiple else "is summed up over the instances"
-            mistakes.append(f"{where} cannot have '{name}' as a key, since it {why}; take it out of the index.")
+        mistakes.add(f"{where} needs {part} = [...] with one to {_MOST_KEY_ATTRIBUTES} attributes.", where, part)
+        return ()
     return tuple(names)
 
 
-def _what_to_do(key: str, attributes: Mapping[str, Attribute]) -> str:
-    """The end of a message about a key that is neither selected nor the index's own."""
-    if dictionary.lookup(key.split(".", 1)[0]):
-        return "; add it to `attributes`."
-    meant = difflib.get_close_matches(key, [*OWN_KEYS, *attributes], n=1)
-    return f". Did you mean '{meant[0]}'?" if meant else f"; select it, or take one of {', '.join(OWN_KEYS)}."
+def _wrong_key(key: str, attributes: Mapping[str, Attribute], selected: Mapping[str, Attribute]) -> str | None:
+    """Why an attribute cannot be a key of an index, and what to do; None when it can."""
+    attribute = attributes.get(key)
+    if attribute is None:
+        if key in OWN_KEYS:
+            return None
+        if key in selected:
+            return f"cannot have '{key}' as a key, since [privacy] drops it; take it out of the index."
+        if dictionary.lookup(key.split(".", 1)[0]):
+            return f"names '{key}', which is not selected; add it to `attributes`."
+        meant = difflib.get_close_matches(key, [*OWN_KEYS, *attributes], n=1)
+        what = f". Did you mean '{meant[0]}'?" if meant else f"; select it, or take one of {', '.join(OWN_KEYS)}."
+        return f"names '{key}', which is not selected{what}"
+    if attribute.multiple:
+        return f"cannot have '{key}' as a key, since it holds several values; take it out of the index."
+    if attribute.level is Level.INSTANCE:
+        return f"cannot have '{key}' as a key, since it is summed up over the instances; take it out of the index."
+    return None
 
 
-def _hash(attributes: list[Attribute], indexes: Mapping[str, Index]) -> str:
-    # Keys count, since an attribute that is one is never cut.
-    keys = [[sorted(index.partition), sorted(index.sort)] for index in indexes.values()]
-    content = json.dumps([[[*attribute.path, attribute.vr] for attribute in attributes], sorted(keys)])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _warnings(selected: Mapping[str, Attribute]) -> list[str]:
+    return [
+        f"'{keyword}' is retired from DICOM: newer objects do not have it."
+        for name in selected
+        for keyword in name.split(".")
+        if (element := dictionary.lookup(keyword)) and element.retired
+    ]

@@ -21,7 +21,7 @@ partition = ["DatastoreId", "PatientID"]
 sort = ["StudyMoment", "ImageSetId"]
 [indexes.study]
 partition = ["StudyInstanceUID"]
-sort = ["StudyDescription", "ImageSetId"]
+sort = ["StudyMoment", "ImageSetId"]
 """
 ATTRIBUTES = [
     "PatientID",
@@ -373,12 +373,11 @@ def test_a_series_whose_uids_are_both_too_long_is_indexed_without_one() -> None:
 
 
 def test_keys_are_never_cut_and_those_too_long_for_dynamodb_are_left_out_and_named() -> None:
-    fitting = _build(_document({"PatientID": "é" * 1008}, {"StudyDescription": "x" * 992})).attributes
+    fitting = _build(_document({"PatientID": "é" * 1008})).attributes
     assert fitting["PatientID"] == {"S": "é" * 1008}  # with 32 bytes of DatastoreId: 2,048
-    assert fitting["StudyDescription"] == {"S": "x" * 992}  # with 32 bytes of ImageSetId: 1,024
-    stored = entry.plain(_build(_document({"PatientID": "é" * 1008 + "e"}, {"StudyDescription": "x" * 993})).attributes)
-    assert stored["InvalidAttributes"] == ["PatientID", "StudyDescription"]
-    assert not {"PatientID", "StudyDescription", "TruncatedAttributes"} & stored.keys()
+    stored = entry.plain(_build(_document({"PatientID": "é" * 1008 + "e"})).attributes)
+    assert stored["InvalidAttributes"] == ["PatientID"]
+    assert not {"PatientID", "TruncatedAttributes"} & stored.keys()
 
 
 def test_more_than_a_hundred_values_are_cut_and_named() -> None:

@@ -43,8 +43,19 @@ _datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os
 _profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
 _queue: Final = Queue(boto3.client("sqs", config=_config), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
 _table: Final = Table(boto3.client("dynamodb", config=_config), os.environ["TABLE_NAME"])
+
+
+def _secret() -> bytes:
+    """The key of the tokens that stand for hashed values; the stack makes it when the profile hashes."""
+    if not _profile.hashes:
+        return b""
+    found = boto3.client("secretsmanager", config=_config).get_secret_value(SecretId=os.environ["TOKEN_SECRET"])
+    secret: str = found["SecretString"]
+    return secret.encode()
+
+
 _indexer: Final = Indexer(
-    HealthImaging(boto3.client("medical-imaging", config=_config)), _table, _profile, Reader(_profile)
+    HealthImaging(boto3.client("medical-imaging", config=_config)), _table, _profile, Reader(_profile), _secret()
 )
 
 

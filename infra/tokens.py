@@ -1,0 +1,39 @@
+"""The key of the tokens that stand for hashed values, when the profile hashes any."""
+
+# mypy: allow-subclassing-any
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.compliance import acknowledge
+from infra.config import Settings
+from infra.storage import Storage
+
+
+class TokenSecret(Construct):
+    """A secret of 64 random characters that nobody chose.
+
+    Attributes:
+        secret: the secret. Another one would give other tokens for the same values, so it is never rotated.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage) -> None:
+        super().__init__(scope, construct_id)
+        self.secret = secretsmanager.Secret(
+            self,
+            "Secret",
+            description="The key of the tokens that stand for hashed DICOM values",
+            encryption_key=storage.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+            removal_policy=RemovalPolicy[settings.removal_policy.upper()],
+        )
+        acknowledge(
+            self.secret,
+            {"AwsSolutions-SMG4": "Rotated, it would give other tokens for the same values."},
+        )
+
+    def reading(self) -> iam.PolicyStatement:
+        """The permission to read it."""
+        return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self.secret.secret_arn])

@@ -1,0 +1,175 @@
+"""One selected attribute: its name, its type, and the places in a document where its value may stand."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from imaging_index import dicom, dictionary, functional_groups
+from imaging_index.dictionary import Level
+
+# A derived attribute, selected by this name: the patient's age at the study, in years.
+AGE_IN_YEARS: Final = "PatientAgeYears"
+AGE_SOURCES: Final = {Level.PATIENT: ("PatientBirthDate",), Level.STUDY: ("PatientAge", "StudyDate")}
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_PRIVATE: Final = re.compile(r"[0-9a-fA-F]{3}[13579bdfBDF]xx[0-9a-fA-F]{2}")
+
+
+class SelectionError(ValueError):
+    """A selection that cannot be. The text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place where an attribute's value may stand.
+
+    `path` has keywords, the first of them at the attribute's level, the others in sequences; of a private element it
+    is its tag alone, `0019xx0C`, and `creator` says whose (PS3.5, section 7.8.1). `component`, counted from 1, picks
+    one of several values; a number of at least one of `modulo` is taken modulo it, the largest first. `gaps` says that
+    an empty value among others counts, as an empty text.
+    """
+
+    path: tuple[str, ...]
+    creator: str | None = None
+    component: int | None = None
+    modulo: tuple[int, ...] = ()
+    gaps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One selected attribute.
+
+    `name` is a keyword, a dotted path through sequences, or a name of the profile's own. Its value comes from the first
+    of `sources` that has one, or with `union` from all of them. `multiple` says that it is stored as a list (a
+    dictionary VM other than 1, a nested attribute, a union). `hashed` says that a token stands for each value.
+    """
+
+    name: str
+    vr: str
+    multiple: bool
+    level: Level
+    sources: tuple[Source, ...]
+    union: bool = False
+    hashed: bool = False
+
+    @property
+    def number(self) -> bool:
+        """Whether its values are stored as numbers."""
+        return self.vr in dicom.NUMBERS and not self.hashed
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its values have an order that means something: summed up, they are a least and a greatest."""
+        return self.vr in dicom.NUMBERS | dicom.MOMENTS and not self.hashed
+
+    @property
+    def identifier(self) -> bool:
+        """Whether the value names something, so that a shortened one would name something else: it is never cut."""
+        named = self.name.endswith(("ID", "Identifier", "Number"))
+        return named or self.hashed or self.vr in {"AE", "AS", "CS", "SH", "UI"}
+
+
+def select(name: str) -> Attribute:
+    """The attribute of a keyword or dotted path, at the level where HealthImaging keeps it.
+
+    Of an instance it is also looked for in the standard functional groups of multi-frame objects.
+
+    Raises:
+        SelectionError: there is no such attribute, or it holds nothing searchable.
+    """
+    if name == AGE_IN_YEARS:
+        return Attribute(name, "DS", False, Level.STUDY, ())
+    path = tuple(name.split("."))
+    elements = [_element(keyword) for keyword in path]
+    for element in elements[:-1]:
+        if element.vr != "SQ":
+            raise SelectionError(f"'{name}' cannot be: {element.keyword} is no sequence, so nothing stands in it.")
+    last = elements[-1]
+    if last.vr == "SQ":
+        raise SelectionError(f"'{name}' is a sequence; select what stands in it, like '{name}.CodeValue'.")
+    if not _searchable(last.vr):
+        raise SelectionError(f"'{name}' holds {last.vr}, which is not searchable; take it out.")
+    level = elements[0].level
+    sources = [Source(path)]
+    if level is Level.INSTANCE:
+        sources += [Source(other, gaps=False) for other in functional_groups.paths(path)]
+    return Attribute(name, last.vr.split(" or ", 1)[0], len(path) > 1 or last.vm != "1", level, tuple(sources))
+
+
+def select_named(name: str, table: Any) -> Attribute:
+    """The attribute of a `[named.<name>]` table: `from`, a list of sources, and optionally `vr` and `union`.
+
+    Raises:
+        SelectionError: the table cannot be used.
+    """
+    where = f"[named.{name}]"
+    if not _NAME.fullmatch(name):
+        raise SelectionError(f"{where} needs another name: letters, digits and '_', the first one a letter.")
+    if dictionary.lookup(name):
+        raise SelectionError(f"{where} cannot have that name, which is a DICOM keyword; choose one of your own.")
+    if not isinstance(table, dict) or table.keys() - {"from", "vr", "union"} or not isinstance(table.get("from"), list):
+        raise SelectionError(f'{where} needs from = ["Keyword", ...], and may have vr and union = true.')
+    found = [_named_source(where, source) for source in table["from"]]
+    if not found:
+        raise SelectionError(f"{where} has no source; name at least one in from.")
+    levels = {level for _, _, _, level in found}
+    if len(levels) > 1:
+        raise SelectionError(f"{where} has sources at several levels ({', '.join(sorted(levels))}); keep those of one.")
+    vr = table.get("vr", next((vr for _, vr, _, _ in found if vr), None))
+    if not isinstance(vr, str) or not _searchable(vr):
+        raise SelectionError(f'{where} needs vr = "..." with a searchable VR, like "FD" or "LO".')
+    union = table.get("union", False)
+    if not isinstance(union, bool):
+        raise SelectionError(f"{where} may have union = true or false.")
+    sources = tuple(source for each, _, _, _ in found for source in each)
+    return Attribute(name, vr, union or any(multiple for _, _, multiple, _ in found), levels.pop(), sources, union)
+
+
+def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str | None, bool, Level]:
+    """The places of one source, its VR (None of a private element), whether it has several values, and its level."""
+    if isinstance(source, str):
+        source = {"path": source}
+    known = {"path", "creator", "element", "component", "modulo"}
+    if not isinstance(source, dict) or source.keys() - known or ("path" in source) == ("element" in source):
+        raise SelectionError(
+            f"{where} has a source that is none: write a keyword or path, or {{creator = ..., element = ...}}, "
+            "with component and modulo if needed."
+        )
+    component, modulo = source.get("component"), source.get("modulo", [])
+    modulo = modulo if isinstance(modulo, list) else [modulo]
+    if not all(map(_positive, modulo if component is None else [component, *modulo])):
+        raise SelectionError(f"{where} needs whole numbers from 1 for component and modulo.")
+    settings: dict[str, Any] = {"component": component, "modulo": tuple(sorted(modulo, reverse=True)), "gaps": False}
+    if "path" in source:
+        attribute = select(str(source["path"]))
+        sources = tuple(replace(each, **settings) for each in attribute.sources)
+        return sources, attribute.vr, attribute.multiple and component is None, attribute.level
+    creator, element = source.get("creator"), source["element"]
+    if not isinstance(creator, str) or not creator.strip() or not creator.isascii():
+        raise SelectionError(f'{where} has a private element without its creator; add creator = "...".')
+    if not isinstance(element, str) or not _PRIVATE.fullmatch(element):
+        raise SelectionError(f"{where} has a private element that is not written like '0019xx0C' (an odd group).")
+    path = (element[:4].upper() + "xx" + element[6:].upper(),)
+    return (Source(path, creator=creator.strip().upper(), **settings),), None, False, Level.INSTANCE
+
+
+def _element(keyword: str) -> dictionary.Element:
+    element = dictionary.lookup(keyword)
+    if element is None:
+        meant = dictionary.nearest(keyword)
+        hint = f" Did you mean '{meant}'?" if meant else " Write it as in DICOM PS3.6, like 'StudyDate'."
+        raise SelectionError(f"'{keyword}' is not a DICOM keyword.{hint}")
+    return element
+
+
+def _searchable(vr: str) -> bool:
+    try:
+        dicom.parser(vr)
+    except KeyError:
+        return False
+    return True
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -1,0 +1,116 @@
+"""What is dropped or hashed survives nowhere: neither in its own attribute, nor in a derived one, nor in the pages."""
+
+import hashlib
+import hmac
+import json
+
+import pytest
+
+from imaging_index import entry, profile
+from imaging_index.metadata import Reader
+from imaging_index.profile import ProfileError
+
+DOCUMENT = {
+    "Patient": {"DICOM": {"PatientID": "P1", "PatientName": "Canary^Carla", "PatientBirthDate": "19500101"}},
+    "Study": {
+        "DICOM": {"StudyDate": "20200102", "StudyTime": "030405", "PatientAge": "070Y", "StudyInstanceUID": "1.2.77"},
+        "Series": {
+            uid: {
+                "DICOM": {"SeriesInstanceUID": uid},
+                "Instances": {f"{uid}.1": {"DICOM": {"SOPInstanceUID": f"{uid}.1"}}},
+            }
+            for uid in ("1.2.88", "1.2.99")
+        },
+    },
+}
+SELECTED = """
+revision = 1
+attributes = ["PatientID", "PatientName", "PatientBirthDate", "StudyDate", "StudyTime", "PatientAge", "PatientAgeYears",
+              "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+"""
+SECRET = b"secret"
+
+
+def build(privacy: dict[str, str]) -> tuple[entry.Item, str]:
+    """The entry, and all that would be written as text."""
+    lines = "".join(f'{name} = "{word}"\n' for name, word in privacy.items())
+    selected = profile.parse(f"{SELECTED}[privacy]\n{lines}")
+    content = entry.build(Reader(selected).read([json.dumps(DOCUMENT).encode()]), selected, SECRET)
+    return content.attributes, json.dumps(content.attributes) + json.dumps(entry.unpack(content.pages)[0])
+
+
+def token(value: str) -> str:
+    return hmac.new(SECRET, value.encode(), hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize("word", ["drop", "hash"])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("PatientID", ["P1"]),
+        ("PatientName", ["Canary", "canary", "Carla", "carla"]),
+        ("PatientBirthDate", ["19500101"]),
+        ("StudyDate", ["20200102"]),
+        ("StudyTime", ["030405"]),
+        ("StudyInstanceUID", ["1.2.77"]),
+        ("SeriesInstanceUID", ['1.2.88"', '1.2.99"']),
+        ("SOPInstanceUID", ["1.2.88.1", "1.2.99.1"]),
+    ],
+)
+def test_a_private_value_is_nowhere_in_what_is_written(name: str, values: list[str], word: str) -> None:
+    _, kept = build({})
+    assert all(value in kept for value in values)
+    attributes, written = build({name: word})
+    assert not any(value in written for value in values)
+    assert (name in attributes) == (word == "hash")
+
+
+def test_the_age_is_not_told_when_what_it_comes_from_must_not_be() -> None:
+    assert build({})[0]["PatientAgeYears"] == {"N": "70"}
+    assert build({"PatientAge": "drop"})[0]["PatientAgeYears"] == {"N": "70"}  # from the birth date
+    assert "PatientAgeYears" not in build({"PatientAge": "drop", "PatientBirthDate": "hash"})[0]
+    assert "PatientAgeYears" not in build({"PatientAgeYears": "drop"})[0]
+
+
+def test_equal_values_have_equal_tokens_that_only_the_key_gives() -> None:
+    attributes, _ = build({"PatientID": "hash", "StudyDate": "hash"})
+    assert attributes["PatientID"] == {"S": token("P1")}
+    assert attributes["StudyDate"] == {"S": token("20200102")}
+    assert attributes["StudyMoment"] == {"S": "00000000030405"}
+
+
+def test_hashed_names_of_series_stay_equal_in_entry_and_pages() -> None:
+    attributes, written = build({"SeriesInstanceUID": "hash"})
+    assert attributes["SeriesInstanceUID"] == {"S": token("1.2.88")}
+    assert attributes["SeriesInstanceUIDs"] == {"L": [{"S": token("1.2.88")}, {"S": token("1.2.99")}]}
+    assert written.count(token("1.2.99")) == 2
+
+
+def test_a_named_attribute_may_not_tell_what_its_source_may_not() -> None:
+    text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\n'
+    with pytest.raises(ProfileError, match=r"\[named.Id\] reads PatientID, which is not kept; add .* Id = \"hash\""):
+        profile.parse(text)
+    assert profile.parse(text + 'Id = "hash"\n').find("Id")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('PatientID = "mask"', 'needs "keep", "drop" or "hash" for PatientID'),
+        ('PatientIdd = "drop"', "Did you mean 'PatientID'?"),
+        ('PatientAgeYears = "hash"', "drop it"),
+    ],
+)
+def test_a_privacy_that_cannot_be_is_told(line: str, message: str) -> None:
+    with pytest.raises(ProfileError) as refused:
+        profile.parse(f"{SELECTED}[privacy]\n{line}\n")
+    assert message in str(refused.value)
+
+
+def test_a_hashed_attribute_is_text_whatever_its_vr() -> None:
+    hashed = profile.parse(
+        'revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n'
+        '[indexes.number]\npartition = ["SeriesNumber"]\nsort = ["ImageSetId"]\n'
+    )
+    assert hashed.key_type("SeriesNumber") == "S"
+    assert hashed.hashes
