@@ -5,12 +5,14 @@ import typer
 from cli.demo import demo
 from cli.inspecting import inspect
 from cli.local import local
+from cli.profiles import profiles
 from cli.searching import search
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 application.command()(demo)
 application.add_typer(local, name="local")
 application.command()(inspect)
+application.add_typer(profiles, name="profile")
 application.command()(search)
 
 

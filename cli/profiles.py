@@ -1,14 +1,25 @@
-"""The profile that a command is told to use."""
+"""Profiles: the one that a command is told to use, and `imaging-index profile check | show`."""
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from imaging_index import profile
-from imaging_index.profile import Profile
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from cli.output import Failure, errors, print_json, screen
+from imaging_index import dictionary, profile
+from imaging_index.dictionary import Level
+from imaging_index.profile import Profile, ProfileError
+from imaging_index.selection import Attribute, Source
 
 DEFAULT: Final = "radiology"
 
 _FOLDER: Final = Path(__file__).parents[1] / "profiles"
+
+Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
+
+profiles = typer.Typer(no_args_is_help=True, help="The profile: which attributes are indexed, and how.")
 
 
 def load(name: str) -> Profile:
@@ -18,3 +29,60 @@ def load(name: str) -> Profile:
         ProfileError: naming every mistake in it.
     """
     return profile.load(Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml")
+
+
+@profiles.command()
+def check(name: Name = DEFAULT) -> None:
+    """Say all that is wrong with a profile, each with its line. Exit status 1 when something is."""
+    selected = _load(name)
+    for warning in selected.warnings:
+        errors.print(f"Warning: {warning}", soft_wrap=True)
+    screen.print(
+        f"{name} can be used: revision {selected.revision}, {len(selected.attributes)} attributes, "
+        f"{len(selected.indexes)} indexes.",
+        soft_wrap=True,
+    )
+
+
+@profiles.command()
+def show(name: Name = DEFAULT, json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
+    """Show each attribute: what it is in DICOM, where it is found, how it is stored, and which indexes use it."""
+    selected = _load(name)
+    rows = [_row(attribute, selected) for attribute in selected.attributes]
+    if json:
+        print_json(rows)
+        return
+    table = Table(*(header.capitalize() for header in rows[0]), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+    for row in rows:
+        table.add_row(*row.values())
+    screen.print(table)
+
+
+def _load(name: str) -> Profile:
+    try:
+        return load(name)
+    except ProfileError as error:
+        raise Failure(str(error)) from None
+
+
+def _row(attribute: Attribute, selected: Profile) -> dict[str, str]:
+    first = attribute.sources[0] if attribute.sources else Source((attribute.name,))
+    element = dictionary.lookup(first.path[-1])
+    indexes = [name for name, index in selected.indexes.items() if attribute.name in (*index.partition, *index.sort)]
+    return {
+        "attribute": attribute.name,
+        "tag": f"({element.tag[:4]},{element.tag[4:]})" if element else first.path[0] if first.creator else "",
+        "vr": attribute.vr,
+        "vm": element.vm if element else "",
+        "level": attribute.level.value,
+        "stored": _stored(attribute),
+        "indexes": ", ".join(indexes),
+    }
+
+
+def _stored(attribute: Attribute) -> str:
+    moments = {"DA": "date", "TM": "time", "DT": "moment"}
+    kind = "token" if attribute.hashed else "number" if attribute.number else moments.get(attribute.vr, "text")
+    if attribute.level is not Level.INSTANCE:
+        return f"list of {kind}s" if attribute.multiple else kind
+    return f"least and greatest {kind}" if attribute.ordered else f"list of distinct {kind}s"

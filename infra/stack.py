@@ -5,7 +5,7 @@
 from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
 
-from imaging_index import profile
+from imaging_index.profile import Profile
 from infra import datastores
 from infra.config import Settings
 from infra.pipeline import Pipeline
@@ -21,7 +21,7 @@ class ImagingIndex(Stack):
         pipeline: the rule, the queues and the index function.
     """
 
-    def __init__(self, scope: Construct, settings: Settings) -> None:
+    def __init__(self, scope: Construct, settings: Settings, selected: Profile) -> None:
         # The account stays open: one template for all of them, and a synth without credentials. The region cannot: a
         # table with a key of ours names it.
         super().__init__(
@@ -30,7 +30,6 @@ class ImagingIndex(Stack):
             description="Imaging Index: a queryable index of AWS HealthImaging",
             env=Environment(region=settings.region),
         )
-        selected = profile.load(settings.profile)
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
         self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)

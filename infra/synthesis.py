@@ -8,8 +8,9 @@ from typing import Any
 
 from aws_cdk import App
 
+from imaging_index import profile
 from imaging_index.profile import ProfileError
-from infra import compliance
+from infra import compliance, profile_lock
 from infra.bundling import BundlingError
 from infra.config import ROOT, SettingError, Settings
 from infra.stack import ImagingIndex
@@ -24,14 +25,17 @@ def make_app(context: Mapping[str, Any] | None = None, outdir: str | None = None
 
     Raises:
         SettingError: a setting cannot be used.
-        ProfileError: the profile cannot be used.
+        ProfileError: the profile cannot be used, or was changed under its revision.
         BundlingError: the functions' package cannot be made.
     """
     # The command line reads cdk.json itself, but `python app.py` and tests go without it.
     written = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     app = App(context={**written, **(context or {})}, outdir=outdir, analytics_reporting=False)
     compliance.check(app)
-    ImagingIndex(app, Settings.from_context(app.node.get_all_context(), os.environ))
+    settings = Settings.from_context(app.node.get_all_context(), os.environ)
+    selected = profile.load(settings.profile)
+    profile_lock.check(settings.profile, selected)
+    ImagingIndex(app, settings, selected)
     return app
 
 

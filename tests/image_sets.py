@@ -3,7 +3,7 @@
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -28,7 +28,17 @@ from imaging_index.table import Key, Table
 
 PROFILE_FILE = Path(__file__).parents[1] / "profiles" / "radiology.toml"
 PROFILE = profile.load(PROFILE_FILE)
+PATIENCE = 60.0  # seconds
 _names = itertools.count()
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """What `condition` gives as soon as it is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the index did not follow"
+        time.sleep(0.1)
+    return value
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 import functools
 import json
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,7 @@ from cli.local import import_folder, make_datastore
 from imaging_index import entry
 from imaging_index.table import Key, Table
 from local.deployment import Assembly, deploy
-
-PATIENCE = 60.0
+from tests.image_sets import wait_for
 
 
 @pytest.fixture
@@ -42,15 +39,6 @@ def dicom(tmp_path: Path) -> Path:
     for name in ("CT_small.dcm", "MR_small.dcm"):
         shutil.copy(str(get_testdata_file(name)), tmp_path / name)
     return tmp_path
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """What `condition` gives as soon as it is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the index did not follow"
-        time.sleep(0.1)
-    return value
 
 
 def image_sets(aws: boto3.Session, datastore: str) -> dict[str, Any]:

@@ -51,6 +51,18 @@ def listed_template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def hashing_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The template of a profile that hashes an attribute."""
+    folder = tmp_path_factory.mktemp("hashing")
+    (folder / "hashing.toml").write_text(
+        'revision = 1\nattributes = ["PatientID"]\n[privacy]\nPatientID = "hash"\n'
+        '[indexes.patient]\npartition = ["PatientID"]\nsort = ["StudyMoment", "ImageSetId"]\n'
+    )
+    path = synthesize(folder / "out", {"profile": str(folder / "hashing.toml")})
+    return Template.from_string(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
 def template(template_file: Path) -> Template:
     return Template.from_string(template_file.read_text("utf-8"))
 

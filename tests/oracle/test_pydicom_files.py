@@ -128,6 +128,62 @@ def _of(dataset: Dataset, name: str) -> list[str | Decimal | None]:
     ]
 
 
+# Where multi-frame objects keep what others have at the top: PS3.3, section C.7.6.16.2 and the macros of section C.8.
+GROUPED = {
+    "AnatomicRegionSequence": ("FrameAnatomySequence", "AnatomicRegionSequence"),
+    "ConvolutionKernel": ("CTReconstructionSequence", "ConvolutionKernel"),
+    "DiffusionBValue": ("MRDiffusionSequence", "DiffusionBValue"),
+    "EchoTime": ("MREchoSequence", "EffectiveEchoTime"),
+    "ImageLaterality": ("FrameAnatomySequence", "FrameLaterality"),
+    "KVP": ("CTXRayDetailsSequence", "KVP"),
+    "PixelSpacing": ("PixelMeasuresSequence", "PixelSpacing"),
+    "RepetitionTime": ("MRTimingAndRelatedParametersSequence", "RepetitionTime"),
+    "SliceThickness": ("PixelMeasuresSequence", "SliceThickness"),
+}
+
+
+def _of_frames(dataset: Dataset, name: str) -> list[str | Decimal | None]:
+    """The values of one selected attribute in the functional groups of one multi-frame file."""
+    first, *more = name.split(".")
+    if first not in GROUPED:
+        return []
+    macro, keyword = GROUPED[first]
+    for group in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        holders = [item for frame in dataset.get(group) or [] for item in frame.get(macro) or [] if keyword in item]
+        if more:
+            holders, keyword = [item for holder in holders for item in holder[keyword].value], more[0]
+        found = [_typed(_vr(keyword), each) for item in holders if keyword in item for each in _values(item[keyword])]
+        if any(value is not None for value in found):
+            return [value for value in found if value is not None]
+    return []
+
+
+def _b_value(dataset: Dataset) -> list[str | Decimal | None]:
+    """DICOM's own b-value, or those of the vendors (their conformance statements)."""
+    found: list[str | Decimal | None]
+    found = [value for value in (_of(dataset, "DiffusionBValue") or _of_frames(dataset, "DiffusionBValue")) if value]
+    for group, creator, element in ((0x19, "SIEMENS MR HEADER", 0x0C), (0x2001, "Philips Imaging DD 001", 0x03)):
+        with contextlib.suppress(KeyError):
+            found = found or [_typed("DS", dataset.private_block(group, creator)[element].value)]
+    with contextlib.suppress(KeyError):
+        scaled = int(_values(dataset.private_block(0x43, "GEMS_PARM_01")[0x39])[0])
+        found = found or [Decimal(scaled % 10**9 if scaled < 2**30 else scaled % 2**30)]
+    return found
+
+
+def _referenced_series(dataset: Dataset) -> list[str | Decimal | None]:
+    direct = list(dataset.get("ReferencedSeriesSequence") or [])
+    for study in dataset.get("CurrentRequestedProcedureEvidenceSequence") or []:
+        direct += study.get("ReferencedSeriesSequence") or []
+    for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            direct += study.get("RTReferencedSeriesSequence") or []
+    return [_typed("UI", series.get("SeriesInstanceUID")) for series in direct]
+
+
+NAMED = {"BValue": _b_value, "ReferencedSeries": _referenced_series}
+
+
 def _is_list(name: str) -> bool:
     return "." in name or datadict.dictionary_VM(name) != "1"
 
@@ -148,11 +204,15 @@ def _once(name: str, first: Dataset) -> Any:
 
 
 def _summed(name: str, instances: list[Dataset]) -> Any:
-    found = [_of(instance, name) for instance in instances]
+    if name in NAMED:
+        found = [NAMED[name](instance) for instance in instances]
+    else:
+        found = [_of(instance, name) for instance in instances]
+        found = [each if any(each) else _of_frames(at, name) or each for each, at in zip(found, instances, strict=True)]
     present = [values for values in found if any(value is not None for value in values)]
     if not present:
         return None
-    if _vr(name.split(".")[-1]) not in ORDERED:
+    if (name not in NAMED and _vr(name.split(".")[-1]) not in ORDERED) or name == "ReferencedSeries":
         return sorted({"" if value is None else value for values in present for value in values})
     distinct: list[Any] = sorted({value for values in present for value in values if value is not None})
     summary: dict[str, Any] = {"Min": distinct[0], "Max": distinct[-1]}
@@ -171,7 +231,7 @@ def _expected(instances: list[Dataset], first: Dataset) -> tuple[dict[str, Any],
     """All that the files say under the profile, and which attributes hold what cannot be typed."""
     entry_of: dict[str, Any] = {}
     invalid = []
-    for name in SELECTED:
+    for name in (*SELECTED, *NAMED):
         try:
             value = _once(name, first) if _is_once(name) else _summed(name, instances)
         except InvalidError:
