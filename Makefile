@@ -10,7 +10,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := lambda infra local cli bench tests tools app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth bootstrap deploy demo bench lock clean
+.PHONY: help setup test lint format synth bootstrap deploy demo bench prove soak lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ test: $(VENV)/.ready node_modules/.ready  ## all tests
 
 bench: $(VENV)/.ready  ## 2,000 image sets through the whole local pipeline, with their rate and write units
 	$(BIN)/python -m bench.pipeline
+
+prove: $(VENV)/.ready  ## the write protocol, proven at length: an hour on two cores
+	$(BIN)/python -m tests.convergence.prove
+
+soak: $(VENV)/.ready  ## half an hour of the deployed index while its functions are killed
+	$(BIN)/python tests/convergence/soak.py
 
 lint: $(VENV)/.ready  ## ruff and mypy
 	$(BIN)/ruff check $(SOURCES)
