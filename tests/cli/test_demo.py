@@ -1,0 +1,66 @@
+"""`imaging-index demo` and `local up`, as a newcomer types them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+
+COMMAND = [sys.executable, "-u", "-c", "from cli.main import main; main()"]
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    """This process's environment without any AWS setting, and with a folder of its own for temporary files."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {"TMPDIR": str(folder)}
+
+
+def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_leaves_nothing(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "demo"], env=clean_environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    shown = ended.stdout
+    assert re.search(r"\d+ DICOM files became (\d+) image sets", shown)
+    assert "refused: The file is not a DICOM P10 file" in shown
+    assert "StudyDescription: Testing File-set -> CORRECTED BY THE DEMO" in shown
+    assert shown.index("2 image sets") < shown.index("1 image sets")
+    assert re.search(r"used\s+\d+ write units", shown)
+    assert "make deploy" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_dicom_is_a_clear_sentence_and_exit_status_1(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "letter.txt").write_text("Dear colleague")
+    for folder, sentence in (("scans", "holds no DICOM file that could be imported"), ("none", "There is no folder")):
+        ended = subprocess.run(
+            [*COMMAND, "demo", "--dicom", str(tmp_path / folder)],
+            env=clean_environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert sentence in " ".join(ended.stderr.split())
+
+
+def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "local", "up"], env=clean_environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        exports = {}
+        for line in process.stdout:
+            if match := re.fullmatch(r"export (\w+)=(.*)\n", line):
+                exports[match[1]] = match[2]
+            if "Ctrl-C" in line:
+                break
+        session = boto3.Session(exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
+        client = session.client("medical-imaging", endpoint_url=exports["AWS_ENDPOINT_URL"])
+        assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,93 @@
+"""`imaging-index inspect`: what a document would become, from a file or standard input, without a deployment."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MARKER = "CANARY"
+DOCUMENT: dict[str, Any] = {
+    "DatastoreID": "a" * 32,
+    "ImageSetID": "b" * 32,
+    "Patient": {"DICOM": {"PatientID": MARKER, "PatientName": f"{MARKER}^Anna"}},
+    "Study": {
+        "DICOM": {"StudyDate": "1993.04.30", "StudyInstanceUID": "1.2"},
+        "Series": {
+            "1.2.3": {
+                "DICOM": {"Modality": "CT", "SeriesNumber": "2 "},
+                "Instances": {
+                    f"1.2.3.{number}": {
+                        "DICOM": {"InstanceNumber": f"{number} ", "SliceThickness": "0.10"},
+                        "ImageFrames": [{"ID": f"{number:032}"}],
+                    }
+                    for number in range(3)
+                },
+            }
+        },
+    },
+}
+
+
+def inspect(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    code = "from cli.main import main; main()"
+    command = [sys.executable, "-c", code, "inspect", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_document_from_a_file_or_standard_input_is_printed_as_plain_json(tmp_path: Path, packed: bool) -> None:
+    content = json.dumps(DOCUMENT).encode()
+    (tmp_path / "document").write_bytes(gzip.compress(content) if packed else content)
+    from_file = inspect(str(tmp_path / "document"), "--json")
+    from_input = inspect("-", "--json", stdin=(tmp_path / "document").read_bytes())
+    assert (from_file.returncode, from_input.returncode) == (0, 0)
+    assert from_file.stdout == from_input.stdout
+    printed = json.loads(from_file.stdout)
+    assert printed.keys() == {"entry", "instances", "pages"}
+    assert printed["pages"] == 1
+    entry = printed["entry"]
+    assert (entry["PatientID"], entry["StudyDate"], entry["SeriesNumber"]) == (MARKER, "19930430", 2)
+    assert entry["SliceThickness"] == {"Min": 0.1, "Max": 0.1}
+    assert entry["StudyMoment"] == "19930430000000"
+    assert [row["InstanceNumber"] for row in printed["instances"]] == [0, 1, 2]
+    assert printed["instances"][2]["Frames"] == [f"{2:032}"]
+
+
+def test_a_summary_is_one_line_of_counts_without_any_value() -> None:
+    printed = inspect("-", "--summary", stdin=json.dumps(DOCUMENT).encode()).stdout.decode()
+    assert printed.count("\n") == 1
+    assert printed.startswith("3 instances, 3 frames, ")
+    assert MARKER not in printed
+
+
+def test_without_json_a_table_is_shown() -> None:
+    printed = inspect("-", stdin=json.dumps(DOCUMENT).encode()).stdout.decode()
+    assert "PatientName" in printed
+    assert f"{MARKER}^Anna" in printed
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no JSON " + MARKER.encode(), gzip.compress(json.dumps(DOCUMENT).encode())[:-20], b"[1, 2]"]
+)
+def test_an_unusable_document_is_one_line_on_standard_error_without_its_values(content: bytes) -> None:
+    ended = inspect("-", "--json", stdin=content)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert ended.stderr.decode().count("\n") == 1
+    assert MARKER.encode() not in ended.stderr
+
+
+def test_a_file_or_profile_that_is_not_there_is_told(tmp_path: Path) -> None:
+    ended = inspect(str(tmp_path / "none"))
+    assert ended.returncode == 1
+    assert b"cannot be read" in ended.stderr
+    ended = inspect("-", "--profile", str(tmp_path / "none.toml"), stdin=b"{}")
+    assert ended.returncode == 1
+    assert b"none.toml cannot be read" in ended.stderr
+
+
+def test_wrong_usage_has_exit_status_2() -> None:
+    assert inspect().returncode == 2

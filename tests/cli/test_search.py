@@ -1,0 +1,54 @@
+"""`imaging-index search` against the deployed stack."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from pydicom.data import get_testdata_file
+
+from cli.local import import_folder, make_datastore
+from imaging_index.table import Table
+from local.deployment import Assembly, deploy
+from tests.image_sets import wait_for
+
+
+def search(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from cli.main import main; main()", "search", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
+    aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
+) -> None:
+    outputs = deploy(assembly, environment)
+    for name in ("CT_small.dcm", "MR_small.dcm"):
+        shutil.copy(str(get_testdata_file(name)), tmp_path)
+    client = aws.client("medical-imaging")
+    datastore = make_datastore(client, "hospital")
+    import_folder(client, datastore, tmp_path)
+    table = Table(aws.client("dynamodb"), outputs["TableName"])
+    wait_for(lambda: len(list(table.query("arrived", {"DatastoreId": datastore}))) == 2)
+
+    def found(*arguments: str) -> list[str]:
+        ended = search(*arguments, "--json")
+        assert ended.returncode == 0, ended.stderr
+        return sorted(entry["PatientID"] for entry in json.loads(ended.stdout))
+
+    assert found("PatientID=1CT1") == ["1CT1"]
+    assert found("PatientName=compressedsamples^c*") == ["1CT1"]
+    assert found("StudyDate=20040101-20041231") == ["1CT1", "4MR1"]
+    assert found("StudyDate=20040119", "--datastore", datastore) == ["1CT1"]
+    assert found("StudyInstanceUID=1.3.6.1.4.1.5962.1.2.1.20040119072730.12322") == ["1CT1"]
+    assert found("--index", "arrived") == ["1CT1", "4MR1"]
+    assert found("PatientID=nobody") == []
+
+    shown = search("PatientID=1CT1").stdout
+    assert "2004-01-19" in shown
+    assert "1 image sets" in shown
+    for wrong in (["Modality=CT"], [], ["PatientID"], ["--index", "none"], ["--stack", "None", "PatientID=1"]):
+        ended = search(*wrong)
+        assert (ended.returncode, ended.stdout) == (1, ""), wrong
+        assert len(ended.stderr.splitlines()) == 1
