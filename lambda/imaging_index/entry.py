@@ -16,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import msgspec
@@ -44,6 +44,9 @@ _LONGEST_PARTITION: Final = 2048
 # A page stays below DynamoDB's 400 kB an item even when it does not compress at all.
 _ROWS_A_PAGE: Final = 1000
 _PLAIN_A_PAGE: Final = 390_000  # bytes
+
+# Enough digits for the quotient of any two numbers that DynamoDB keeps: without them a remainder is an error.
+_EXACT: Final = Context(prec=300)
 
 _NO_VALUE: Final = object()  # what no parser takes
 
@@ -267,15 +270,17 @@ def _typed(attribute: Attribute, source: Source, raw: object, making: _Making) -
         return None
     if isinstance(value, Decimal):
         for modulo in source.modulo:
-            value = value % modulo if value >= modulo else value
+            value = _EXACT.remainder(value, Decimal(modulo)) if value >= modulo else value
     if attribute.hashed:
         return making.token(value)
-    if not isinstance(value, str) or len(value) * 4 <= _LONGEST_TEXT or attribute.name in making.profile.keys:
+    if not isinstance(value, str) or len(value) * 4 <= _LONGEST_TEXT:
         return value
-    short = dicom.cut(value, _LONGEST_TEXT)
+    key = attribute.name in making.profile.keys
+    longest = _LONGEST_PARTITION if key else _LONGEST_TEXT
+    short = dicom.cut(value, longest)
     if short == value:
         return value
-    if attribute.identifier:
+    if key or attribute.identifier:
         making.invalid.add(attribute.name)
         return None
     making.truncated.add(attribute.name)

@@ -6,7 +6,6 @@ inside sequences are not looked for.
 """
 
 import base64
-import binascii
 import re
 import struct
 from collections.abc import Mapping
@@ -55,7 +54,7 @@ class PrivateElements:
             match = _CREATOR.fullmatch(key)
             if match and isinstance(creator := msgspec.json.decode(value), str):
                 blocks.setdefault((match[1], creator.strip(" \0").upper()), []).append(match[2])
-        types = {key.upper(): vr for key, vr in (vrs or {}).items()}
+        opaque = {key.upper() for key, vr in (vrs or {}).items() if isinstance(vr, str) and vr in _OPAQUE}
         found = {}
         for source, vr in self._vrs.items():
             group, element = source.path[0].split("xx")
@@ -63,7 +62,7 @@ class PrivateElements:
                 key = f"{group}{block}{element}"
                 if key in elements and source not in found:
                     value = msgspec.json.decode(elements[key])
-                    found[source] = _opened(value, vr) if types.get(key) in _OPAQUE else value
+                    found[source] = _opened(value, vr) if key in opaque else value
         return found
 
 
@@ -71,10 +70,12 @@ def _opened(value: object, vr: str) -> object:
     """The value in the bytes of an element of unknown VR, as one that is known to be of `vr`."""
     if not value:
         return None
+    if not isinstance(value, str):
+        return _UNREADABLE
     try:
-        content = base64.b64decode(str(value), validate=True)
+        content = base64.b64decode(value, validate=True)
         if vr not in _BINARY:
             return content.decode("ascii" if vr in dicom.NUMBERS else "utf-8").split("\\")
         return list(struct.unpack(f"<{len(content) // struct.calcsize(_BINARY[vr])}{_BINARY[vr]}", content))
-    except (binascii.Error, UnicodeError, struct.error):
+    except (ValueError, struct.error):  # base64 and UTF-8 raise kinds of the former
         return _UNREADABLE
