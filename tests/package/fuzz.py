@@ -51,6 +51,7 @@ from = [{ creator = "GEMS_IDEN_01", element = "0009xx27", modulo = 7 }, "Instanc
 from = [{ path = "PixelSpacing", component = 2 }]
 [privacy]
 PatientID = "hash"
+"OtherPatientIDsSequence.PatientID" = "hash"
 PatientBirthDate = "drop"
 SeriesInstanceUID = "hash"
 [instances]
