@@ -8,7 +8,7 @@ import random
 import time
 from typing import Final
 
-from imaging_index.errors import Configuration, Fault, HandedBack, Overload, Permanent
+from imaging_index.errors import Configuration, Fault, HandedBack, Overload, Permanent, Unknown
 
 # For how many seconds it opens first; twice as long each time that the next try fails as well.
 _FIRST_OPEN: Final[dict[type[Fault], float]] = {Overload: 1, Configuration: 10}
@@ -34,8 +34,8 @@ class Breaker:
 
     def note(self, fault: Fault | None) -> None:
         """Learn how a message came out for which AWS was asked; None is success."""
-        if isinstance(fault, HandedBack | Permanent):
-            return  # AWS was not asked
+        if isinstance(fault, HandedBack | Permanent | Unknown):
+            return  # AWS was not asked, or did not answer
         first = _FIRST_OPEN.get(type(fault)) if fault else None
         if first is None:
             # Any other answer shows that AWS answers.

@@ -19,6 +19,9 @@ _MOST_TRIES: Final[dict[type[Fault], int]] = {Permanent: 1, Poison: 3, NotReady:
 # Fifty pauses of a message that is not ready take at least eleven hours.
 _LEAST_AGE: Final[dict[type[Fault], timedelta]] = {NotReady: timedelta(hours=10)}
 
+# SQS forgets a message after the queue's 14 days, without a word: what waits nearly that long is parked, whatever for.
+_LONGEST_WAIT: Final = timedelta(days=13)
+
 # The first pause of each class in seconds, doubled from try to try. The longest is such that a message outlives the
 # queue's thousand receipts for the fortnight that the queue keeps it.
 _FIRST_PAUSE: Final[dict[type[Fault], float]] = {NotReady: 30, Configuration: 30}
@@ -53,6 +56,8 @@ class Delivery:
 
 def to_be_parked(fault: Fault, delivery: Delivery) -> bool:
     """Whether a message that met `fault` at this delivery is given up."""
+    if delivery.age >= _LONGEST_WAIT:
+        return True
     most = _MOST_TRIES.get(type(fault))
     return most is not None and delivery.tries >= most and delivery.age >= _LEAST_AGE.get(type(fault), timedelta(0))
 

@@ -19,7 +19,7 @@ from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.table import Head, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from imaging_index.entry import Content, Item
     from imaging_index.healthimaging import HealthImaging
@@ -67,9 +67,14 @@ class Indexer:
     """Converges image sets, one hint at a time."""
 
     def __init__(
-        self, healthimaging: HealthImaging, table: Table, profile: Profile, reader: Reader, secret: bytes = b""
+        self,
+        healthimaging: HealthImaging,
+        table: Table,
+        profile: Profile,
+        reader: Reader,
+        secret: Callable[[], bytes] = bytes,
     ) -> None:
-        """Index into `table` under `profile`; `secret` is the key of its tokens when it hashes attributes."""
+        """Index into `table` under `profile`; `secret` gives the key of its tokens when it hashes attributes."""
         self._secret = secret
         self._healthimaging = healthimaging
         self._table = table
@@ -170,7 +175,7 @@ class Indexer:
         document = self._reader.read(pieces)
         if (document.datastore_id, document.image_set_id) != (key.datastore_id, key.image_set_id):
             raise Poison("the document is of another image set")
-        return entry.build(document, self._profile, self._secret)
+        return entry.build(document, self._profile, self._secret())
 
     def _item(self, key: Key, hint: Hint, target: _Target, content: Content) -> Item:
         """The entry, but for what the generation and an earlier entry add."""

@@ -104,7 +104,16 @@ def test_the_next_message_after_its_time_decides_and_those_behind_it_wait_when_i
     assert open_for(tested, clock) == 1
 
 
-@pytest.mark.parametrize("answer", [None, NotReady, Poison, Unknown])
+def test_no_answer_at_all_leaves_it_as_it_is(clock: Clock) -> None:  # noqa: ARG001
+    tested = Breaker()
+    tested.note(Unknown("any"))
+    assert not is_open(tested)
+    tested.note(Configuration("any"))
+    tested.note(Unknown("any"))
+    assert is_open(tested)
+
+
+@pytest.mark.parametrize("answer", [None, NotReady, Poison])
 def test_any_other_answer_closes_it(answer: type[Fault] | None, clock: Clock) -> None:  # noqa: ARG001
     tested = Breaker()
     tested.note(Configuration("any"))

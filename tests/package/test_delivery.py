@@ -32,10 +32,15 @@ def test_hand_backs_and_kills_do_not_use_up_the_tries_of_what_is_not_ready() -> 
 
 
 @pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack])
-def test_what_passes_when_aws_does_is_never_parked(fault: type[Fault]) -> None:
-    ages = (timedelta(0), timedelta(days=14))
+def test_what_passes_when_aws_does_is_not_parked_for_its_tries(fault: type[Fault]) -> None:
+    ages = (timedelta(0), timedelta(days=12))
     for tries in (1, 50, 1000, 10**6):
         assert not any(delivery.to_be_parked(fault("any"), received(tries, age)) for age in ages)
+
+
+@pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack, NotReady, Poison])
+def test_what_waits_until_sqs_would_forget_it_is_parked(fault: type[Fault]) -> None:
+    assert delivery.to_be_parked(fault("any"), received(2, timedelta(days=13)))
 
 
 @pytest.mark.parametrize("cause", [Overload, Configuration])

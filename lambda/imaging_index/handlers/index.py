@@ -6,6 +6,7 @@ poll more slowly when messages fail, so a breaker hands back what would only fai
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -45,8 +46,12 @@ _queue: Final = Queue(boto3.client("sqs", config=_config), os.environ["QUEUE_URL
 _table: Final = Table(boto3.client("dynamodb", config=_config), os.environ["TABLE_NAME"])
 
 
+@functools.cache
 def _secret() -> bytes:
-    """The key of the tokens that stand for hashed values; the stack makes it when the profile hashes."""
+    """The key of the tokens that stand for hashed values; the stack makes it when the profile hashes.
+
+    Asked for by the first document, so that a refusal is one message's fault, and not a function that cannot start.
+    """
     if not _profile.hashes:
         return b""
     found = boto3.client("secretsmanager", config=_config).get_secret_value(SecretId=os.environ["TOKEN_SECRET"])
@@ -55,7 +60,7 @@ def _secret() -> bytes:
 
 
 _indexer: Final = Indexer(
-    HealthImaging(boto3.client("medical-imaging", config=_config)), _table, _profile, Reader(_profile), _secret()
+    HealthImaging(boto3.client("medical-imaging", config=_config)), _table, _profile, Reader(_profile), _secret
 )
 
 
