@@ -1,5 +1,6 @@
 """`imaging-index inspect`: what a metadata document would become, without writing anything."""
 
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cli import profiles
-from cli.output import Failure, print_json, screen, shown
+from cli.output import Failure, errors, print_json, screen, shown
 from imaging_index import entry
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
@@ -29,13 +30,15 @@ def inspect(
     try:
         selected = profiles.load(profile)
         document = Reader(selected).read(_pieces(file))
-        content = entry.build(document, selected)
+        content = entry.build(document, selected, secrets.token_bytes())
     except Poison as error:
         raise Failure(f"{file} cannot be indexed: {error}.") from None
     except ProfileError as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
+    if selected.hashes:
+        errors.print("The tokens are of a key made for this run, and will be others in the index.", soft_wrap=True)
     plain = entry.plain(content.attributes)
     pages = len(content.pages)
     if summary:

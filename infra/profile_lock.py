@@ -6,6 +6,7 @@ behind that nothing can find any more, so such a profile is refused.
 
 import json
 from pathlib import Path
+from typing import Any
 
 from imaging_index.profile import Profile, ProfileError
 
@@ -23,14 +24,24 @@ def check(path: Path, profile: Profile) -> None:
     lock = path.with_suffix(".lock")
     now = {"revision": profile.revision, "hash": profile.hash}
     if lock.is_file():
-        last = json.loads(lock.read_text("utf-8"))
+        last = _read(lock)
         if now == last:
             return
         if profile.revision <= last["revision"]:
             raise ProfileError(
                 [
-                    f"The profile {path.name} was changed, and entries of its revision {last['revision']} may exist: "
-                    f"write revision = {last['revision'] + 1}, so that they are made anew."
+                    f"The profile {path.name} selects something else than at revision {last['revision']}, under which "
+                    f"entries may exist: write revision = {last['revision'] + 1}, so that these count as old."
                 ]
             )
     lock.write_text(json.dumps(now) + "\n", "utf-8")
+
+
+def _read(lock: Path) -> dict[str, Any]:
+    try:
+        last = json.loads(lock.read_text("utf-8"))
+        if isinstance(last["revision"], int) and isinstance(last["hash"], str):
+            return dict(last)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ProfileError([f"The lock {lock.name} cannot be read: take it back from your version control."])

@@ -24,7 +24,14 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.metadata import KEPT, AnyDocument, Instance, Series
-from imaging_index.profile import Privacy, Profile
+from imaging_index.profile import (
+    LONGEST_LIST,
+    LONGEST_TEXT,
+    MOST_LISTED,
+    MOST_VALUES,
+    Privacy,
+    Profile,
+)
 from imaging_index.selection import AGE_IN_YEARS, Attribute, Source
 
 AttributeValue = dict[str, Any]
@@ -32,11 +39,6 @@ Item = dict[str, AttributeValue]
 
 # Raised whenever the same document would become another entry: entries of an older format are then written anew.
 FORMAT: Final = 1
-
-_MOST_VALUES: Final = 100  # of a list
-_LONGEST_LIST: Final = 8192  # bytes: all lists of an entry together stay within DynamoDB's 400 kB an item
-_MOST_LISTED: Final = 16  # of the numbers or dates of the instances
-_LONGEST_TEXT: Final = 1024  # bytes
 
 # DynamoDB Developer Guide, "Quotas": the size of all partition values of an index.
 _LONGEST_PARTITION: Final = 2048
@@ -95,6 +97,8 @@ class _Making:
 
 def build(document: AnyDocument, profile: Profile, secret: bytes = b"") -> Content:
     """What `document` becomes under `profile`; `secret` is the key of the tokens when the profile hashes attributes."""
+    if profile.hashes and not secret:
+        raise ValueError("a profile that hashes needs the key of its tokens")
     making = _Making(profile, secret)
     series = _series(document)
     attributes: Item = {}
@@ -150,7 +154,7 @@ def _uid(value: object) -> str | None:
         uid = dicom.text_both_ends(value)
     except dicom.Unusable:
         return None
-    return uid if uid and len(uid.encode()) <= _LONGEST_TEXT else None
+    return uid if uid and len(uid.encode()) <= LONGEST_TEXT else None
 
 
 def _single(attribute: Attribute, values: object, making: _Making) -> Item:
@@ -192,7 +196,7 @@ def _summed(attribute: Attribute, instances: Sequence[object], making: _Making) 
     if not ordered:
         return {}
     summary: Item = {"Min": _stored(ordered[0]), "Max": _stored(ordered[-1])}
-    if 2 <= len(ordered) <= _MOST_LISTED:
+    if 2 <= len(ordered) <= MOST_LISTED:
         summary["Values"] = {"L": [_stored(value) for value in ordered]}
     if missing:
         summary["Missing"] = {"N": str(missing)}
@@ -273,10 +277,10 @@ def _typed(attribute: Attribute, source: Source, raw: object, making: _Making) -
             value = _EXACT.remainder(value, Decimal(modulo)) if value >= modulo else value
     if attribute.hashed:
         return making.token(value)
-    if not isinstance(value, str) or len(value) * 4 <= _LONGEST_TEXT:
+    if not isinstance(value, str) or len(value) * 4 <= LONGEST_TEXT:
         return value
     key = attribute.name in making.profile.keys
-    longest = _LONGEST_PARTITION if key else _LONGEST_TEXT
+    longest = _LONGEST_PARTITION if key else LONGEST_TEXT
     short = dicom.cut(value, longest)
     if short == value:
         return value
@@ -292,8 +296,8 @@ def _stored(value: str | Decimal | None) -> AttributeValue:
 
 
 def _list(name: str, values: Sequence[str | Decimal], making: _Making) -> AttributeValue:
-    stored = [_stored(value) for value in values[:_MOST_VALUES]]
-    fitting = sum(total <= _LONGEST_LIST for total in itertools.accumulate(map(_size, stored)))
+    stored = [_stored(value) for value in values[:MOST_VALUES]]
+    fitting = sum(total <= LONGEST_LIST for total in itertools.accumulate(map(_size, stored)))
     if fitting < len(values):
         making.truncated.add(name)
     return {"L": stored[:fitting]}
@@ -304,7 +308,7 @@ def _folded(attribute: Attribute, values: Iterable[str | Decimal | None], making
     if attribute.vr != "PN" or attribute.hashed:
         return {}
     words = dicom.name_folded([value for value in values if isinstance(value, str)])
-    short = dicom.cut(words, _LONGEST_TEXT)
+    short = dicom.cut(words, LONGEST_TEXT)
     if short != words:
         making.truncated.add(attribute.name)
     return {f"{attribute.name}Folded": {"S": short}} if short else {}
@@ -385,7 +389,7 @@ def _kept(attribute: Attribute, values: object, making: _Making) -> Any:
     found = _found(attribute, [_raw(source, values) for source in attribute.sources], making)
     present = [value for value in found if value is not None]
     if attribute.multiple:
-        return ["" if value is None else value for value in found] if present else None
+        return ["" if value is None else value for value in found[:MOST_VALUES]] if present else None
     return present[0] if len(present) == 1 else None
 
 

@@ -48,6 +48,15 @@ OWN_NAMES: Final = frozenset(OWN_KEYS) | {
     "TruncatedAttributes",
 }
 
+# The bounds of an entry's values: text in bytes, the texts of a list together, the values of a list, the numbers or
+# dates of the instances. What is longer is cut or left out, so that an entry stays within DynamoDB's 400 kB an item.
+LONGEST_TEXT: Final = 1024
+LONGEST_LIST: Final = 8192
+MOST_VALUES: Final = 100
+MOST_LISTED: Final = 16
+# 400 kB less what the index itself writes: its own attributes, and the names of those that were left out or cut.
+_LARGEST_ENTRY: Final = 380_000
+
 # DynamoDB Developer Guide, "Quotas": 20 indexes a table; "Multi-attribute keys": four attributes each.
 _MOST_INDEXES: Final = 20
 _MOST_KEY_ATTRIBUTES: Final = 4
@@ -210,8 +219,15 @@ def parse(text: str) -> Profile:
     attributes = _protected(selected, private)
     indexes = _indexes(document.get("indexes", {}), attributes, selected, mistakes)
     instances = _instances(document.get("instances", True), private, mistakes)
+    if (largest := sum(_largest(attribute) for attribute in attributes.values())) > _LARGEST_ENTRY:
+        mistakes.add(
+            f"An entry of these attributes could have {largest} bytes, and DynamoDB takes {_LARGEST_ENTRY}; select "
+            "fewer lists and attributes of the instances.",
+            "attributes",
+        )
     mistakes.raise_any()
-    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(_warnings(selected)))
+    warnings = [*_warnings(selected), *_warnings_of_moments(attributes, indexes)]
+    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(warnings))
 
 
 def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, Attribute]:
@@ -262,14 +278,17 @@ def _privacy(table: Any, selected: Mapping[str, Attribute], mistakes: _Mistakes)
         elif word != Privacy.KEEP:
             private[name] = Privacy(word)
     for attribute in selected.values():
-        for source in attribute.sources:
-            read = ".".join(source.path)
-            if read in private and private.get(attribute.name) != private[read] and attribute.name != read:
-                how = private[read]
+        name, last = attribute.name, attribute.name.rpartition(".")[2]
+        if name not in table and name != last and last in private:
+            mistakes.add(
+                f'[privacy] has {last}, and \'{name}\' may tell the same; add "{name}" as "drop", "hash" or "keep".',
+                "[privacy]",
+            )
+        for read in {".".join(source.path) for source in attribute.sources} - {name}:
+            if read in private and private.get(name) not in (private[read], Privacy.DROP):
                 mistakes.add(
-                    f"[named.{attribute.name}] reads {read}, which is not kept; add to [privacy] "
-                    f'{attribute.name} = "{how}".',
-                    f"[named.{attribute.name}]",
+                    f'[named.{name}] reads {read}, which is not kept; add to [privacy] {name} = "{private[read]}".',
+                    f"[named.{name}]",
                 )
     return private
 
@@ -331,6 +350,12 @@ def _indexes(
             wrong = _wrong_key(key, attributes, selected)
             if wrong:
                 mistakes.add(f"{where} {wrong}", where, f'"{key}"')
+        if "PatientNameKey" in (*indexes[name].partition, *indexes[name].sort) and not _told("PatientName", attributes):
+            mistakes.add(
+                f"{where} is by PatientNameKey, but PatientName is not selected, or not kept; select it, or take the "
+                "index out.",
+                where,
+            )
         for key in indexes[name].sort:
             if key in attributes or key == "EventTime":
                 mistakes.add(
@@ -340,6 +365,10 @@ def _indexes(
                     f'"{key}"',
                 )
     return indexes
+
+
+def _told(name: str, attributes: Mapping[str, Attribute]) -> bool:
+    return name in attributes and not attributes[name].hashed
 
 
 def _keys(where: str, part: str, names: Any, mistakes: _Mistakes) -> tuple[str, ...]:
@@ -369,6 +398,27 @@ def _wrong_key(key: str, attributes: Mapping[str, Attribute], selected: Mapping[
     if attribute.level is Level.INSTANCE:
         return f"cannot have '{key}' as a key, since it is summed up over the instances; take it out of the index."
     return None
+
+
+def _largest(attribute: Attribute) -> int:
+    """How many bytes of an entry the attribute may take (DynamoDB Developer Guide, "Item sizes and formats")."""
+    if attribute.ordered and attribute.level is Level.INSTANCE:
+        size = (MOST_LISTED + 3) * 48
+    elif attribute.multiple or attribute.level is Level.INSTANCE:
+        size = LONGEST_LIST + MOST_VALUES
+    else:
+        size = 2 * LONGEST_TEXT
+    return len(attribute.name) + size + (LONGEST_TEXT + 64 if attribute.vr == "PN" else 0)
+
+
+def _warnings_of_moments(attributes: Mapping[str, Attribute], indexes: Mapping[str, Index]) -> list[str]:
+    if _told("StudyDate", attributes):
+        return []
+    return [
+        f"[indexes.{name}] is by StudyMoment, which is all zeros without StudyDate."
+        for name, index in indexes.items()
+        if "StudyMoment" in (*index.partition, *index.sort)
+    ]
 
 
 def _warnings(selected: Mapping[str, Attribute]) -> list[str]:

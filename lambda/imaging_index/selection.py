@@ -108,6 +108,8 @@ def select_named(name: str, table: Any) -> Attribute:
         raise SelectionError(f"{where} needs another name: letters, digits and '_', the first one a letter.")
     if dictionary.lookup(name):
         raise SelectionError(f"{where} cannot have that name, which is a DICOM keyword; choose one of your own.")
+    if name.endswith("Folded"):
+        raise SelectionError(f"{where} cannot have a name that ends like the index's folded ones; choose another.")
     if not isinstance(table, dict) or table.keys() - {"from", "vr", "union"} or not isinstance(table.get("from"), list):
         raise SelectionError(f'{where} needs from = ["Keyword", ...], and may have vr and union = true.')
     found = [_named_source(where, source) for source in table["from"]]
@@ -142,6 +144,8 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str | No
         raise SelectionError(f"{where} needs whole numbers from 1 for component and modulo.")
     settings: dict[str, Any] = {"component": component, "modulo": tuple(sorted(modulo, reverse=True)), "gaps": False}
     if "path" in source:
+        if source["path"] == AGE_IN_YEARS:
+            raise SelectionError(f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.")
         attribute = select(str(source["path"]))
         sources = tuple(replace(each, **settings) for each in attribute.sources)
         return sources, attribute.vr, attribute.multiple and component is None, attribute.level

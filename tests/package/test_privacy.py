@@ -93,6 +93,19 @@ def test_a_named_attribute_may_not_tell_what_its_source_may_not() -> None:
     assert profile.parse(text + 'Id = "hash"\n').find("Id")
 
 
+def test_a_stricter_privacy_than_that_of_its_source_is_fine() -> None:
+    text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\nId = "drop"\n'
+    assert profile.parse(text).find("Id") is None
+
+
+def test_a_nested_attribute_that_would_tell_a_private_one_needs_a_word_of_its_own() -> None:
+    text = 'revision = 1\nattributes = ["OtherPatientIDsSequence.PatientID"]\n[privacy]\nPatientID = "hash"\n'
+    with pytest.raises(ProfileError, match=r"'OtherPatientIDsSequence.PatientID' may tell the same"):
+        profile.parse(text)
+    for word in ("keep", "hash", "drop"):
+        profile.parse(text + f'"OtherPatientIDsSequence.PatientID" = "{word}"\n')
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -1,12 +1,13 @@
 """What a profile may say, and what it is told when it may not."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from imaging_index import profile
-from imaging_index.dictionary import Level
+from imaging_index.dictionary import Level, keywords, lookup
 from imaging_index.profile import Index, ProfileError, load, parse
 from imaging_index.selection import Source
 
@@ -240,3 +241,25 @@ def test_an_attribute_is_found_by_its_name_alone() -> None:
     assert found is not None
     assert found.sources == (Source(("OtherPatientIDsSequence", "PatientID")),)
     assert parse(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]')).find("OtherPatientIDsSequence") is None
+
+
+@pytest.mark.parametrize("attributes", ['["PatientID"]', '["PatientName"]\n[privacy]\nPatientName = "hash"'])
+def test_an_index_of_names_needs_names(attributes: str) -> None:
+    text = f'revision = 1\nattributes = {attributes}\n[indexes.name]\npartition = ["DatastoreId"]\n'
+    (message,) = _mistakes(text + 'sort = ["PatientNameKey", "ImageSetId"]')
+    assert message.startswith("[indexes.name] is by PatientNameKey, but PatientName is not selected, or not kept")
+
+
+def test_an_index_by_date_without_dates_is_a_warning() -> None:
+    text = 'revision = 1\nattributes = {}\n[indexes.date]\npartition = ["DatastoreId"]\nsort = ["StudyMoment"]'
+    assert parse(text.replace("{}", '["StudyDate"]')).warnings == ()
+    (warning,) = parse(text.replace("{}", '["PatientID"]')).warnings
+    assert warning.startswith("[indexes.date] is by StudyMoment, which is all zeros")
+
+
+def test_a_profile_whose_entries_could_be_too_large_for_dynamodb_is_refused() -> None:
+    lists = [each for each in keywords() if (found := lookup(each)) and found.vr == "LO" and found.vm != "1"]
+    texts = [each for each in keywords() if (found := lookup(each)) and found.vr in ("LO", "SH", "CS")][:100]
+    assert lists
+    (message,) = _mistakes(f"revision = 1\nattributes = {json.dumps(sorted({*lists, *texts}))}")
+    assert message.startswith("An entry of these attributes could have ")

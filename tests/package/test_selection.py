@@ -175,6 +175,8 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
         (named("StudyMoment", '"Rows"'), "a name of the index's own"),
         (named("A", '"Rows", "PatientID"'), "sources at several levels (Instance, Patient)"),
         (named("A", ""), "has no source"),
+        (named("PatientNameFolded", '"Rows"'), "ends like the index's folded ones"),
+        (named("A", '"PatientAgeYears"'), "which is derived itself"),
         (named("A", SIEMENS), 'needs vr = "..."'),
         (named("A", '{ element = "0019xx0C" }'), "without its creator"),
         (named("A", '{ creator = "X", element = "0018xx0C" }'), "not written like '0019xx0C'"),
