@@ -42,7 +42,7 @@ bench: $(VENV)/.ready  ## 2,000 image sets through the whole local pipeline, wit
 prove: $(VENV)/.ready  ## the write protocol, proven at length: an hour on two cores
 	$(BIN)/python -m tests.convergence.prove
 
-soak: $(VENV)/.ready  ## half an hour of the deployed index while its functions are killed
+soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed
 	$(BIN)/python tests/convergence/soak.py
 
 lint: $(VENV)/.ready  ## ruff and mypy
@@ -55,13 +55,13 @@ format: $(VENV)/.ready  ## lay out the code as lint wants it
 	$(BIN)/ruff format $(SOURCES)
 
 synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into cdk.out/
-	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk synth --quiet
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk synth --quiet $(CDK)
 
 bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and region, before the first deploy
-	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap $(CDK)
 
 deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials
-	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk deploy
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk deploy $(CDK)
 
 lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \

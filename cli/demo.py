@@ -13,7 +13,7 @@ import pydicom.data
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.local import Imported, import_folder, make_datastore, running
+from cli.local import Imported, existing, import_folder, make_datastore, running
 from cli.output import Entry, Failure, screen, shown, studies_table
 from imaging_index import entry, searching
 from imaging_index.indexing import Outcome
@@ -39,9 +39,7 @@ def demo(
 ) -> None:
     """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing stays behind."""
     begun = time.monotonic()
-    folder = dicom or Path(pydicom.data.__file__).parent
-    if not folder.is_dir():
-        raise Failure(f"There is no folder {folder}. Name one that holds DICOM files.")
+    folder = existing(dicom or Path(pydicom.data.__file__).parent)
     with running() as (_, outputs):
         client = boto3.client("medical-imaging")
         screen.print(f"A local AWS with the stack in it is up after {time.monotonic() - begun:.0f} s.\n")

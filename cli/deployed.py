@@ -37,8 +37,10 @@ def find(stack: str) -> Deployed:
             f"The stack {stack} cannot be found ({_reason(error)}). Check AWS_PROFILE and AWS_REGION, name it with "
             "--stack, or deploy it with `make deploy`."
         ) from None
-    outputs = answer["Stacks"][0].get("Outputs", [])
-    return Deployed({output["OutputKey"]: output["OutputValue"] for output in outputs})
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in answer["Stacks"][0].get("Outputs", [])}
+    if "TableName" not in outputs:
+        raise Failure(f"The stack {stack} is not one of Imaging Index. Name another with --stack.")
+    return Deployed(outputs)
 
 
 def datastores() -> list[str]:

@@ -77,14 +77,25 @@ def make_datastore(client: HealthImagingClient, name: str) -> str:
     return datastore
 
 
+def existing(folder: Path) -> Path:
+    """The folder, its `~` expanded: not every shell does that behind a `=`.
+
+    Raises:
+        Failure: there is none.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise Failure(f"There is no folder {folder}. Name one that holds DICOM files.")
+    return folder
+
+
 def import_folder(client: HealthImagingClient, datastore_id: str, folder: Path) -> Imported:
     """Import all DICOM files below `folder`, as HealthImaging's import job does, and wait for it.
 
     Raises:
         Failure: there is no such folder, or nothing in it could be imported.
     """
-    if not folder.is_dir():
-        raise Failure(f"There is no folder {folder}. Name one that holds DICOM files.")
+    folder = existing(folder)
     with tempfile.TemporaryDirectory(prefix="imaging-index-") as output:
         job = client.start_dicom_import_job(
             clientToken=uuid4().hex,

@@ -167,6 +167,8 @@ def _client_environment(endpoint: str, account: str, region: str) -> dict[str, s
         # HealthImaging's operations have the host prefix `runtime-`, which no name server knows for 127.0.0.1.
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": _HOST,  # a proxy of the network's cannot reach this machine's loopback address
+        "no_proxy": _HOST,
     }
 
 

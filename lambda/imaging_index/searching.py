@@ -58,6 +58,8 @@ def parse(texts: Iterable[str]) -> dict[str, str | Between]:
         if name in conditions:
             raise SearchError(f"There are two conditions on {name}; search for one of them.")
         conditions[name] = _condition(name, value)
+        if "*" in value[:-1] or "?" in value:
+            raise SearchError(f"A * is understood at the end of {name} only, for what begins so, and ? nowhere.")
     return conditions
 
 
@@ -135,7 +137,10 @@ def _in_form_of_key(keyword: str, condition: str | Between) -> str | Between:
     if keyword == "PatientName":
         if isinstance(condition, str):
             return dicom.name_key(condition)
-        return _beginning(dicom.name_key(condition.low.removeprefix(_BEFORE_ALL)))
+        begun = condition.low.removeprefix(_BEFORE_ALL)
+        key = dicom.name_key(begun)
+        # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
+        return Between(key, f"{key} {_AFTER_ALL}") if key and begun[-1] in "^ ,.-" else _beginning(key)
     if isinstance(condition, str):
         return _beginning(condition)
     # To the last moment of the last day.

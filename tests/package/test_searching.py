@@ -36,6 +36,7 @@ def _plan(*texts: str, index: str | None = None) -> Plan:
         ),
         (["StudyDate=20240101"], "date", {"DatastoreId": STORE, "StudyMoment": Between("20240101", "20240101" + LAST)}),
         (["PatientName=Müller^Jan"], "name", {"DatastoreId": STORE, "PatientNameKey": "muller jan"}),
+        (["PatientName=Doe^*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("doe", "doe " + LAST)}),
         (["PatientName=Mü*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("mu", "mu" + LAST)}),
         (
             ["FirstIndexedAt=2024-01*"],
