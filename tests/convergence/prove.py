@@ -22,11 +22,14 @@ from cli.output import screen
 from local.cloud import LocalCloud
 from tests.convergence import kills, model, orders, refusals, simulation
 from tests.image_sets import throttles_off
+from tests.package import fuzz
 from tests.pipeline import make_pipeline
 
 REPORT: Final = Path(__file__).parents[2] / "build" / "prove.txt"
 SEEDS: Final = 1_000_000
 SEEDS_AT_ONCE: Final = 5_000
+FUZZED: Final = 2_000_000
+FUZZED_AT_ONCE: Final = 100_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -72,6 +75,13 @@ def lists(count: int) -> Outcome:
 def losses(count: int) -> Outcome:
     """Lose random events, and reconcile."""
     return Outcome(orders.random_losses(count))
+
+
+def fuzzed(first: int, count: int) -> Outcome:
+    """Read changed documents and events; none may take a second."""
+    report = fuzz.run(first, count)
+    seconds, case = report.slowest
+    return Outcome(report.tried, [*report.harms, *([f"case {case} took {seconds:.1f} s"] if seconds > 1 else [])])
 
 
 def pairs_of_kills() -> Outcome:
@@ -123,6 +133,11 @@ def programme() -> list[Suite]:
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
         Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),
         Suite("Lost events and a reconcile pass", "histories", [(losses, (10_000,))]),
+        Suite(
+            "Fuzzed documents and events",
+            "cases",
+            [(fuzzed, (first, FUZZED_AT_ONCE)) for first in range(0, FUZZED, FUZZED_AT_ONCE)],
+        ),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(
             "Simulation of the real code",
