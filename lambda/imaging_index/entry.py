@@ -359,7 +359,7 @@ def _leave_out_unusable_keys(attributes: Item, making: _Making) -> None:
 
 
 def _size(value: AttributeValue) -> int:
-    return len(str(value.get("S") or value.get("N")).encode())
+    return len(str(value.get("S", value.get("N", ""))).encode())
 
 
 def _rows(series: Iterable[tuple[str, Series[Any, Any]]], making: _Making) -> list[dict[str, Any]]:

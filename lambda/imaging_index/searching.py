@@ -163,7 +163,7 @@ def _shown(key: str) -> str:
 def search(
     table: Table, datastores: Sequence[str], conditions: Mapping[str, str | Between], index: str | None = None
 ) -> Iterator[Item]:
-    """The entries of `datastores` that match all `conditions`, data store by data store, in the index's order.
+    """The entries of `datastores` that match all `conditions`, in the order of the index.
 
     Raises:
         SearchError: when no index, or not `index`, answers them.
@@ -172,5 +172,7 @@ def search(
     for datastore in datastores:
         found = plan(indexes, {"DatastoreId": datastore, **conditions}, index)
         for item in table.query(found.index, found.conditions):
-            if item["DatastoreId"]["S"] == datastore:
+            if item["DatastoreId"]["S"] in datastores:
                 yield item
+        if "DatastoreId" not in found.conditions:
+            return  # an index that spans all data stores

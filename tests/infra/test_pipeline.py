@@ -4,6 +4,9 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from imaging_index import hint
+from infra import pipeline
+
 Only = Callable[[Template, str], dict[str, Any]]
 
 PLAIN_STORE = "0123456789abcdef0123456789abcdef"
@@ -209,3 +212,7 @@ def test_only_listed_data_stores_may_be_read_both_as_stores_and_by_their_image_s
         data_store_arn(STORE_WITH_KEY),
         data_store_arn(f"{STORE_WITH_KEY}/imageset/*"),
     ]
+
+
+def test_the_rule_takes_the_source_that_the_function_knows_as_the_projects_own() -> None:
+    assert pipeline.REPLAY_SOURCE == hint.REPLAY_SOURCE

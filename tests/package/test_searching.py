@@ -184,7 +184,7 @@ class _Entries:
         yield from ({"DatastoreId": {"S": store}, "ImageSetId": {"S": name}} for store, name in ("ax", "by", "az"))
 
 
-@pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "yxz"), ([], "")])
+@pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "xyz"), ([], "")])
 def test_only_the_entries_of_the_data_stores_asked_for_are_found(stores: Sequence[str], names: str) -> None:
     found = searching.search(cast("Table", _Entries()), stores, {"StudyInstanceUID": "1.2"})
     assert [item["ImageSetId"]["S"] for item in found] == list(names)
