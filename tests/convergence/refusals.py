@@ -252,8 +252,10 @@ class Stage:
 
     def receive(self, case: Case) -> Any:
         """The case's message, in flight for an hour."""
-        self._pipeline.sqs.send_message(QueueUrl=self._pipeline.queue, MessageBody=case.body)
-        (message,) = self._pipeline.receive(self._pipeline.queue)
+        sent = self._pipeline.sqs.send_message(QueueUrl=self._pipeline.queue, MessageBody=case.body)["MessageId"]
+        # Those of earlier cases, which the handler has put off, may have come again meanwhile.
+        received = self._pipeline.receive(self._pipeline.queue)
+        message = next(message for message in received if message["MessageId"] == sent)
         self._pipeline.sqs.change_message_visibility(
             QueueUrl=self._pipeline.queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=3600
         )
