@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
@@ -28,7 +29,7 @@ MESSAGES = [
         "MessageId": f"message {number}",
         "ReceiptHandle": f"receipt {number}",
         "Body": event(hint(key, Kind.UPDATED)),
-        "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},
+        "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(round(time.time() * 1000))},
     }
     for number, key in enumerate(KEYS)
 ]

@@ -42,8 +42,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
     output = tmp_path_factory.mktemp("output")
     with LocalCloud() as cloud, mock.patch.dict(os.environ, cloud.environment()):
         assembly = synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
-        table = Table(boto3.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
-        datastore, files, versions = _import(boto3.client("medical-imaging"), folder, output)
+        aws = boto3.Session()  # the default one keeps the first account that this process has had
+        table = Table(aws.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
+        datastore, files, versions = _import(aws.client("medical-imaging"), folder, output)
         yield Indexed(folder, files, _once_indexed(table, datastore, versions))
 
 
