@@ -135,7 +135,9 @@ def up(
     port: Annotated[int, typer.Option(help="The port of 127.0.0.1; 0 takes a free one.")] = 0,
 ) -> None:
     """Start the local cloud with the index in it, and keep it until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: who starts this in the background of a script has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), running(port) as (cloud, _):
         datastore = make_datastore(boto3.client("medical-imaging"), "local")
         screen.print("The local cloud is up. For any AWS client in another terminal:\n")

@@ -316,7 +316,9 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(_serve(options.serve))
         return 0
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: who starts this in the background of a script has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with LocalCloud(options.port) as cloud:
             for name, value in cloud.environment().items():

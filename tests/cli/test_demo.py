@@ -62,5 +62,8 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c(tmp_path: Path) ->
         client = session.client("medical-imaging", endpoint_url=exports["AWS_ENDPOINT_URL"])
         assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()  # a test that fails must not wait for ever
     assert list(tmp_path.iterdir()) == []
