@@ -31,6 +31,7 @@ from tests.convergence.happenings import MARKER, Happenings, Promise, document
 from tests.convergence.mutants import MUTANTS
 from tests.convergence.promises import Promises
 from tests.convergence.timeline import Timeline, Violation
+from tests.pipeline import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -343,7 +344,7 @@ class _Simulation:
             invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
             get_remaining_time_in_millis=lambda: round((one.deadline - self.now) * 1000),
         )
-        event = {"Records": [_record(message) for message in messages]}
+        event = {"Records": [record(message) for message in messages]}
         self._resume(one, lambda response: self._returned(slot, one, response), event, context)
 
     def _resume(self, one: _Run, then: Callable[[Any], None], *arguments: Any) -> None:
@@ -573,20 +574,6 @@ def _into(written: io.StringIO) -> Iterator[None]:
         observability.logger._logger.propagate = propagating
         for handler, stream in zip(handlers, streams, strict=True):
             handler.setStream(stream)
-
-
-def _record(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as Lambda hands it to the function."""
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue",
-        "awsRegion": "us-east-1",
-    }
 
 
 def _told(arguments: Mapping[str, Any]) -> str:
