@@ -30,8 +30,8 @@ IMAGE_SET_ID: Final = "0" * 31 + "2"
 
 _FOLDER: Final = Path(__file__).parents[1] / "build" / "bench"
 _ROOT: Final = "1.2.826.0.1.3680043.8.498.20040119072730"
-_MR_BYTES: Final = 3_050
-_CT_BYTES: Final = 12_450
+_MR_BYTES: Final = 3_000
+_CT_BYTES: Final = 12_400
 _MR_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
 _ENHANCED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.1"
 
