@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Permanent, Poison
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from collections.abc import Mapping
+
     from mypy_boto3_sqs import SQSClient
 
 # After how many tries a message of this class is parked. Others never are: they pass when AWS does.
@@ -41,11 +42,11 @@ class Delivery:
     sent: datetime
 
     @classmethod
-    def of(cls, record: SQSRecord) -> Delivery:
-        """The delivery in a record of Lambda's SQS event."""
-        attributes = record.attributes
-        sent = datetime.fromtimestamp(int(attributes.sent_timestamp) / 1000, UTC)
-        return cls(record.body, record.receipt_handle, int(attributes.approximate_receive_count), sent)
+    def of(cls, record: Mapping[str, Any]) -> Delivery:
+        """The delivery in a record of Lambda's SQS event (AWS Lambda Developer Guide, "Using Lambda with SQS")."""
+        attributes = record["attributes"]
+        sent = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+        return cls(record["body"], record["receiptHandle"], int(attributes["ApproximateReceiveCount"]), sent)
 
     @property
     def age(self) -> timedelta:

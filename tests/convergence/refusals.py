@@ -285,8 +285,7 @@ class Stage:
             patch.object(table, "_MOST_REQUESTS", 2),
         ):
             failed = self._pipeline.handle([message | {"Attributes": attributes}])
-        thrown = [str(value) for _, value, _ in self._pipeline.module._processor.exceptions]
-        words = "\n".join([self._pipeline.log.getvalue(), metrics.getvalue(), *thrown])
+        words = "\n".join([self._pipeline.log.getvalue(), metrics.getvalue()])
         assert MARKER not in words
         return Handled(bool(failed), self._refuser.calls, self._refuser.visibility, words)
 
