@@ -39,8 +39,14 @@ _config: Final = Config(
     # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
     parameter_validation=False,
 )
-# Not boto3, which makes the same clients, and costs a cold start a third more.
-_client: Final = functools.partial(botocore.session.get_session().create_client, config=_config)
+_session: Final = botocore.session.get_session()
+
+
+def _client(service: str) -> Any:
+    # Not boto3's, which is the same and costs a cold start a third more.
+    return _session.create_client(service, config=_config)
+
+
 _datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os.environ["DATASTORES"].split(","))
 _profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
 _queue: Final = Queue(_client("sqs"), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
