@@ -23,13 +23,18 @@ class Breaker:
         self._failures = 0
         self._until = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are handed back now."""
+        return self._fault is not None and time.monotonic() < self._until
+
     def check(self) -> None:
         """Let a message pass.
 
         Raises:
             HandedBack: the breaker is open.
         """
-        if self._fault and time.monotonic() < self._until:
+        if self._fault and self.is_open:
             raise HandedBack(f"after {self._fault.name}", cause=self._fault)
 
     def note(self, fault: Fault | None) -> None:

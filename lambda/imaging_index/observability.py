@@ -11,19 +11,31 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from imaging_index.errors import Overload
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Outcome, Result
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from imaging_index.errors import Fault
 
-# Service and namespace come from Powertools' environment variables, which the stack sets.
+# Service and namespace come from Powertools' environment variables, which the stack sets. The service is the stack's
+# name, and each metric's only dimension.
 logger = Logger()
 metrics = Metrics()
 
 
 def _count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def hint_waited(age: timedelta) -> None:
+    """Tell for how long a hint has been waiting (`HintAge`): at each receipt, and when it is handed back.
+
+    SQS's own age of the oldest message forgets those that were received three times.
+    """
+    metrics.add_metric(name="HintAge", unit=MetricUnit.Seconds, value=age.total_seconds())
 
 
 def hint_handled(hint: Hint, result: Result) -> None:
@@ -46,6 +58,11 @@ def written(write_units: float) -> None:
     _count("WriteUnits", write_units)
 
 
+def batch_ended(*, breaker_open: bool) -> None:
+    """Tell whether the breaker stands open when a batch ends (`BreakerOpen`, 1 or 0)."""
+    _count("BreakerOpen", int(breaker_open))
+
+
 def other_datastore(hint: Hint) -> None:
     """Count a hint of a data store that is not to be indexed."""
     _count("OtherDatastore")
@@ -56,6 +73,9 @@ def hint_failed(hint: Hint | None, fault: Fault, *, parked: bool, tries: int) ->
     """Count and log a hint that could not be handled: `Parked` or `Deferred`, and the class of the fault."""
     _count("Parked" if parked else "Deferred")
     _count(f"{fault.name}Faults")
+    # The reason begins with the operation, and both of HealthImaging's begin so.
+    if isinstance(fault, Overload) and fault.reason.startswith("GetImageSet"):
+        _count("HealthImagingThrottles")
     logger.warning(
         "parked" if parked else "deferred",
         extra={"fault": fault.name, "reason": fault.reason, "tries": tries} | (_ids(hint) if hint else {}),

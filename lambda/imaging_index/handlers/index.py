@@ -81,6 +81,7 @@ class _Batch:
     def handle(self, record: Mapping[str, Any]) -> None:
         """Handle one message; an exception says that it is to come back, and its pause is set already."""
         delivery = Delivery.of(record)
+        observability.hint_waited(delivery.age)
         told: hint.Hint | None = None
         try:
             self._check_that_it_can_begin()
@@ -100,6 +101,7 @@ class _Batch:
                 parked, fault = False, classify(refusal)
             observability.hint_failed(told, fault, parked=parked, tries=delivery.tries)
             if not parked:
+                observability.hint_waited(delivery.age)
                 raise fault from None
 
     def _check_that_it_can_begin(self) -> None:
@@ -130,4 +132,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         except Exception:  # the batch has told what it was; a traceback could quote the message
             failed.append({"itemIdentifier": record["messageId"]})
     observability.written(_table.take_write_units())
+    observability.batch_ended(breaker_open=_breaker.is_open)
     return {"batchItemFailures": failed}
