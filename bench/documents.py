@@ -10,6 +10,7 @@ import copy
 import gzip
 import hashlib
 import os
+import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,7 +30,6 @@ DATASTORE_ID: Final = "0" * 31 + "1"
 IMAGE_SET_ID: Final = "0" * 31 + "2"
 
 _FOLDER: Final = Path(__file__).parents[1] / "build" / "bench"
-_ROOT: Final = "1.2.826.0.1.3680043.8.498.20040119072730"
 _MR_BYTES: Final = 3_000
 _CT_BYTES: Final = 12_400
 _MR_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
@@ -98,42 +98,51 @@ def _header(file: str, size: int) -> Converted:
     values = header.levels[Level.INSTANCE]
     reference = {"ReferencedSOPClassUID": _MR_IMAGE, "ReferencedSOPInstanceUID": ""}
     missing = size - len(msgspec.json.encode(_instance(header, 0)))
-    each = len(msgspec.json.encode(reference)) + len(_uid(9, 0)) + 1
+    each = len(msgspec.json.encode(reference)) + len(_uid("")) + 1
     if missing >= each:
         values["ReferencedImageSequence"] = [
-            reference | {"ReferencedSOPInstanceUID": _uid(9, number)} for number in range(missing // each)
+            reference | {"ReferencedSOPInstanceUID": _uid(f"localizer {number}")} for number in range(missing // each)
         ]
     return header
 
 
-def _uid(series: int, number: int) -> str:
-    return f"{_ROOT}.{series}.{number + 1}"
+def _uid(of: str) -> str:
+    """A UID as de-identified objects have it: nothing in it tells the next one."""
+    return f"1.2.826.0.1.3680043.8.498.{int(hashlib.md5(of.encode(), usedforsecurity=False).hexdigest(), 16)}"
 
 
 def _instance(header: Converted, number: int) -> Values:
     """The `number`th instance: what differs between the slices of a real series differs here."""
     values = copy.copy(header.levels[Level.INSTANCE])
+    chance = random.Random(number)
     x, y, z = -158.135803, -179.035797, -75.699997 + number * 1.25
+    least, greatest, current = -chance.randrange(900, 1025), chance.randrange(900, 3072), chance.randrange(80, 400)
+    values["SOPInstanceUID"] = values["MediaStorageSOPInstanceUID"] = _uid(f"instance {number}")
     values |= {
-        "SOPInstanceUID": _uid(1, number),
-        "MediaStorageSOPInstanceUID": _uid(1, number),
-        "InstanceNumber": _even(f"{number + 1}"),
+        "InstanceCreationTime": _time(number * 0.41),
         "AcquisitionDate": "19970430",
         "AcquisitionTime": _time(number * 0.35),
         "ContentTime": _time(number * 0.35 + 1.5),
+        "InstanceNumber": _even(f"{number + 1}"),
         "ImagePositionPatient": [f"{x:.6f}", f"{y:.6f}", f"{z:.6f}"],
         "SliceLocation": f"{z:.6f}",
+        "SmallestImagePixelValue": least,
+        "LargestImagePixelValue": greatest,
     }
-    # Of the private elements those differ that hold places and exposures; GE writes both as floats.
+    # Exposure follows the body's girth, and so do the places and angles that GE keeps as private floats.
+    values |= {key: _even(f"{current}") for key in ("XRayTubeCurrent", "Exposure") if key in values}
     values |= {
-        key: value + number * 1.25 for key, value in values.items() if key in header.vrs and isinstance(value, float)
+        key: round(value + chance.gauss(0, 5), 6)
+        for key, value in values.items()
+        if key in header.vrs and isinstance(value, float)
     }
+    pixels = {"MinPixelValue": least, "MaxPixelValue": greatest}
     return {
         "DICOM": values,
         "DICOMVRs": header.vrs,
         "StoredTransferSyntaxUID": stored_transfer_syntax(values, has_pixels=True, lossless="HTJ2K"),
         "ChecksumType": "DECOMPRESSED",
-        "ImageFrames": image_frames(values, has_pixels=True),
+        "ImageFrames": [frame | pixels for frame in image_frames(values, has_pixels=True)],
     }
 
 
