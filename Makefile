@@ -6,6 +6,8 @@ NODE := $(BIN)/node
 # uv uses the Python it is given, and never fetches one.
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# The CDK's command line takes a variable of this name for an option without a name, and warns of it.
+unexport CDK
 
 SOURCES := lambda infra local cli bench tests tools app.py
 

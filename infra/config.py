@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeVar, get_args
 
+from infra import indexes
+from infra.indexes import Indexes
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 MAXIMUM_DATA_STORES: Final = 25
@@ -19,6 +22,7 @@ RETENTION_DAYS: Final = (
 
 Architecture = Literal["arm64", "x86_64"]
 BundleTarget = Literal["lambda", "host"]
+Monitoring = Literal["full", "basic"]
 RemovalPolicy = Literal["retain", "destroy"]
 
 _Word = TypeVar("_Word", bound=str)
@@ -55,7 +59,12 @@ class Settings:
         removal_policy: what becomes of the table, its key and the logs when the stack is deleted.
         architecture: instruction set that the functions run on.
         memory_size: MB of each index function.
+        alarm_email: address that alarms are sent to, if any.
+        monitoring: `full`, or `basic` for a local cloud: its CloudFormation refuses composite alarms and saved queries.
         bundle_for: `lambda`, or `host` for a local cloud that runs the functions on this machine.
+        tags: of the stack and all that is in it, by key.
+        indexes: those that the table is to have, when they are not the profile's: `make deploy` gives them, from one
+            update to the next.
     """
 
     stack_name: str
@@ -67,7 +76,11 @@ class Settings:
     removal_policy: RemovalPolicy
     architecture: Architecture
     memory_size: int
+    alarm_email: str | None
+    monitoring: Monitoring
     bundle_for: BundleTarget
+    tags: Mapping[str, str]
+    indexes: Indexes | None
 
     @property
     def retain(self) -> bool:
@@ -108,7 +121,11 @@ class Settings:
             removal_policy=_one_of(context, "removalPolicy", get_args(RemovalPolicy)),
             architecture=_one_of(context, "architecture", get_args(Architecture)),
             memory_size=_number(context, "memorySize", "from 128 to 10240 (MB)", lambda n: 128 <= n <= 10240),
+            alarm_email=_alarm_email(context),
+            monitoring=_one_of(context, "monitoring", get_args(Monitoring)),
             bundle_for=_one_of(context, "bundleFor", get_args(BundleTarget)),
+            tags=_tags(context),
+            indexes=_indexes(context),
         )
 
 
@@ -122,7 +139,11 @@ SETTINGS: Final = (
     "removalPolicy",
     "architecture",
     "memorySize",
+    "alarmEmail",
+    "monitoring",
     "bundleFor",
+    "tags",
+    "indexes",
 )
 
 
@@ -178,6 +199,15 @@ def _region(context: Mapping[str, object], environment: Mapping[str, str]) -> st
     return region
 
 
+def _alarm_email(context: Mapping[str, object]) -> str | None:
+    email = context.get("alarmEmail")
+    if email is None or email == "":
+        return None
+    if not isinstance(email, str) or not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
+        raise _wrong("alarmEmail", email, "an e-mail address, or empty for none")
+    return email
+
+
 def _profile(context: Mapping[str, object]) -> Path:
     folder = ROOT / "profiles"
     may_be = f"the path of a .toml file or one of {', '.join(sorted(file.stem for file in folder.glob('*.toml')))}"
@@ -198,11 +228,7 @@ def _data_stores(context: Mapping[str, object], region: str) -> tuple[DataStore,
     value = _value(context, "dataStores", may_be)
     if value == "all":
         return ()
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise _wrong("dataStores", value, may_be) from None
+    value = _parsed("dataStores", value, may_be)
     if not isinstance(value, list) or not 1 <= len(value) <= MAXIMUM_DATA_STORES:
         raise _wrong("dataStores", value, may_be)
     stores = tuple(_data_store(item, region, may_be) for item in value)
@@ -222,3 +248,39 @@ def _data_store(item: object, region: str, may_be: str) -> DataStore:
     if store.kms_key_arn is not None and not re.fullmatch(key, str(store.kms_key_arn)):
         raise _wrong("kmsKeyArn", store.kms_key_arn, f"arn:aws:kms:{region}:<account>:key/<key id>")
     return store
+
+
+def _parsed(name: str, value: object, may_be: str) -> object:
+    """The value that -c gives as JSON; cdk.json's own is one already."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise _wrong(name, value, may_be) from None
+
+
+def _tags(context: Mapping[str, object]) -> dict[str, str]:
+    # AWS General Reference, "Tagging your AWS resources": what all services take.
+    may_be = (
+        'at most 50 keys with their values, such as {"CostCenter": "4711"}: letters, digits, spaces and _.:/=+-@, a '
+        "key of up to 128 and a value of up to 256 characters, none beginning with aws:"
+    )
+    value = _parsed("tags", context.get("tags", {}), may_be)
+    if not isinstance(value, dict) or len(value) > 50:
+        raise _wrong("tags", value, may_be)
+    for key, text in value.items():
+        parts = ((key, r"(?!aws:)[\w .:/=+\-@]{1,128}"), (text, r"[\w .:/=+\-@]{0,256}"))
+        if not all(isinstance(part, str) and re.fullmatch(pattern, part) for part, pattern in parts):
+            raise _wrong("tags", {key: text}, may_be)
+    return value
+
+
+def _indexes(context: Mapping[str, object]) -> Indexes | None:
+    value = context.get("indexes")
+    if value is None:
+        return None
+    try:
+        return indexes.from_setting(str(value))
+    except ValueError:
+        raise _wrong("indexes", value, "left out: `make deploy` sets it itself") from None

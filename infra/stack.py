@@ -2,7 +2,7 @@
 
 # mypy: allow-subclassing-any
 
-from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import CfnOutput, Environment, Stack, Tags
 from constructs import Construct
 
 from imaging_index.profile import Profile
@@ -29,7 +29,13 @@ class ImagingIndex(Stack):
             settings.stack_name,
             description="Imaging Index: a queryable index of AWS HealthImaging",
             env=Environment(region=settings.region),
+            tags=settings.tags,
         )
+        # In the template too: of some resources' tags CloudFormation does not take the stack's.
+        for key, value in settings.tags.items():
+            Tags.of(self).add(key, value)
+        # What a later deployment compares its own profile with.
+        self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8")}
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
         self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)

@@ -8,8 +8,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from imaging_index.profile import Index, Profile
+from imaging_index.profile import Profile
+from infra import indexes
 from infra.config import Settings
+from infra.indexes import Keys, TypedIndex
 
 
 class Storage(Construct):
@@ -24,6 +26,7 @@ class Storage(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, profile: Profile) -> None:
         super().__init__(scope, construct_id)
         removal = RemovalPolicy[settings.removal_policy.upper()]
+        wanted = indexes.of_profile(profile) if settings.indexes is None else settings.indexes
         self.key = kms.Key(
             self,
             "Key",
@@ -38,7 +41,7 @@ class Storage(Construct):
             "Table",
             partition_key=dynamodb.Attribute(name="ImageSet", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="Part", type=dynamodb.AttributeType.STRING),
-            global_secondary_indexes=[_index(name, index, profile) for name, index in profile.indexes.items()],
+            global_secondary_indexes=[_index(name, index) for name, index in wanted.items()],
             billing=dynamodb.Billing.on_demand(),
             encryption=dynamodb.TableEncryptionV2.customer_managed_key(self.key),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
@@ -68,16 +71,16 @@ def _logs_may_use_it(stack: Stack) -> iam.PolicyStatement:
     )
 
 
-def _index(name: str, index: Index, profile: Profile) -> dynamodb.GlobalSecondaryIndexPropsV2:
+def _index(name: str, index: TypedIndex) -> dynamodb.GlobalSecondaryIndexPropsV2:
     # Pages and tombstones lack an attribute of every index, and so are in none: an index holds entries only.
     return dynamodb.GlobalSecondaryIndexPropsV2(
         index_name=name,
-        partition_keys=[_attribute(attribute, profile) for attribute in index.partition],
-        sort_keys=[_attribute(attribute, profile) for attribute in index.sort],
+        partition_keys=_attributes(index.partition),
+        sort_keys=_attributes(index.sort),
         projection_type=dynamodb.ProjectionType.ALL,
     )
 
 
-def _attribute(name: str, profile: Profile) -> dynamodb.Attribute:
+def _attributes(keys: Keys) -> list[dynamodb.Attribute]:
     types = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
-    return dynamodb.Attribute(name=name, type=types[profile.key_type(name)])
+    return [dynamodb.Attribute(name=name, type=types[kind]) for name, kind in keys]

@@ -37,6 +37,12 @@ def test_values_from_the_command_line_are_text_and_mean_the_same_as_in_cdk_json(
     assert read(given).data_stores_in_words == STORE
 
 
+def test_tags_are_given_as_json_on_the_command_line() -> None:
+    assert read().tags == {}
+    tags = {"cost centre": "4711", "team": ""}
+    assert read({"tags": tags}).tags == read({"tags": json.dumps(tags)}).tags == tags
+
+
 def test_a_profile_may_be_a_file_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "cardiology.toml"
     path.write_text("")
@@ -76,7 +82,16 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
         ("removalPolicy", "snapshot", "retain or destroy"),
         ("architecture", "arm", "arm64 or x86_64"),
         ("memorySize", 64, "from 128 to 10240"),
+        ("alarmEmail", "radiology", "an e-mail address, or empty for none"),
+        ("alarmEmail", ["a@example.org"], "an e-mail address, or empty for none"),
+        ("monitoring", "none", "full or basic"),
         ("bundleFor", "docker", "lambda or host"),
+        ("tags", "hospital", "at most 50 keys with their values"),
+        ("tags", ["hospital"], "at most 50 keys with their values"),
+        ("tags", {"aws:owner": "hospital"}, "none beginning with aws:"),
+        ("tags", {"cost centre": 4711}, "at most 50 keys with their values"),
+        ("tags", {f"key {n}": "" for n in range(51)}, "at most 50 keys with their values"),
+        ("indexes", "all", "left out: `make deploy` sets it itself"),
     ],
 )
 def test_a_wrong_value_is_one_message_that_names_the_setting_and_what_it_may_be(
@@ -88,6 +103,13 @@ def test_a_wrong_value_is_one_message_that_names_the_setting_and_what_it_may_be(
     assert repr(name) in message
     assert may_be in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("value", "email"), [(None, None), ("", None), ("pacs@hospital.example.org", "pacs@hospital.example.org")]
+)
+def test_alarms_go_by_e_mail_to_whom_is_named_if_anybody_is(value: str | None, email: str | None) -> None:
+    assert read({"alarmEmail": value}).alarm_email == email
 
 
 @pytest.mark.parametrize("value", [None, ""])

@@ -1,0 +1,74 @@
+"""The table's indexes together with the types of their attributes.
+
+They are those that a profile declares, that a table has, or that one update of an upgrade is to leave, which is the
+setting `indexes`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from imaging_index.profile import Profile
+
+Keys = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedIndex:
+    """One index: the names of its key attributes in their order, each with its DynamoDB type, `S` or `N`."""
+
+    partition: Keys
+    sort: Keys
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The type of each key attribute."""
+        return dict((*self.partition, *self.sort))
+
+
+Indexes = Mapping[str, TypedIndex]
+
+
+def of_profile(profile: Profile) -> dict[str, TypedIndex]:
+    """The indexes that a profile declares, by name."""
+
+    def typed(names: tuple[str, ...]) -> Keys:
+        return tuple((name, profile.key_type(name)) for name in names)
+
+    return {name: TypedIndex(typed(index.partition), typed(index.sort)) for name, index in profile.indexes.items()}
+
+
+def of_table(table: Mapping[str, Any]) -> dict[str, TypedIndex]:
+    """The indexes of a table, by name.
+
+    Args:
+        table: as DescribeTable tells it, or the properties of an AWS::DynamoDB::GlobalTable: both have
+            `AttributeDefinitions` and `GlobalSecondaryIndexes` of one form.
+    """
+    types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+
+    def keys(schema: list[dict[str, str]], kind: str) -> Iterator[tuple[str, str]]:
+        return ((key["AttributeName"], types[key["AttributeName"]]) for key in schema if key["KeyType"] == kind)
+
+    return {
+        index["IndexName"]: TypedIndex(
+            tuple(keys(index["KeySchema"], "HASH")), tuple(keys(index["KeySchema"], "RANGE"))
+        )
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
+
+
+def to_setting(indexes: Indexes) -> str:
+    """The indexes as the setting `indexes` has them, in JSON."""
+    return msgspec.json.encode(indexes).decode()
+
+
+def from_setting(text: str) -> dict[str, TypedIndex]:
+    """The inverse of `to_setting`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return msgspec.json.decode(text, type=dict[str, TypedIndex])

@@ -1,0 +1,52 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imaging_index import profile
+from infra import indexes
+from infra.config import ROOT
+from infra.indexes import TypedIndex
+from tests.infra.conftest import synthesize
+
+INDEXES = {
+    "weight": TypedIndex((("DatastoreId", "S"), ("PatientWeight", "N")), (("ImageSetId", "S"),)),
+    "arrived": TypedIndex((("DatastoreId", "S"),), (("FirstIndexedAt", "S"), ("ImageSetId", "S"))),
+}
+
+
+def table_of(template_file: Path) -> Mapping[str, Any]:
+    resources = json.loads(template_file.read_text("utf-8"))["Resources"].values()
+    (table,) = (each for each in resources if each["Type"] == "AWS::DynamoDB::GlobalTable")
+    properties: Mapping[str, Any] = table["Properties"]
+    return properties
+
+
+def test_the_template_has_the_profiles_indexes(template_file: Path) -> None:
+    declared = indexes.of_profile(profile.load(ROOT / "profiles" / "radiology.toml"))
+    assert indexes.of_table(table_of(template_file)) == declared
+    assert declared["patient"].types["PatientID"] == "S"
+
+
+def test_the_setting_goes_before_the_profile_and_changes_nothing_else(template_file: Path, tmp_path: Path) -> None:
+    step = synthesize(tmp_path, {"indexes": indexes.to_setting(INDEXES)})
+    assert indexes.of_table(table_of(step)) == INDEXES
+    templates = [json.loads(file.read_text("utf-8")) for file in (step, template_file)]
+    for template in templates:
+        (table,) = (each for each in template["Resources"].values() if each["Type"] == "AWS::DynamoDB::GlobalTable")
+        for properties in (table["Properties"], *table["Properties"]["Replicas"]):
+            del properties["GlobalSecondaryIndexes"]
+        del table["Properties"]["AttributeDefinitions"]
+    assert templates[0] == templates[1]
+
+
+def test_a_table_without_indexes_has_none() -> None:
+    assert indexes.of_table({"AttributeDefinitions": []}) == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"partition": []}}', "not JSON"])
+def test_what_is_no_list_of_indexes_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  msgspec's own
+        indexes.from_setting(text)
