@@ -1,0 +1,150 @@
+"""The plan of an upgrade, for profiles as operators change them."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaging_index import profile
+from imaging_index.profile import Profile
+from infra import indexes
+from infra.indexes import Indexes
+from tools.upgrade import Update, plan
+
+
+def made(text: str, **partitions: str) -> Profile:
+    """A profile with an index for each of `partitions`, of one partition attribute."""
+    tables = [f'[indexes.{name}]\npartition = ["{key}"]\nsort = ["ImageSetId"]\n' for name, key in partitions.items()]
+    return profile.parse("revision = 1\n" + text + "\n" + "".join(tables))
+
+
+def named(vr: str) -> str:
+    """A selection in which Number is of a VR."""
+    return f'attributes = ["PatientID", "Modality", "StudyID"]\n[named.Number]\nvr = "{vr}"\nfrom = ["SeriesNumber"]\n'
+
+
+PLAIN = 'attributes = ["PatientID", "Modality", "StudyID", "AccessionNumber"]'
+
+
+def planned(old: Profile, new: Profile) -> list[Update]:
+    deployed = indexes.of_profile(old)
+    updates = plan(deployed, old, indexes.of_profile(new), new)
+    check(deployed, updates, indexes.of_profile(new), old, new)
+    return updates
+
+
+def check(deployed: Indexes, updates: list[Update], wanted: Indexes, old: Profile, new: Profile) -> None:
+    """What holds of every plan."""
+    assert updates
+    assert updates[-1].indexes == wanted
+    assert not updates[-1].old_profile
+    for before, after in itertools.pairwise([deployed, *(update.indexes for update in updates)]):
+        assert len(before.items() ^ after.items()) <= 1, "one update makes or drops one index"
+        assert len(after) <= 20
+    for update in updates:
+        writer = old if update.old_profile else new
+        for name, kind in (pair for index in update.indexes.values() for pair in index.types.items()):
+            attribute = writer.find(name)
+            assert attribute is None or writer.key_type(name) == kind, "what the function writes would be refused"
+
+
+def changes(updates: list[Update]) -> list[str]:
+    return [update.change for update in updates]
+
+
+def test_an_upgrade_without_a_change_of_indexes_is_one_update() -> None:
+    assert changes(planned(made(PLAIN, patient="PatientID"), made(PLAIN, patient="PatientID"))) == [""]
+
+
+def test_indexes_are_made_before_others_are_dropped() -> None:
+    old, new = made(PLAIN, patient="PatientID"), made(PLAIN, modality="Modality", study="StudyID")
+    assert changes(planned(old, new)) == [
+        "makes the index modality",
+        "makes the index study",
+        "drops the index patient",
+    ]
+
+
+def test_an_index_that_is_another_under_its_name_is_dropped_and_made() -> None:
+    assert changes(planned(made(PLAIN, one="PatientID"), made(PLAIN, one="StudyID"))) == [
+        "drops the index one",
+        "makes the index one",
+    ]
+
+
+def test_where_there_is_no_room_one_is_dropped_first() -> None:
+    old = made(PLAIN, **{f"index{n:02}": "PatientID" for n in range(20)})
+    new = made(PLAIN, **{f"index{n:02}": "PatientID" for n in range(1, 21)})
+    assert changes(planned(old, new)) == ["drops the index index00", "makes the index index20"]
+
+
+def test_an_index_of_an_attribute_that_changes_its_type_goes_before_the_function_writes_the_new_one() -> None:
+    old = made(named("LO"), number="Number", patient="PatientID")
+    new = made(named("IS"), number="Number", patient="PatientID")
+    updates = planned(old, new)
+    assert [(update.change, update.old_profile) for update in updates] == [
+        ("drops the index number", True),
+        ("", False),
+        ("makes the index number", False),
+    ]
+
+
+def test_the_new_function_comes_with_a_change_that_has_nothing_to_do_with_the_new_type() -> None:
+    old = made(named("LO"), number="Number", patient="PatientID")
+    new = made(named("IS"), number="Number", modality="Modality", study="StudyID")
+    updates = planned(old, new)
+    assert [(update.change, update.old_profile) for update in updates] == [
+        ("drops the index number", True),
+        ("makes the index modality", False),
+        ("makes the index number", False),
+        ("makes the index study", False),
+        ("drops the index patient", False),
+    ]
+
+
+def test_a_new_index_of_an_attribute_that_changes_its_type_waits_for_the_function() -> None:
+    assert changes(planned(made(named("LO")), made(named("IS"), number="Number"))) == ["", "makes the index number"]
+
+
+def test_an_attribute_that_becomes_a_list_is_in_no_index_any_more() -> None:
+    old = made(named("IS"), number="Number")
+    new = profile.parse("revision = 2\n" + named("IS") + "union = true\n")
+    assert [(update.change, update.old_profile) for update in planned(old, new)] == [
+        ("drops the index number", True),
+        ("", False),
+    ]
+
+
+def test_an_attribute_that_is_hashed_from_now_on_changes_its_type_when_it_was_a_number() -> None:
+    new = profile.parse("revision = 2\n" + named("IS") + '[privacy]\nNumber = "hash"\nSeriesNumber = "hash"\n')
+    assert planned(made(named("IS"), number="Number"), new)[0].old_profile
+
+
+def test_an_upgrade_that_was_interrupted_goes_on_from_where_it_stands() -> None:
+    old = made(named("LO"), number="Number", patient="PatientID")
+    new = made(named("IS"), number="Number", modality="Modality")
+    updates = planned(old, new)
+    for done, update in enumerate(updates, start=1):
+        rest = plan(update.indexes, old if update.old_profile else new, indexes.of_profile(new), new)
+        if done < len(updates):
+            assert changes(rest) == changes(updates[done:])
+
+
+ATTRIBUTES = st.sampled_from(["PatientID", "Modality", "StudyID", "Number"])
+INDEXES = st.dictionaries(st.sampled_from(["one", "two", "three", "four"]), ATTRIBUTES)
+VRS = st.sampled_from(["LO", "IS"])
+
+
+@given(VRS, INDEXES, VRS, INDEXES)
+def test_whatever_the_profiles_no_entry_is_refused_under_way(
+    old_vr: str, old: dict[str, str], new_vr: str, new: dict[str, str]
+) -> None:
+    planned(made(named(old_vr), **old), made(named(new_vr), **new))
+
+
+@pytest.mark.parametrize("count", [0, 20])
+def test_any_number_of_indexes_comes_and_goes(count: int) -> None:
+    many = made(PLAIN, **{f"index{n:02}": "PatientID" for n in range(20)})
+    few = made(PLAIN, **{f"other{n:02}": "StudyID" for n in range(count)})
+    assert len(planned(many, few)) == 20 + count
