@@ -16,6 +16,8 @@ from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
 from infra.config import ROOT, Settings
 
+METRICS_NAMESPACE: Final = "ImagingIndex"
+
 # What the CDK's own grants give to a reader and writer of a table that has a customer-managed key, and of a queue.
 _USE_OF_KEY: Final = [
     "kms:Decrypt",
@@ -106,8 +108,9 @@ class PackageFunction(Construct):
             memory_size=settings.memory_size,
             environment={
                 **environment,
-                "POWERTOOLS_SERVICE_NAME": "imaging-index",
-                "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
+                # The dimension of every metric: it tells the stacks of one account and region apart.
+                "POWERTOOLS_SERVICE_NAME": settings.stack_name,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
             role=self.role.without_policy_updates(),

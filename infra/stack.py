@@ -8,6 +8,7 @@ from constructs import Construct
 from imaging_index.profile import Profile
 from infra import datastores
 from infra.config import Settings
+from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
 from infra.storage import Storage
 from infra.tokens import TokenSecret
@@ -19,6 +20,7 @@ class ImagingIndex(Stack):
     Attributes:
         storage: the table and its key.
         pipeline: the rule, the queues and the index function.
+        monitoring: the alarms and the dashboard.
     """
 
     def __init__(self, scope: Construct, settings: Settings, selected: Profile) -> None:
@@ -39,6 +41,9 @@ class ImagingIndex(Stack):
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
         self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)
+        self.monitoring = Monitoring(
+            self, "Monitoring", settings=settings, profile=selected, storage=self.storage, pipeline=self.pipeline
+        )
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")
         self._output(
@@ -50,6 +55,8 @@ class ImagingIndex(Stack):
             "Events that did not reach the queue",
         )
         self._output("FunctionName", self.pipeline.function.function.function_name, "The index function")
+        self._output("AlarmTopicArn", self.monitoring.topic.topic_arn, "Where alarms are published")
+        self._output("DashboardUrl", self.monitoring.dashboard.url, "The dashboard")
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")
         statement = datastores.key_policy_statement(settings, self.pipeline.function.role)
         if statement is not None:

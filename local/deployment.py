@@ -32,8 +32,9 @@ from local.cloud import DEFAULT_REGION
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-# What differs from a deployment to AWS: wheels for this machine, and nothing that outlives the stack.
-LOCAL_CONTEXT: Final = {"bundleFor": "host", "removalPolicy": "destroy"}
+# What differs from a deployment to AWS: wheels for this machine, nothing that outlives the stack, and no resource that
+# the local cloud does not know.
+LOCAL_CONTEXT: Final = {"bundleFor": "host", "removalPolicy": "destroy", "monitoring": "basic"}
 
 # "Bootstrap stack version" in the CDK's guide: templates check that this parameter is at least 6.
 _BOOTSTRAP_VERSION_PARAMETER: Final = "/cdk-bootstrap/hnb659fds/version"

@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from local.deployment import ROOT
+from local.deployment import LOCAL_CONTEXT, ROOT
 
 
 def _cdk(*arguments: str, folder: Path = ROOT) -> str:
@@ -34,7 +34,7 @@ def test_the_stock_cdk_bootstraps_deploys_compares_and_destroys(
 ) -> None:
     assembly = str(tmp_path / "assembly")
     _cdk("bootstrap", f"aws://{environment['AWS_ACCESS_KEY_ID']}/{environment['AWS_REGION']}", folder=tmp_path)
-    settings = ["-c", "bundleFor=host", "-c", "removalPolicy=destroy"]
+    settings = [each for name, value in LOCAL_CONTEXT.items() for each in ("-c", f"{name}={value}")]
     assert "ImagingIndex.TableName" in _cdk("deploy", "--require-approval=never", "--output", assembly, *settings)
     (table,) = aws.client("dynamodb").list_tables()["TableNames"]
     assert table.startswith("ImagingIndex")

@@ -139,7 +139,7 @@ def test_the_function_is_told_where_everything_is(template: Template, only: Only
         "DEAD_LETTER_QUEUE_URL": {"Ref": queue(template, "DeadLetterQueueUrl")[0]},
         "DATASTORES": "all",
         "PROFILE": "profile.toml",
-        "POWERTOOLS_SERVICE_NAME": "imaging-index",
+        "POWERTOOLS_SERVICE_NAME": "ImagingIndex",
         "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
