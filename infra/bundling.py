@@ -1,9 +1,11 @@
 """The functions' deployment package, made without Docker: the locked dependencies, the sources and the profile.
 
-The same tree gives the same package, byte for byte and so also by its hash, on any machine and in any folder.
+The same tree and the same Python give the same package, byte for byte and so also by its hash, on any machine and in
+any folder.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,12 +19,30 @@ from typing import Final
 
 from uv import find_uv_bin
 
+from infra import botocore_models, byte_code
+from infra.byte_code import Compiler
 from infra.config import ROOT, Architecture, BundleTarget
 
 PYTHON: Final = "3.13"
 
-# The AWS services that the functions call. botocore's descriptions of the other 400 are half of its size.
-SERVICES: Final = frozenset({"dynamodb", "medical-imaging", "secretsmanager", "sqs"})
+# What no function imports or reads. A module that is missed here is told by the tests in the local cloud, which run
+# this package; licences stay, as they demand.
+_UNUSED: Final = (
+    "bin",  # names the interpreter of the machine
+    "*.dist-info/RECORD",
+    "*.dist-info/WHEEL",
+    "*.dist-info/top_level.txt",
+    "*.dist-info/zip-safe",
+    ".lock",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/utilities/[!_jt]*",  # but for jmespath_utils and typing
+    "dateutil/zoneinfo/*.tar.gz",
+    "urllib3/contrib/emscripten",
+    "**/*.pyi",
+    "**/py.typed",
+)
+
+_HOW: Final = (sys.modules[__name__], botocore_models, byte_code)
 
 
 class BundlingError(RuntimeError):
@@ -51,6 +71,10 @@ class Platform:
         tag = f"{machine}-manylinux2014"
         return cls(f"{tag}-{PYTHON}", ("--python-platform", tag, "--python-version", PYTHON))
 
+    def compiler(self) -> Compiler | None:
+        """The Python that makes byte code for the platform, or None where there is none and none could be fetched."""
+        return byte_code.find(PYTHON) if self.arguments else byte_code.own()
+
 
 class Bundle:
     """A deployment package.
@@ -59,12 +83,13 @@ class Bundle:
         hash: 64 hexadecimal digits that stand for the package's content; known without making it.
     """
 
-    def __init__(self, profile: Path, platform: Platform, root: Path = ROOT) -> None:
+    def __init__(self, profile: Path, platform: Platform, compiler: Compiler | None, root: Path = ROOT) -> None:
         """Read what goes into the package.
 
         Args:
             profile: path of the profile, which the package holds as `profile.toml`.
             platform: what the package runs on.
+            compiler: makes the byte code; without one the package has none.
             root: the checkout that it is made from, and below whose `build/` it is kept.
         """
         sources = root / "lambda"
@@ -77,9 +102,20 @@ class Bundle:
         self._files["profile.toml"] = profile.read_bytes()
         self._lock = root / "requirements" / "lambda.txt"
         self._platform = platform
+        self._compiler = compiler
         self._build = root / "build"
-        # This file says how wheels become a package: another way of doing it is another package.
-        self._dependencies_hash = _hash([self._lock.read_bytes(), platform.name.encode(), Path(__file__).read_bytes()])
+        self._operations = botocore_models.called(
+            content for name, content in self._files.items() if name.endswith(".py")
+        )
+        parts = [
+            self._lock.read_bytes(),
+            platform.name.encode(),
+            compiler.version.encode() if compiler else b"",
+            json.dumps(self._operations).encode(),
+            # These say how wheels become a package: another way of doing it is another package.
+            *(Path(str(module.__file__)).read_bytes() for module in _HOW),
+        ]
+        self._dependencies_hash = _hash(parts)
         names_and_contents = (part for name, content in self._files.items() for part in (name.encode(), content))
         self.hash = _hash([self._dependencies_hash.encode(), *names_and_contents])
 
@@ -101,6 +137,7 @@ class Bundle:
         for name, content in self._files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
+        self._compile(folder, "imaging_index")
         _make_readable(folder)
 
     def _install(self, folder: Path) -> None:
@@ -112,7 +149,20 @@ class Bundle:
                     "package index once, and from uv's cache from then on: connect to it and try again.\n"
                     + online.stderr.strip()
                 )
-        _prune(folder)
+        for pattern in _UNUSED:
+            for path in list(folder.glob(pattern)):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        botocore_models.prune(folder / "botocore" / "data", self._operations)
+        self._compile(folder)
+
+    def _compile(self, folder: Path, within: str = ".") -> None:
+        if self._compiler:
+            try:
+                self._compiler.compile(folder, within)
+            except subprocess.CalledProcessError as error:
+                raise BundlingError(
+                    f"Python {self._compiler.version} cannot compile what the package holds:\n{error.stdout.strip()}"
+                ) from error
 
 
 def _uv_install(lock: Path, platform: Platform, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -123,18 +173,6 @@ def _uv_install(lock: Path, platform: Platform, folder: Path, *arguments: str) -
     ]
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def _prune(folder: Path) -> None:
-    """Drop what differs from one machine to the next (scripts name their interpreter), and what no function reads."""
-    shutil.rmtree(folder / "bin", ignore_errors=True)
-    (folder / ".lock").unlink(missing_ok=True)
-    for record in folder.glob("*.dist-info/RECORD"):
-        record.unlink()
-    for data in (folder / "boto3" / "data", folder / "botocore" / "data"):
-        for service in data.iterdir():
-            if service.is_dir() and service.name not in SERVICES:
-                shutil.rmtree(service)
 
 
 def _make_readable(folder: Path) -> None:

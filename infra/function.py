@@ -5,13 +5,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from aws_cdk import AssetHashType, Duration, RemovalPolicy, Stack
+from aws_cdk import Annotations, AssetHashType, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra import byte_code
 from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
 from infra.config import ROOT, Settings
@@ -102,7 +103,7 @@ class PackageFunction(Construct):
             architecture={"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[
                 settings.architecture
             ],
-            code=_code(Stack.of(self), settings),
+            code=_code(self, settings),
             handler=handler,
             timeout=Duration.seconds(seconds),
             memory_size=settings.memory_size,
@@ -124,13 +125,17 @@ class PackageFunction(Construct):
         )
 
 
-def _code(stack: Stack, settings: Settings) -> lambda_.Code:
+def _code(scope: Construct, settings: Settings) -> lambda_.Code:
+    # `cdk list` and its like, and tests of the template, do without the package.
+    wanted = Stack.of(scope).bundling_required
+    platform = Platform.of(settings.bundle_for, settings.architecture)
+    compiler = platform.compiler() if wanted else None
+    if wanted and compiler is None:
+        Annotations.of(scope).add_warning_v2("imaging-index:no-byte-code", byte_code.WITHOUT.format(PYTHON))
     # The CDK's own bundling falls back to Docker; a folder that is ready is an asset like any other.
-    bundle = Bundle(settings.profile, Platform.of(settings.bundle_for, settings.architecture))
+    bundle = Bundle(settings.profile, platform, compiler)
     return lambda_.Code.from_asset(
-        # `cdk list` and its like, and tests of the template, do without the package.
-        str(bundle.build() if stack.bundling_required else ROOT / "lambda"),
+        str(bundle.build() if wanted else ROOT / "lambda"),
         asset_hash=bundle.hash,
         asset_hash_type=AssetHashType.CUSTOM,
-        exclude=["**/__pycache__"],
     )

@@ -1,17 +1,26 @@
+import functools
+import importlib.util
+import marshal
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
+from aws_cdk import Stack
+from aws_cdk.assertions import Annotations, Match, Template
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
-from infra import bundling
-from infra.bundling import SERVICES, Bundle, BundlingError, Platform
+from infra import botocore_models, bundling, byte_code
+from infra.bundling import Bundle, BundlingError, Platform
+from infra.byte_code import Compiler
 from infra.config import ROOT
+from infra.synthesis import make_app
 
 LAMBDA = Platform.of("lambda", "arm64")
 HOST = Platform.of("host", "arm64")
@@ -26,8 +35,21 @@ def checkout(folder: Path, source: Path = ROOT) -> Path:
     return folder
 
 
+@functools.cache
+def compiler(platform: Platform) -> Compiler | None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_OFFLINE", "1")  # a test fetches no Python
+        return platform.compiler()
+
+
 def bundle(root: Path, platform: Platform = LAMBDA, profile: str = "radiology") -> Bundle:
-    return Bundle(root / "profiles" / f"{profile}.toml", platform, root)
+    return Bundle(root / "profiles" / f"{profile}.toml", platform, compiler(platform), root)
+
+
+def caches(package: Path, name: str) -> list[Path]:
+    """The byte code of a module, by its path in a package."""
+    module = package / name
+    return list((module.parent / "__pycache__").glob(f"{module.stem}.*.pyc"))
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -91,17 +113,123 @@ def test_compiled_dependencies_are_for_the_functions_processor_and_python(packag
 
 def test_nothing_that_names_this_machine_is_in_the_package(package: Path) -> None:
     names = set(contents(package))
-    assert not [name for name in names if name.endswith((".pyc", "/RECORD", "direct_url.json")) or name == ".lock"]
+    assert not [name for name in names if name.endswith(("/RECORD", "direct_url.json")) or name == ".lock"]
     assert not [name for name in names if name.startswith("bin/")]
+    here = str(ROOT).encode()
+    assert not [name for name, (_, content) in contents(package).items() if here in content]
 
 
 def test_everyone_may_read_the_package(package: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in package.rglob("*")} == {0o755, 0o644}
 
 
-def test_only_services_that_the_functions_call_are_described(package: Path) -> None:
-    described = {path.name for path in (package / "botocore" / "data").iterdir() if path.is_dir()}
-    assert described == SERVICES
+def code_in(code: CodeType) -> list[CodeType]:
+    return [code] + [each for inner in code.co_consts if isinstance(inner, CodeType) for each in code_in(inner)]
+
+
+def test_each_source_has_byte_code_that_is_used_unchecked_and_says_where_lambda_has_its_source(
+    host_package: Path,
+) -> None:
+    sources = list(host_package.rglob("*.py"))
+    assert sources
+    for source in sources:
+        content = Path(importlib.util.cache_from_source(str(source))).read_bytes()
+        # PEP 552: the magic number, and the flags: 1 is hash-based and not to be checked.
+        assert content[:8] == importlib.util.MAGIC_NUMBER + b"\1\0\0\0"
+        told = {code.co_filename for code in code_in(marshal.loads(content[16:]))}  # noqa: S302  made by this test
+        assert told == {f"/var/task/{source.relative_to(host_package).as_posix()}"}
+
+
+def test_lambdas_byte_code_is_of_its_python(package: Path) -> None:
+    if compiler(LAMBDA) is None:
+        pytest.skip("there is no Python 3.13 on this machine, and a test fetches none")
+    # CPython's Include/internal/pycore_magic_number.h: 3571 is 3.13's.
+    for name in ("imaging_index/handlers/index.py", "botocore/client.py"):
+        (cache,) = caches(package, name)
+        assert ".cpython-313." in cache.name
+        assert int.from_bytes(cache.read_bytes()[:2], "little") == 3571
+
+
+def test_without_a_python_to_compile_it_the_package_has_no_byte_code_and_another_hash(first: Path) -> None:
+    without = Bundle(first / "profiles" / "radiology.toml", HOST, None, first)
+    assert without.hash != bundle(first, HOST).hash
+    assert not list(without.build().rglob("*.pyc"))
+
+
+def test_without_a_python_to_compile_it_a_synth_warns_in_one_line_of_what_that_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byte_code, "find", lambda _: None)
+    app = make_app({"region": "eu-central-1"}, str(tmp_path))
+    (stack,) = (child for child in app.node.children if isinstance(child, Stack))
+    warned = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("goes without byte code"))
+    assert {str(warning.entry.data) for warning in warned} == {
+        byte_code.WITHOUT.format("3.13") + " [ack: imaging-index:no-byte-code]"
+    }
+
+
+def test_a_python_that_is_not_to_be_had_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    assert byte_code.find("3.99") is None
+
+
+def test_what_is_deployed_has_the_byte_code(host_package: Path, tmp_path: Path) -> None:
+    make_app({"region": "eu-central-1", "bundleFor": "host"}, str(tmp_path)).synth()
+    (asset,) = tmp_path.glob("asset.*")
+    assert contents(asset) == contents(host_package)
+
+
+def test_a_source_that_cannot_be_compiled_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("print 'no'")
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        byte_code.own().compile(tmp_path)
+    assert "broken.py" in error.value.stdout
+
+
+def test_an_operation_that_is_called_by_attribute_or_by_name_is_found() -> None:
+    sources = [
+        b'client("sqs"); client("dynamodb").get_paginator("query")',
+        b'self._client.send_message(Message="events")',
+    ]
+    assert botocore_models.called(sources) == {"dynamodb": ["Query"], "sqs": ["SendMessage"]}
+
+
+def test_what_the_functions_call_is_described_to_the_last_shape_and_nothing_else_is(package: Path) -> None:
+    called = botocore_models.called(path.read_bytes() for path in (package / "imaging_index").rglob("*.py"))
+    data = package / "botocore" / "data"
+    loader = Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
+    whole = Loader()
+    assert {path.name for path in data.iterdir() if path.is_dir()} == set(called)
+    for service, operations in called.items():
+        pruned = ServiceModel(loader.load_service_model(service, "service-2"), service)
+        full = ServiceModel(whole.load_service_model(service, "service-2"), service)
+        assert pruned.metadata == full.metadata
+        assert pruned.operation_names == operations
+        for operation in operations:
+            ours, theirs = pruned.operation_model(operation), full.operation_model(operation)
+            assert ours.http == theirs.http
+            for part in ("input_shape", "output_shape"):
+                assert described(getattr(ours, part)) == described(getattr(theirs, part))
+            assert [described(shape) for shape in ours.error_shapes] == [
+                described(shape) for shape in theirs.error_shapes
+            ]
+        assert loader.load_service_model(service, "endpoint-rule-set-1") == whole.load_service_model(
+            service, "endpoint-rule-set-1"
+        )
+
+
+def described(shape: Any, within: tuple[str, ...] = ()) -> Any:
+    """A shape with all that it is made of, as far as a client needs it."""
+    if shape is None or shape.name in within:
+        return None
+    parts = dict(getattr(shape, "members", {}))
+    parts |= {name: getattr(shape, name) for name in ("member", "key", "value") if hasattr(shape, name)}
+    return (
+        shape.name,
+        shape.type_name,
+        dict(shape.serialization),
+        {name: described(part, (*within, shape.name)) for name, part in parts.items()},
+    )
 
 
 def test_the_template_names_a_handler_that_starts_from_the_package_with_the_environment_it_is_given(
@@ -114,7 +242,8 @@ def test_the_template_names_a_handler_that_starts_from_the_package_with_the_envi
         for variable, value in function["Environment"]["Variables"].items()
     }
     program = (
-        f"import {module} as module, boto3; assert callable(module.{name}); print(module.__file__, boto3.__file__)"
+        f"import {module} as module, botocore; assert callable(module.{name}); "
+        "print(module.__file__, botocore.__file__)"
     )
     # -S: without this environment's own packages; -B: nothing may be written into the package.
     result = subprocess.run(
@@ -153,7 +282,12 @@ def test_a_changed_source_needs_no_dependency_anew(
     shutil.copytree(first / "build" / "dependencies", root / "build" / "dependencies")
     (root / "lambda" / "imaging_index" / "new.py").write_text("")
     monkeypatch.setattr(bundling, "find_uv_bin", lambda: "/no/such/uv")
-    assert set(contents(bundle(root).build())) == set(contents(package)) | {"imaging_index/new.py"}
+    made = bundle(root).build()
+    (new,) = caches(made, "imaging_index/new.py") or [made / "imaging_index" / "new.py"]
+    assert set(contents(made)) - set(contents(package)) == {
+        "imaging_index/new.py",
+        new.relative_to(made).as_posix(),
+    }
 
 
 def test_a_dependency_that_is_not_to_be_had_is_named_and_leaves_nothing_half_made(
