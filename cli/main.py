@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.dead_letters import dead_letters
 from cli.demo import demo
 from cli.inspecting import inspect
 from cli.local import local
@@ -14,6 +15,7 @@ application.add_typer(local, name="local")
 application.command()(inspect)
 application.add_typer(profiles, name="profile")
 application.command()(search)
+application.add_typer(dead_letters, name="dlq")
 
 
 def main() -> None:

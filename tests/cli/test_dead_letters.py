@@ -1,0 +1,406 @@
+"""`imaging-index dlq`: dead letters are told, and go back without any being lost."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner
+
+from bench.pipeline import write_files
+from cli.dead_letters import WHAT_TO_DO
+from cli.local import import_folder, make_datastore
+from cli.main import application
+from imaging_index import errors
+from imaging_index.delivery import Delivery, Queue
+from imaging_index.table import Table
+from local.deployment import Assembly, deploy
+from tests.image_sets import wait_for
+
+COMMAND = [sys.executable, "-c", "from cli.main import main; main()", "dlq"]
+STORE = "5" * 32
+UNDELIVERED = {
+    "RULE_ARN": "arn:aws:events:us-east-1:000000000000:rule/Rule",
+    "TARGET_ARN": "arn:aws:sqs:us-east-1:000000000000:queue",
+    "ERROR_CODE": "NO_PERMISSIONS",
+    "ERROR_MESSAGE": "Doe^Jane may not send",
+    "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+    "RETRY_ATTEMPTS": "185",
+}
+
+
+class Letters:
+    """The three queues of a stack, and what is put into them."""
+
+    def __init__(self, aws: boto3.Session, outputs: dict[str, str]) -> None:
+        self.sqs = aws.client("sqs")
+        self.queue = outputs["QueueUrl"]
+        self.parked = outputs["DeadLetterQueueUrl"]
+        self.rules = outputs["RuleDeadLetterQueueUrl"]
+
+    def park(self, body: str, fault: errors.Fault, tries: int = 50) -> None:
+        """As the function does."""
+        delivery = Delivery(body, "receipt", tries, datetime.now(UTC))
+        Queue(self.sqs, self.queue, self.parked).park(delivery, fault, "0b5e8c0a-5a5e-4e6c-9a3c-1c7bb7a0d0f1")
+
+    def kill(self, body: str) -> None:
+        """As SQS does at the thousandth receipt: without any word."""
+        self.sqs.send_message(QueueUrl=self.parked, MessageBody=body)
+
+    def fail_to_deliver(self, body: str) -> None:
+        """As EventBridge does."""
+        attributes: Any = {name: {"DataType": "String", "StringValue": value} for name, value in UNDELIVERED.items()}
+        self.sqs.send_message(QueueUrl=self.rules, MessageBody=body, MessageAttributes=attributes)
+
+    def waiting(self, url: str) -> int:
+        """How many messages are there to be received."""
+        return self._count(url, "ApproximateNumberOfMessages")
+
+    def hidden(self) -> int:
+        """How many dead letters are not to be received at the moment."""
+        return sum(self._count(url, "ApproximateNumberOfMessagesNotVisible") for url in (self.parked, self.rules))
+
+    def left(self) -> int:
+        """How many dead letters there are, visible or not."""
+        return sum(self.waiting(url) for url in (self.parked, self.rules)) + self.hidden()
+
+    def take(self, url: str) -> list[str]:
+        """The bodies of all messages that are to be received, which are no longer there then."""
+        bodies = []
+        while found := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in found:
+                bodies.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    def _count(self, url: str, name: Any) -> int:
+        return int(self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+
+@pytest.fixture
+def letters(aws: boto3.Session) -> Letters:
+    """The queues of a stack that has nothing else, so that no function takes what is redriven."""
+    names = {"QueueUrl": "Hints", "DeadLetterQueueUrl": "Parked", "RuleDeadLetterQueueUrl": "Rules"}
+    template = {
+        "Resources": {name: {"Type": "AWS::SQS::Queue"} for name in names.values()},
+        "Outputs": {output: {"Value": {"Ref": name}} for output, name in names.items()} | {"TableName": {"Value": "-"}},
+    }
+    client = aws.client("cloudformation")
+    client.create_stack(StackName="ImagingIndex", TemplateBody=json.dumps(template))
+    client.get_waiter("stack_create_complete").wait(StackName="ImagingIndex", WaiterConfig={"Delay": 1})
+    (stack,) = client.describe_stacks(StackName="ImagingIndex")["Stacks"]
+    return Letters(aws, {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]})
+
+
+@pytest.fixture
+def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[str], None]]]:
+    """What is told of each call of a command that is run in this process, before it and after it."""
+    assert environment
+    listeners: list[Callable[[str], None]] = []
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr("cli.dead_letters._WAIT", 0)  # the local cloud has one server: it need not ask others
+    boto3.setup_default_session()
+    assert boto3.DEFAULT_SESSION is not None
+
+    def tell(event_name: str, **_: Any) -> None:
+        for listener in listeners:
+            listener(event_name)
+
+    for moment in ("before-call.sqs", "after-call.sqs"):
+        boto3.DEFAULT_SESSION.events.register(moment, tell)
+    yield listeners
+    boto3.DEFAULT_SESSION = None
+
+
+def event(number: int, **more: Any) -> str:
+    detail = {"datastoreId": STORE, "imageSetId": f"{number:032}", "imageSetVersion": "1"}
+    return json.dumps({"source": "aws.medical-imaging", "detail-type": "Image Set Created", "detail": detail} | more)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The command in this process: its exit status and what it wrote."""
+    ended = CliRunner().invoke(application, ["dlq", *arguments])
+    return ended.exit_code, ended.output
+
+
+def listed() -> Any:
+    status, output = run("list", "--json")
+    assert status == 0, output
+    return json.loads(output)
+
+
+@pytest.mark.usefixtures("calls")
+def test_every_dead_letter_of_both_queues_is_listed_once_with_its_class_and_can_be_received_again(
+    letters: Letters,
+) -> None:
+    for number in range(23):
+        letters.park(event(number), errors.NotReady("any"))
+    letters.park(event(23), errors.Poison("any"), tries=3)
+    letters.kill(event(24))
+    letters.fail_to_deliver(event(25))
+    letters.park("not JSON", errors.Permanent("any"), tries=1)
+    for _ in range(2):
+        found = listed()
+        assert {each["class"]: each["count"] for each in found["classes"]} == {
+            "NotReady": 23,
+            "Poison": 1,
+            "Killed": 1,
+            "Undelivered": 1,
+            "Permanent": 1,
+        }
+        assert all(each["what_to_do"] for each in found["classes"])
+        hints = [each["hint"] for each in found["messages"] if each["hint"] != "malformed"]
+        assert sorted(each["image_set_id"] for each in hints) == [f"{number:032}" for number in range(26)]
+        assert {each["datastore_id"] for each in hints} == {STORE}
+    assert (letters.waiting(letters.parked), letters.waiting(letters.rules)) == (26, 1)
+    by_class = {each["error_class"]: each for each in found["messages"]}
+    assert by_class["Poison"]["told"] == {"Attempts": "3", "RequestId": "0b5e8c0a-5a5e-4e6c-9a3c-1c7bb7a0d0f1"}
+    assert by_class["Killed"]["told"] == {}
+    assert by_class["Undelivered"]["told"] == {
+        "ERROR_CODE": "NO_PERMISSIONS",
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+        "RETRY_ATTEMPTS": "185",
+    }
+
+
+def test_a_stack_without_dead_letters_says_so(letters: Letters) -> None:
+    ended = subprocess.run([*COMMAND, "list"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "There are no dead letters.\n")
+    assert letters.left() == 0
+
+
+@pytest.mark.usefixtures("calls")
+def test_nothing_of_a_hostile_message_is_shown_but_its_ids(letters: Letters) -> None:
+    marker = "Doe^Jane"
+    letters.park(f"{marker} \x9b2J", errors.Permanent("any"))
+    letters.park(
+        event(1, extra=f"{marker} \x1b[2J", time=marker, source=marker, **{"detail-type": marker}), errors.Poison("any")
+    )
+    letters.park(event(2, extra=marker * 30_000), errors.Poison("any"))
+    letters.fail_to_deliver(json.dumps({"detail": {"datastoreId": marker, "imageSetId": marker}}))
+    forged = {name: {"DataType": "String", "StringValue": marker} for name in ("ErrorClass", "Attempts", "RequestId")}
+    letters.sqs.send_message(QueueUrl=letters.parked, MessageBody=event(3), MessageAttributes=forged)  # type: ignore[arg-type]
+    ids = [each["id"] for each in listed()["messages"]]
+    assert len(ids) == 5
+    arguments = [["list"], ["list", "--json"], *(["show", each, *more] for each in ids for more in ([], ["--json"]))]
+    outputs = [run(*each) for each in arguments]
+    for status, output in outputs:
+        assert status == 0
+        assert "Doe" not in output
+        assert "\x1b" not in output
+        assert "\x9b" not in output
+    assert sum("malformed" in output for _, output in outputs[2:]) == 4
+    assert sum(f"{3:032}" in output and "Other" in output for _, output in outputs[2:]) == 2
+
+
+@pytest.mark.usefixtures("calls")
+def test_one_dead_letter_is_shown_by_the_beginning_of_its_id(letters: Letters) -> None:
+    letters.park(event(7), errors.NotReady("any"))
+    (found,) = listed()["messages"]
+    status, output = run("show", found["id"][:8])
+    assert status == 0
+    assert all(each in output for each in (found["id"], STORE, f"{7:032}", "NotReady", "50", "get-image-set"))
+    assert [run("show", wrong)[0] for wrong in ("ffff-none", "")] == [1, 1]
+
+
+@pytest.mark.usefixtures("calls")
+def test_only_the_class_that_is_told_goes_back_and_the_others_can_be_received_again(letters: Letters) -> None:
+    for number in range(15):
+        letters.park(event(number), errors.Poison("any"))
+        letters.park(event(100 + number), errors.NotReady("any"))
+    status, output = run("redrive", "--only", "Poison", "--json")
+    assert status == 0
+    assert json.loads(output) == {
+        "redriven": {"Poison": 15},
+        "failed": {},
+        "left": {"NotReady": 15},
+        "interrupted": False,
+    }
+    assert sorted(letters.take(letters.queue)) == sorted(event(number) for number in range(15))
+    assert letters.waiting(letters.parked) == 15
+    status, output = run("redrive", "--only", "Doe")
+    assert status == 1
+    assert all(name in output for name in WHAT_TO_DO)
+
+
+@pytest.mark.usefixtures("calls")
+def test_what_is_malformed_goes_back_only_when_it_is_asked_for(letters: Letters) -> None:
+    large = [f"{number}{'x' * 200_000}" for number in range(4)]  # more than SQS takes in one call
+    for body in large:
+        letters.park(body, errors.Permanent("any"))
+    letters.fail_to_deliver("nor is this JSON")
+    letters.kill(event(1))
+    assert run("redrive")[0] == 0
+    assert letters.take(letters.queue) == [event(1)]
+    assert run("redrive", "--only", "Permanent")[0] == 0
+    assert sorted(letters.take(letters.queue)) == sorted([*large, "nor is this JSON"])
+    assert letters.left() == 0
+
+
+def test_what_comes_back_at_once_is_not_sent_round_and_round(
+    letters: Letters, calls: list[Callable[[str], None]]
+) -> None:
+    letters.park("not JSON", errors.Permanent("any"))
+    time.sleep(2)  # what follows is parked after the redrive has begun, by SQS's clock of whole seconds
+
+    def come_back(name: str) -> None:
+        if name.startswith("after-call.sqs.SendMessageBatch"):
+            time.sleep(1.1)
+            letters.park("not JSON", errors.Permanent("any"))
+
+    calls.append(come_back)
+    status, output = run("redrive", "--only", "Permanent", "--json")
+    assert status == 0
+    told = json.loads(output)
+    assert (told["redriven"], told["left"]) == ({"Permanent": 1}, {"Permanent": 1})
+    assert letters.waiting(letters.parked) == 1
+
+
+@pytest.mark.parametrize("command", ["list", "redrive"])
+def test_interrupted_before_and_after_every_call_no_dead_letter_is_lost_or_hidden(
+    letters: Letters, calls: list[Callable[[str], None]], command: str
+) -> None:
+    bodies = [event(number) for number in range(24)]
+    status, last = 1, 0
+    while status:
+        for number, body in enumerate(bodies):
+            (letters.kill if number % 2 else letters.fail_to_deliver)(body)
+        last += 1
+        calls[:] = [on_call(last, lambda: signal.raise_signal(signal.SIGINT))]
+        status, _ = run(command)
+        calls.clear()
+        assert letters.hidden() == 0
+        assert run("redrive")[0] == 0
+        assert letters.left() == 0
+        assert sorted(letters.take(letters.queue)) == sorted(bodies)
+    # Both queues are asked for their size; then come receipts and, of a redrive, sendings and deletions.
+    assert last > 2 * 2 * (1 + 2 * (3 if command == "redrive" else 1))
+
+
+def test_ended_at_once_before_and_after_every_call_no_dead_letter_is_lost(
+    letters: Letters, calls: list[Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.dead_letters._HIDDEN", 1)
+
+    def end() -> None:
+        raise SystemExit(1)
+
+    bodies = {event(number) for number in range(12)}
+    status, last = 1, 0
+    while status:
+        for body in bodies:
+            letters.kill(body)
+        last += 1
+        calls[:] = [on_call(last, end)]
+        status, _ = run("redrive")
+        calls.clear()
+        wait_for(lambda: letters.hidden() == 0)
+        assert run("redrive")[0] == 0
+        assert letters.left() == 0
+        assert set(letters.take(letters.queue)) == bodies
+    assert last > 2 * (2 + 2 * 3)
+
+
+def on_call(number: int, then: Callable[[], None]) -> Callable[[str], None]:
+    """What does `then` before or after a call, at the `number`-th of these moments."""
+    seen = 0
+
+    def listen(_: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            then()
+
+    return listen
+
+
+def test_what_another_command_has_is_told(letters: Letters) -> None:
+    letters.kill(event(1))
+    letters.sqs.receive_message(QueueUrl=letters.parked)
+    ended = subprocess.run([*COMMAND, "list"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "There are no dead letters.\n")
+    assert "About 1 more are hidden" in ended.stderr
+
+
+def test_a_refusal_is_told_with_the_permission_that_is_missing(
+    letters: Letters, calls: list[Callable[[str], None]]
+) -> None:
+    letters.kill(event(1))
+
+    def refuse(name: str) -> None:
+        if name.startswith("before-call.sqs.SendMessageBatch"):
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessageBatch")
+
+    calls.append(refuse)
+    status, output = run("redrive")
+    assert status == 1
+    assert "sqs:SendMessage on" in " ".join(output.split())
+    assert letters.waiting(letters.parked) == 1
+
+
+def test_500_dead_letters_of_four_classes_redriven_with_two_interruptions_are_all_indexed(
+    aws: boto3.Session,
+    assembly: Assembly,
+    environment: dict[str, str],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    outputs = deploy(assembly, environment)
+    letters = Letters(aws, outputs)
+    functions = aws.client("lambda")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=outputs["FunctionName"])["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    write_files(tmp_path, 500)
+    datastore = make_datastore(aws.client("medical-imaging"), "hospital")
+    import_folder(aws.client("medical-imaging"), datastore, tmp_path)
+    wait_for(lambda: letters.waiting(letters.queue) == 500)
+    hints = letters.take(letters.queue)
+    for number, body in enumerate(hints):
+        if number % 4 == 0:
+            letters.park(body, errors.Poison("any"), tries=3)
+        elif number % 4 == 1:
+            letters.park(body, errors.NotReady("any"))
+        elif number % 4 == 2:
+            letters.kill(body)
+        else:
+            letters.fail_to_deliver(body)
+    letters.park("not JSON", errors.Permanent("any"), tries=1)
+    table = Table(aws.client("dynamodb"), outputs["TableName"])
+
+    def indexed() -> int:
+        return sum(1 for _ in table.query("arrived", {"DatastoreId": datastore}))
+
+    assert indexed() == 0
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    left = []
+    for least, most in ((350, 500), (100, 250)):
+        left.append(interrupt(letters, at=random.randint(least, most)))
+        assert left[-1] > 1, "it had ended by then"
+    record_property("dead letters left after each interruption", left)
+    ended = subprocess.run([*COMMAND, "redrive", "--json"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["left"] == {"Permanent": 1}
+    assert letters.left() == 1
+    wait_for(lambda: indexed() == 500)
+
+
+def interrupt(letters: Letters, at: int) -> int:
+    """Interrupt a redrive as soon as `at` dead letters are left, or fewer; how many are left then."""
+    with subprocess.Popen([*COMMAND, "redrive"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while letters.left() > at and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        told, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (1, "")
+    assert "interrupted" in told
+    return letters.left()
