@@ -18,6 +18,7 @@ from imaging_index import hint, observability, profile
 from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
 from imaging_index.errors import HandedBack, classify
+from imaging_index.handlers import started
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer, Outcome
 from imaging_index.metadata import Reader
@@ -134,3 +135,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     observability.written(_table.take_write_units())
     observability.batch_ended(breaker_open=_breaker.is_open)
     return {"batchItemFailures": failed}
+
+
+started()
