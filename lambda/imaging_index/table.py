@@ -158,9 +158,13 @@ class Table:
         raise Damaged(f"the pages of {key} are not complete")
 
     def indexes(self) -> dict[str, Index]:
-        """The table's indexes as it really has them, by name."""
+        """The table's indexes as it really has them, by name, without those that are being made or dropped."""
         table = self._client.describe_table(TableName=self._name)["Table"]
-        return {index["IndexName"]: _index(index["KeySchema"]) for index in table.get("GlobalSecondaryIndexes", [])}
+        return {
+            index["IndexName"]: _index(index["KeySchema"])
+            for index in table.get("GlobalSecondaryIndexes", [])
+            if index.get("IndexStatus") not in ("CREATING", "DELETING")
+        }
 
     def query(self, index: str, conditions: Mapping[str, str | Between]) -> Iterator[Item]:
         """The entries that an index holds for `conditions` on its key attributes, in the index's order.

@@ -1,0 +1,289 @@
+"""`make deploy`: bring the stack to what cdk.json and the profile say, in as many updates as its indexes need.
+
+    python -m tools.deploy [--yes] [--profile NAME] [-c name=value ...]
+
+The CDK app makes every template, and the CDK's command line deploys it; arguments that are not named above go to the
+latter. It is to be found in node_modules, and the app's Python on the PATH: `make deploy` sees to both.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imaging_index import profile
+from infra import indexes
+from infra.config import ROOT
+from infra.indexes import Indexes
+from tools.upgrade import Update, plan
+
+_CDK: Final = ROOT / "node_modules" / ".bin" / "cdk"
+_CHANGE_SET: Final = "imaging-index-upgrade"
+# Stacks of which nothing was made yet: the CDK's command line removes what is left of them.
+_NOT_THERE: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
+_POLL: Final = 5  # seconds
+
+_TABLE: Final = "AWS::DynamoDB::GlobalTable"
+# What holds data, and by which properties CloudFormation makes it anew (AWS CloudFormation Template Reference): a
+# change set is not always sure, and says "Conditional" then.
+_KEPT: Final[Mapping[str, frozenset[str]]] = {
+    _TABLE: frozenset({"KeySchema", "LocalSecondaryIndexes", "TableName"}),
+    "AWS::KMS::Key": frozenset({"KeySpec", "KeyUsage", "MultiRegion", "Origin"}),
+    "AWS::SecretsManager::Secret": frozenset({"Name"}),
+}
+
+
+class DeployError(RuntimeError):
+    """Nothing more was deployed; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A synthesized stack.
+
+    Attributes:
+        folder: the cloud assembly.
+        stack: the stack's name.
+        region: the AWS region that it belongs into.
+        template: its template.
+    """
+
+    folder: Path
+    stack: str
+    region: str
+    template: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Assembly":
+        """The stack of an assembly that the app has written."""
+        artifacts = json.loads((folder / "manifest.json").read_text("utf-8"))["artifacts"]
+        ((stack, artifact),) = (each for each in artifacts.items() if each[1]["type"] == "aws:cloudformation:stack")
+        template = json.loads((folder / artifact["properties"]["templateFile"]).read_text("utf-8"))
+        return cls(folder, stack, artifact["environment"].rpartition("/")[2], template)
+
+
+class Deployer:
+    """The deployment of one stack.
+
+    Args:
+        arguments: of the CDK's command line: settings (`-c name=value`) and its own options.
+        folder: where assemblies are put; the caller removes it.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+        self._arguments = arguments
+        self._folder = folder
+        self._wanted = self._synthesize("wanted")
+        session = boto3.Session(region_name=self._wanted.region)
+        self._cloudformation = session.client("cloudformation")
+        self._dynamodb = session.client("dynamodb")
+        self._stack = self._wanted.stack
+
+    def run(self, *, yes: bool) -> None:
+        """Show what would change, ask unless `yes`, and deploy.
+
+        Raises:
+            DeployError: it may not be deployed, or was not to be.
+        """
+        self._cdk("diff", "--app", str(self._wanted.folder), "--method", "template")
+        if not self._is_there():
+            _ask(f"Make the stack {self._stack}?", yes=yes)
+            self._cdk("deploy", "--app", str(self._wanted.folder), "--require-approval", "never")
+            return
+        self._wait_for_indexes()
+        updates = self._plan()
+        # Before anybody is asked: what would be refused is not worth an answer.
+        if not self._prepare(updates[0]):
+            _say("Nothing has changed.")
+            return
+        if len(updates) > 1:
+            _say(f"\n{len(updates)} updates, since DynamoDB makes or drops one index at a time:")
+            for number, update in enumerate(updates, start=1):
+                _say(f"  {number}. {_in_words(update)}")
+        try:
+            _ask(f"\nUpdate the stack {self._stack}?", yes=yes)
+        except DeployError:
+            self._discard()
+            raise
+        for number, update in enumerate(updates, start=1):
+            if number > 1:
+                _say(f"\nUpdate {number} of {len(updates)}: {_in_words(update)}")
+                self._prepare(update)
+            self._cdk(
+                *("deploy", self._stack, "--app", str(self._wanted.folder)),
+                *("--method", "execute-change-set", "--change-set-name", _CHANGE_SET),
+            )
+            self._wait_for_indexes()
+
+    def _synthesize(self, name: str, **settings: str) -> Assembly:
+        context = [argument for setting in settings.items() for argument in ("-c", "=".join(setting))]
+        folder = self._folder / name
+        self._cdk("synth", "--quiet", "--output", str(folder), *context)
+        return Assembly.read(folder)
+
+    def _cdk(self, *arguments: str, silent: bool = False) -> None:
+        # The operator's arguments first: of two settings with one name the later one counts.
+        command = [str(_CDK), arguments[0], *self._arguments, *arguments[1:]]
+        output, errors = (subprocess.PIPE, subprocess.STDOUT) if silent else (None, None)
+        ended = subprocess.run(command, cwd=ROOT, stdout=output, stderr=errors, text=True, check=False)
+        if ended.returncode != 0:
+            _say(ended.stdout or "")
+            raise DeployError(f"cdk {arguments[0]} failed; it says above why. What was deployed stays as it is.")
+
+    def _is_there(self) -> bool:
+        try:
+            status = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                return False
+            raise
+        return status not in _NOT_THERE
+
+    def _plan(self) -> list[Update]:
+        template: Any = self._cloudformation.get_template(StackName=self._stack)["TemplateBody"]
+        if "Profile" not in template.get("Metadata", {}):
+            raise DeployError(f"The stack {self._stack} is not one of Imaging Index: set another stackName.")
+        deployed, wanted = (_indexes(each) for each in (template, self._wanted.template))
+        if indexes.of_table(self._describe_table()) != deployed:
+            raise DeployError(
+                f"The table's indexes are not those that the stack {self._stack} has made: somebody else has changed "
+                "them. Change them back first; CloudFormation would fail over them."
+            )
+        old, new = (each["Metadata"]["Profile"] for each in (template, self._wanted.template))
+        (self._folder / "deployed.toml").write_text(old, "utf-8")
+        return plan(deployed, profile.parse(old), wanted, profile.parse(new))
+
+    def _prepare(self, update: Update) -> bool:
+        """Make the change set of an update; False: there is none, since nothing would change.
+
+        Raises:
+            DeployError: it would cost data; it is deleted again.
+        """
+        _say("Preparing the change set ...")
+        settings = {"indexes": indexes.to_setting(update.indexes)}
+        if update.old_profile:
+            settings["profile"] = str(self._folder / "deployed.toml")
+        final = not update.old_profile and update.indexes == _indexes(self._wanted.template)
+        assembly = self._wanted if final else self._synthesize("update", **settings)
+        self._cdk(
+            *("deploy", "--app", str(assembly.folder), "--require-approval", "never"),
+            *("--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
+            silent=True,
+        )
+        pages = self._cloudformation.get_paginator("describe_change_set").paginate(
+            StackName=self._stack, ChangeSetName=_CHANGE_SET
+        )
+        try:
+            changes = [change["ResourceChange"] for page in pages for change in page["Changes"]]
+        except self._cloudformation.exceptions.ChangeSetNotFoundException:
+            return False  # the command line leaves none without a change
+        lost = sorted({change["LogicalResourceId"] for change in changes if costs_data(change)})
+        if lost:
+            self._discard()
+            raise DeployError(
+                f"This would replace {', '.join(lost)}, and with it all that it holds: nothing was deployed. A new "
+                "stackName makes a new stack beside this one."
+            )
+        return True
+
+    def _discard(self) -> None:
+        self._cloudformation.delete_change_set(StackName=self._stack, ChangeSetName=_CHANGE_SET)
+
+    def _wait_for_indexes(self) -> None:
+        """Until each index is complete: before, it cannot be searched, and DynamoDB takes no further change."""
+        told: set[str] = set()
+        while waiting := {
+            index["IndexName"]
+            for index in self._describe_table().get("GlobalSecondaryIndexes", [])
+            if index.get("IndexStatus") in ("CREATING", "UPDATING", "DELETING")
+        }:
+            if waiting != told:
+                _say(f"DynamoDB works on {', '.join(sorted(waiting))}. Ctrl-C does no harm: make deploy goes on later.")
+            told = waiting
+            time.sleep(_POLL)
+
+    def _describe_table(self) -> Any:
+        outputs = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["Outputs"]
+        name = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "TableName")
+        return self._dynamodb.describe_table(TableName=name)["Table"]
+
+
+def costs_data(change: Mapping[str, Any]) -> bool:
+    """Whether what a change set says of a resource would lose what it holds, or may do so.
+
+    Args:
+        change: a `ResourceChange` (AWS CloudFormation API Reference).
+    """
+    kind = change["ResourceType"]
+    if kind not in _KEPT:
+        return False
+    if change["Action"] == "Remove":
+        # The key of the tokens goes with the last attribute that is hashed.
+        return kind != "AWS::SecretsManager::Secret"
+    if change.get("Replacement") == "True":
+        return True
+    targets = [detail["Target"] for detail in change.get("Details", [])]
+    return any(target["RequiresRecreation"] != "Never" and target.get("Name") in _KEPT[kind] for target in targets)
+
+
+def _indexes(template: Mapping[str, Any]) -> Indexes:
+    (table,) = (each for each in template["Resources"].values() if each["Type"] == _TABLE)
+    return indexes.of_table(table["Properties"])
+
+
+def _in_words(update: Update) -> str:
+    if update.old_profile:
+        return f"{update.change}, while the function keeps its profile"
+    return update.change or "changes the function, before it changes an index"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n" if text else "")
+    sys.stdout.flush()
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    """Have the operator agree.
+
+    Raises:
+        DeployError: they do not, or nobody is there.
+    """
+    if yes:
+        return
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        raise DeployError("\nNothing was deployed: nobody answered. Without questions: make deploy YES=1") from None
+    if answer.strip().lower() not in ("y", "yes"):
+        raise DeployError("Nothing was deployed.")
+
+
+def main() -> None:
+    """Deploy with the arguments of the command line."""
+    parser = argparse.ArgumentParser("python -m tools.deploy", allow_abbrev=False)
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument("--profile", help="the AWS profile to use")
+    options, arguments = parser.parse_known_args()
+    if options.profile:
+        os.environ["AWS_PROFILE"] = options.profile
+    try:
+        with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder:
+            Deployer(arguments, Path(folder)).run(yes=options.yes)
+    except DeployError as error:
+        sys.exit(str(error))
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"AWS refused: {error}")
+
+
+if __name__ == "__main__":
+    main()
