@@ -22,12 +22,10 @@ import msgspec
 import pydicom
 from pydicom.data import get_testdata_file
 
+from bench import DATASTORE_ID, IMAGE_SET_ID
 from imaging_index.dictionary import Level
 from local.healthimaging.conversion import Converted, Values, convert
 from local.healthimaging.frames import image_frames, stored_transfer_syntax
-
-DATASTORE_ID: Final = "0" * 31 + "1"
-IMAGE_SET_ID: Final = "0" * 31 + "2"
 
 _FOLDER: Final = Path(__file__).parents[1] / "build" / "bench"
 _MR_BYTES: Final = 3_000

@@ -1,0 +1,201 @@
+"""All measurements in one run: `make bench`.
+
+    python -m bench              # ten minutes on two cores: the tables, and docs/performance.{json,svg,md}
+    python -m bench --quick      # one round of small documents, in a minute; docs/ stays as it is
+    python -m bench --check      # exit status 1 when a bound is missed
+
+Methods take turns, each in a process of its own, and a figure is the median of all rounds: trust the ratios, not the
+milliseconds.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from isal import isal_zlib
+from rich.console import Console
+from rich.progress import Progress
+
+from bench import bounds, imports, pipeline, plot, report, stub
+from bench.documents import packed
+from bench.fresh import Figures, measured, medians
+from bench.results import (
+    METHODS,
+    PROTOTYPE,
+    RADIOLOGY,
+    Document,
+    Events,
+    Imports,
+    Job,
+    Reading,
+    Results,
+    instances,
+    save,
+)
+
+_ROOT: Final = Path(__file__).parents[1]
+_PROFILES: Final = {
+    PROTOTYPE: _ROOT / "bench" / "prototype.toml",
+    RADIOLOGY: _ROOT / "profiles" / "radiology.toml",
+}
+_SMALL: Final = "mr_1"
+_LATENCY: Final = 0.005  # seconds
+_PIECE: Final = 256 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run measures: `compared` by all methods, `read` by ours only, `both` the whole job both ways."""
+
+    rounds: int
+    compared: tuple[str, ...]
+    read: tuple[str, ...]
+    both: tuple[str, ...]
+    done: tuple[str, ...]
+    events: int
+    image_sets: int
+
+
+_FULL: Final = Plan(
+    rounds=5,
+    compared=("mr_1", "mr_100", "mr_1000", "mr_10000", "mr_50000", "ct_1", "ct_100", "ct_1000", "ct_10000", "mf_20000"),
+    read=("mr_4000", "mr_25000"),
+    both=("mr_10000", "ct_10000"),
+    done=("mr_50000",),
+    events=300,
+    image_sets=2000,
+)
+_QUICK: Final = Plan(
+    rounds=1,
+    compared=("mr_1", "mr_1000", "ct_1", "ct_1000", "mf_1000"),
+    read=(),
+    both=("ct_1000",),
+    done=(),
+    events=100,
+    image_sets=100,
+)
+
+
+def main() -> int:
+    """Measure, print, and write down."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="one round of small documents; docs/ stays as it is")
+    parser.add_argument("--check", action="store_true", help="exit status 1 when a bound is missed")
+    chosen = parser.parse_args()
+    screen = Console(highlight=False)
+    results = run(_QUICK if chosen.quick else _FULL, screen)
+    report.show(results, screen)
+    folder = _ROOT / "build" / "bench" if chosen.quick else _ROOT / "docs"
+    save(results, folder / "performance.json")
+    (folder / "performance.svg").write_text(plot.svg(results), "utf-8")
+    if not chosen.quick:
+        report.write(results, folder / "performance.md")
+    screen.print(f"Written: {(folder / 'performance.json').relative_to(_ROOT)}, and performance.svg beside it.")
+    missed = [bound.promise for bound in bounds.held(results) if not bound.kept]
+    if missed:
+        screen.print(f"Missed: {'; '.join(missed)}", style="red")
+    return 1 if chosen.check and missed else 0
+
+
+def run(plan: Plan, screen: Console) -> Results:
+    """Everything in `plan`."""
+    with screen.status("Making the documents"):
+        sizes = {name: _sizes(packed(name)) for name in (*plan.compared, *plan.read, *plan.both, *plan.done)}
+    readings = _readings(plan, screen)
+    jobs = _jobs(plan, screen)
+    events = _events(plan, screen)
+    with screen.status("Imports"):
+        imported = msgspec.convert(imports.measure(), Imports)
+    with screen.status(f"{plan.image_sets:,} image sets through the local cloud"):
+        piped = pipeline.measure(plan.image_sets)
+    return Results(
+        date=time.strftime("%Y-%m-%d"),
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        rounds=plan.rounds,
+        documents=sizes,
+        readings=readings,
+        jobs=jobs,
+        events=events,
+        imports=imported,
+        pipeline=piped,
+    )
+
+
+def _sizes(document: Path) -> Document:
+    body = document.read_bytes()
+    member, plain, left = isal_zlib.decompressobj(31), 0, body
+    while not member.eof:
+        plain += len(member.decompress(left, _PIECE))
+        left = member.unconsumed_tail
+    return Document(plain, len(body))
+
+
+def _turns(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """(document, method, profile) of each reading, in turns of the methods."""
+    for document in plan.compared:
+        for method in METHODS:
+            if method != "ours":
+                yield document, method, ""
+        for profile in _PROFILES:
+            yield document, "ours", profile
+    for document in plan.read:
+        yield document, "ours", PROTOTYPE
+
+
+def _readings(plan: Plan, screen: Console) -> list[Reading]:
+    turns = [*_turns(plan)]
+    found: dict[tuple[str, str, str], list[Figures]] = defaultdict(list)
+    with Progress(console=screen, transient=True) as progress:
+        task = progress.add_task("Reading", total=plan.rounds * len(turns))
+        for _ in range(plan.rounds):
+            for turn in turns:
+                document, method, profile = turn
+                arguments = (packed(document), _PROFILES[profile or PROTOTYPE], packed(_SMALL))
+                figures = measured("bench.reading", method, *map(str, arguments))
+                if figures["instances"] != instances(document) and method != "gunzip":
+                    raise RuntimeError(f"{method} did not read all instances of {document}")
+                found[turn].append(figures)
+                progress.advance(task)
+    return [
+        Reading(*turn, cpu=median["cpu"], growth=median["growth"])
+        for turn, median in ((turn, medians(results)) for turn, results in found.items())
+    ]
+
+
+def _jobs(plan: Plan, screen: Console) -> list[Job]:
+    selected = _PROFILES[RADIOLOGY]
+    turns = [*((name, way) for name in plan.both for way in ("usual", "ours")), *((name, "ours") for name in plan.done)]
+    found: dict[tuple[str, str], list[Figures]] = defaultdict(list)
+    with Progress(console=screen, transient=True) as progress:
+        task = progress.add_task("The whole job", total=plan.rounds * len(turns))
+        for document in dict.fromkeys(name for name, _ in turns):
+            with stub.running(0, selected, [packed(_SMALL), packed(document)]) as running:
+                for _ in range(plan.rounds):
+                    for way in (way for name, way in turns if name == document):
+                        found[document, way].append(measured("bench.job", way, variables=running.variables(selected)))
+                        progress.advance(task)
+    return [Job(document, way, **medians(results)) for (document, way), results in found.items()]
+
+
+def _events(plan: Plan, screen: Console) -> list[Events]:
+    selected = _PROFILES[RADIOLOGY]
+    found = []
+    with screen.status("Events through one handler"):
+        for document in ("mr_1", "mr_100"):
+            with stub.running(_LATENCY, selected, [packed(document)]) as running:
+                variables = running.variables(selected)
+                runs = [measured("bench.events", str(plan.events), variables=variables) for _ in range(plan.rounds)]
+            found.append(Events(document, _LATENCY, **medians(runs)))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""One way of reading one document, measured in this process: `python -m bench.reading METHOD DOCUMENT PROFILE FIRST`.
+
+A method goes from the gzip bytes in a file to the values of every instance; none of them types a value. Other readers
+give every value of the document, ours those that the profile selects. `FIRST` is a small document that is read before
+the measurement begins, so that nothing is measured that happens once in a process.
+"""
+
+import gzip
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import ijson
+import orjson
+from isal import igzip, isal_zlib
+
+from bench.fresh import peak, tell
+from imaging_index import profile
+from imaging_index.metadata import Reader
+from imaging_index.profile import Profile
+
+# A document -> how many instances were read, and what has to be kept of them until all are there.
+Method = Callable[[Path], tuple[int, object]]
+
+_GZIP: Final = 31  # zlib's wbits for a gzip header and trailer
+# As the index reads what HealthImaging sends.
+_PIECE: Final = 256 * 2**10
+# What takes less than this, in seconds of CPU, is done again and again until it has passed.
+_LEAST: Final = 0.2
+
+
+def main() -> None:
+    """Tell the CPU time of one reading in seconds, the peak's growth in bytes, and the number of instances."""
+    name, document, selected, first = sys.argv[1], *map(Path, sys.argv[2:])
+    method = METHODS[name](profile.load(selected))
+    method(first)
+    before, cpu, times = peak(), 0.0, 0
+    while cpu < _LEAST:
+        begun = time.process_time()
+        instances, kept = method(document)
+        cpu += time.process_time() - begun
+        times += 1
+        del kept  # to free it takes others long, and is not counted
+    tell(cpu=cpu / times, growth=peak() - before, instances=instances)
+
+
+def _pieces(document: Path) -> Iterator[bytes]:
+    with document.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _ours(selected: Profile) -> Method:
+    reader = Reader(selected)
+
+    def read(document: Path) -> tuple[int, object]:
+        whole = reader.read(_pieces(document))
+        every = (whole.study and whole.study.series) or {}
+        return sum(len(series.instances or ()) for series in every.values()), whole
+
+    return read
+
+
+def _json(document: Path) -> tuple[int, object]:
+    return _whole(json.loads(gzip.decompress(document.read_bytes())))
+
+
+def _orjson(document: Path) -> tuple[int, object]:
+    return _whole(orjson.loads(isal_zlib.decompress(document.read_bytes(), _GZIP)))
+
+
+def _whole(document: Any) -> tuple[int, object]:
+    return sum(len(series["Instances"]) for series in document["Study"]["Series"].values()), document
+
+
+def _ijson(document: Path) -> tuple[int, object]:
+    # The way to the instances leads over the series' UID, which stands at the beginning.
+    with _plain(document) as plain:
+        uid = next(value for _, event, value in ijson.parse(plain) if event == "map_key" and "." in value)
+    with _plain(document) as plain:
+        return sum(1 for _ in ijson.kvitems(plain, f"Study.Series.{uid}.Instances", use_float=True)), None
+
+
+def _plain(document: Path) -> Any:
+    return igzip.GzipFile(document)  # type: ignore[no-untyped-call]
+
+
+def _gunzip(document: Path) -> tuple[int, object]:
+    """The limit of all readers: the plain bytes, in pieces that nobody looks at."""
+    member = isal_zlib.decompressobj(_GZIP)
+    for piece in _pieces(document):
+        plain, left = b"", piece
+        while left or len(plain) == _PIECE:
+            plain = member.decompress(left, _PIECE)
+            left = member.unconsumed_tail
+    return 0, None
+
+
+METHODS: Final[dict[str, Callable[[Profile], Method]]] = {
+    "ours": _ours,
+    "json": lambda _: _json,
+    "orjson": lambda _: _orjson,
+    "ijson": lambda _: _ijson,
+    "gunzip": lambda _: _gunzip,
+}
+
+
+if __name__ == "__main__":
+    main()
