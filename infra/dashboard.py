@@ -83,7 +83,7 @@ class Dashboard(Construct):
         within = self._metrics.own("IndexLag", f"PR(:{seconds})", hour)
         return [
             cloudwatch.SingleValueWidget(
-                title=f"Searchable within {seconds} s: {percent} % wanted",
+                title=f"Objective: {percent} % within {seconds} s",
                 metrics=[within.with_(label="% of the image sets")],
                 set_period_to_time_range=True,
                 width=5,
@@ -167,6 +167,7 @@ class Dashboard(Construct):
                 "Throttled",
                 metrics.own("HealthImagingThrottles", "Sum").with_(label="by HealthImaging"),
                 metrics.function("Throttles", "Sum").with_(label="by Lambda"),
+                metrics.table("ReadThrottleEvents").with_(label="reads of the table"),
                 metrics.table("WriteThrottleEvents").with_(label="writes of the table"),
                 *(metrics.table("WriteThrottleEvents", index).with_(label=f"of {index}") for index in profile.indexes),
             ),
@@ -194,10 +195,10 @@ class Dashboard(Construct):
                 "ms": metrics.function("Duration", "Sum"),
             },
             period=hour,
-            label="dollars an hour",
+            label="writes and function",
         )
         return [
-            _graph("Writes and function, by us-east-1's prices", price),
+            _graph("Dollars an hour, by us-east-1's prices", price),
             _graph(
                 "DynamoDB write request units",
                 metrics.own("WriteUnits", "Sum").with_(label="table and indexes"),
