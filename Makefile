@@ -38,8 +38,8 @@ demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or 
 test: $(VENV)/.ready node_modules/.ready  ## all tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-bench: $(VENV)/.ready  ## 2,000 image sets through the whole local pipeline, with their rate and write units
-	$(BIN)/python -m bench.pipeline
+bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes: docs/performance.md
+	$(BIN)/python -m bench $(BENCH)
 
 prove: $(VENV)/.ready  ## the write protocol, proven at length: an hour on two cores
 	$(BIN)/python -m tests.convergence.prove
