@@ -265,9 +265,11 @@ async def _serve(listener: int) -> None:
     from ministack.app import app
     from ministack.core import hypercorn_compat, lambda_runtime
 
+    from local.global_table import mend_updates
     from local.healthimaging import HealthImaging
 
     hypercorn_compat.install()
+    mend_updates()
     healthimaging = HealthImaging(emit=_publish, read_s3=_read_s3, write_s3=_write_s3)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,0 +1,28 @@
+"""A table's updates by ministack's CloudFormation, as AWS does them."""
+
+from typing import Any
+
+
+def mend_updates() -> None:
+    """Have ministack 1.5.33 keep a table that is updated, and refuse what DynamoDB refuses.
+
+    For AWS::DynamoDB::GlobalTable, which the CDK's TableV2 is, it would look for a table of another name than the one
+    that it has made, and replace it; and it would make and drop any number of indexes at once.
+    """
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"]
+    update = handlers["update"]
+
+    def update_in_place(table: str, old: dict[str, Any], new: dict[str, Any], stack: str) -> Any:
+        before, after = _indexes(old), _indexes(new)
+        if len([name for name in before | after if before.get(name) != after.get(name)]) > 1:
+            # The words of AWS.
+            raise ValueError("Cannot perform more than one GSI creation or deletion in a single update")
+        return update(table, {**old, "TableName": table}, {**new, "TableName": table}, stack)
+
+    handlers["update"] = update_in_place
+
+
+def _indexes(properties: dict[str, Any]) -> dict[str, Any]:
+    return {index["IndexName"]: index for index in properties.get("GlobalSecondaryIndexes", [])}
