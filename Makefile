@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := $(BIN)/node
-# uv uses the Python it is given, and never fetches one.
+# uv uses the Python it is given. It fetches one only for the functions' byte code (infra/byte_code.py).
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
@@ -12,7 +12,7 @@ unexport CDK
 SOURCES := lambda infra local cli bench tests tools app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth bootstrap deploy demo bench prove soak lock clean
+.PHONY: help setup test lint format synth bundle bootstrap deploy demo bench prove soak lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ format: $(VENV)/.ready  ## lay out the code as lint wants it
 
 synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into cdk.out/
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk synth --quiet $(CDK)
+
+bundle: $(VENV)/.ready  ## the function's package as a zip, with its hash, bill of materials and licences, into build/bundle/
+	@$(BIN)/python -m tools.bundle $(CDK)
 
 bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and region, before the first deploy
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap $(CDK)

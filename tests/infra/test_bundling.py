@@ -1,10 +1,14 @@
 import functools
+import hashlib
 import importlib.util
+import json
 import marshal
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
@@ -15,12 +19,15 @@ from aws_cdk import Stack
 from aws_cdk.assertions import Annotations, Match, Template
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from infra import botocore_models, bundling, byte_code
 from infra.bundling import Bundle, BundlingError, Platform
 from infra.byte_code import Compiler
 from infra.config import ROOT
 from infra.synthesis import make_app
+from tools.bundle import make as make_bundle
 
 LAMBDA = Platform.of("lambda", "arm64")
 HOST = Platform.of("host", "arm64")
@@ -75,32 +82,78 @@ def host_package() -> Path:
     return bundle(ROOT, HOST).build()
 
 
-def test_two_checkouts_make_the_same_package_byte_for_byte_under_the_same_hash(
-    first: Path, package: Path, tmp_path: Path
-) -> None:
-    second = checkout(tmp_path / "elsewhere" / "second", first)
-    (second / "lambda" / "imaging_index" / "__pycache__").mkdir()
-    (second / "lambda" / "imaging_index" / "__pycache__" / "dicom.cpython-311.pyc").write_bytes(b"made by running it")
+@pytest.fixture(scope="module")
+def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same checkout elsewhere, where it has been run, and whose owner lets nobody else read files."""
+    root = checkout(tmp_path_factory.mktemp("elsewhere") / "second", first)
+    (root / "lambda" / "imaging_index" / "__pycache__").mkdir()
+    (root / "lambda" / "imaging_index" / "__pycache__" / "dicom.cpython-311.pyc").write_bytes(b"made by running it")
     umask = os.umask(0o077)
     try:
-        again = bundle(second).build()
+        bundle(root).build()
     finally:
         os.umask(umask)
+    return root
+
+
+def test_two_checkouts_make_the_same_package_byte_for_byte_under_the_same_hash(
+    first: Path, package: Path, second: Path
+) -> None:
+    again = bundle(second).build()
     assert again.name == package.name == bundle(first).hash
     assert contents(again) == contents(package)
+
+
+def test_two_checkouts_make_the_same_bundle_byte_for_byte(first: Path, second: Path, tmp_path: Path) -> None:
+    made = [make_bundle(bundle(root), tmp_path / root.name, "index") for root in (first, second)]
+    assert [path.read_bytes() for path in made[0]] == [path.read_bytes() for path in made[1]]
+    assert [path.name for path in made[0]] == [
+        "index.zip",
+        "index.zip.sha256",
+        "index.cdx.json",
+        "index.licences.txt",
+    ]
+
+
+def test_the_zip_holds_the_package_and_its_hash_is_told(first: Path, package: Path, tmp_path: Path) -> None:
+    archive, told, *_ = make_bundle(bundle(first), tmp_path, "index")
+    with zipfile.ZipFile(archive) as zipped:
+        assert {name: zipped.read(name) for name in zipped.namelist()} == {
+            name: content for name, (_, content) in contents(package).items()
+        }
+        assert {entry.external_attr >> 16 for entry in zipped.infolist()} == {0o100644}
+    assert told.read_text() == f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  index.zip\n"
+
+
+def test_the_bill_of_materials_names_what_is_locked_with_its_licences(first: Path, tmp_path: Path) -> None:
+    _, _, written, licences = make_bundle(bundle(first), tmp_path, "index")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(written.read_text()) is None
+    bill = json.loads(written.read_text())
+    assert {f"{part['name']}=={part['version']}" for part in bill["components"]} == locked(first)
+    assert bill["metadata"]["component"]["name"] == "imaging-index"
+    needs = {each["ref"]: each.get("dependsOn", []) for each in bill["dependencies"]}
+    assert needs["imaging-index"] == ["aws-lambda-powertools", "botocore", "isal", "msgspec"]
+    assert needs["botocore"] == ["jmespath", "python-dateutil", "urllib3"]
+    # None that asks for more than to be named.
+    found = set(re.findall(r"^\S+ \S+: (.+)$", licences.read_text(), re.MULTILINE))
+    named = {name for licence in found for name in re.split(" OR | AND ", licence)}
+    assert named <= {"Apache-2.0", "BSD-3-Clause", "MIT", "MIT-0", "PSF-2.0"}
+    assert "Permission is hereby granted" in licences.read_text()
+
+
+def locked(root: Path) -> set[str]:
+    lines = (root / "requirements" / "lambda.txt").read_text().splitlines()
+    return {line.split()[0] for line in lines if "==" in line}
 
 
 def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(first: Path, package: Path) -> None:
     assert (package / "profile.toml").read_bytes() == (first / "profiles" / "radiology.toml").read_bytes()
     assert (package / "imaging_index" / "profile.py").is_file()
-    locked = {
-        line.split()[0] for line in (first / "requirements" / "lambda.txt").read_text().splitlines() if "==" in line
-    }
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")
         for folder in package.glob("*.dist-info")
     }
-    assert installed == locked
+    assert installed == locked(first)
 
 
 def test_compiled_dependencies_are_for_the_functions_processor_and_python(package: Path) -> None:
