@@ -250,11 +250,14 @@ class _Server(ThreadingHTTPServer):
         self.outcomes: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.asked = threading.Event()
 
+    def handle_error(self, *_: object) -> None:
+        """Nothing: a function that was killed breaks its connection off."""
+
     def wait_until_ready(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         """Until the function asks for its first event, failed or ended, or the time is over."""
         until = time.monotonic() + seconds
         while not self.asked.wait(0.005):
-            if process.poll() is not None or time.monotonic() > until:
+            if _ended(process) or time.monotonic() > until:
                 return
 
     def outcome(self, process: subprocess.Popen[bytes], until: float) -> tuple[str, Any]:
@@ -264,8 +267,7 @@ class _Server(ThreadingHTTPServer):
                 return self.outcomes.get(timeout=0.02)
             if time.monotonic() > until:
                 return "timed out", None
-            # Without reaping it: what it used is read afterwards.
-            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if _ended(process):
                 with contextlib.suppress(queue.Empty):
                     return self.outcomes.get(timeout=0.2)
                 return "ended", None
@@ -368,6 +370,11 @@ def _read_only(package: Path, folder: Path) -> Path:
 def _make_writable(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    # Without reaping it: what it used is read afterwards.
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _spent(pid: int) -> tuple[float, int]:
