@@ -2,8 +2,10 @@
 
 import typer
 
+from cli.costing import cost
 from cli.dead_letters import dead_letters
 from cli.demo import demo
+from cli.doctor import doctor
 from cli.inspecting import inspect
 from cli.local import local
 from cli.profiles import profiles
@@ -15,7 +17,9 @@ application.add_typer(local, name="local")
 application.command()(inspect)
 application.add_typer(profiles, name="profile")
 application.command()(search)
+application.command()(doctor)
 application.add_typer(dead_letters, name="dlq")
+application.command()(cost)
 
 
 def main() -> None:

@@ -1,0 +1,179 @@
+"""What image sets take in the table: bytes and write units, of what the function itself would write of DICOM files."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pydicom.data
+
+from cli.output import Failure
+from imaging_index.errors import Poison
+from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.indexing import Indexer
+from imaging_index.metadata import Reader
+from imaging_index.table import Table
+from local.healthimaging.document import Document, Patient, Series, Study, pack
+from local.healthimaging.importing import folder, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from imaging_index.entry import Item
+    from imaging_index.healthimaging import HealthImaging
+    from imaging_index.profile import Profile
+    from local.healthimaging.importing import Group
+
+# Amazon DynamoDB Developer Guide, "Read/write capacity mode" and "DynamoDB item sizes and formats".
+WRITE_UNIT: Final = 1024
+READ_UNIT: Final = 4096
+
+# CT and MR of three patients, with all that the shipped profiles' indexes ask for: 1,400 to 1,900 bytes an entry.
+_DEFAULT_SAMPLES: Final = tuple(
+    Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests" / each
+    for each in ("77654033", "98892001", "98892003")
+)
+
+# Bytes of a page: its keys and the columns, and each instance. Measured (docs/cost.md): an instance takes 33 bytes when
+# UIDs differ by a counter, and 45 when they are random; 16 are its frame's id.
+_PAGE: Final = 345
+_INSTANCE: Final = 45
+INSTANCES_A_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Means over a sample's image sets, each without its pages.
+
+    `entry_bytes` and `entry_units` are of the table, `index_bytes` and `index_units` of all indexes together;
+    `index_copies` is how many of them hold the entry.
+    """
+
+    image_sets: int
+    entry_bytes: float
+    entry_units: float
+    index_copies: float
+    index_bytes: float
+    index_units: float
+
+
+def page_bytes(instances: float) -> float:
+    """The bytes of a page of so many instances."""
+    return _PAGE + _INSTANCE * instances
+
+
+def units(size: float, unit: int = WRITE_UNIT) -> int:
+    """The capacity units of an item of `size` bytes."""
+    return max(math.ceil(size / unit), 1)
+
+
+def measure(profile: Profile, sample: Path | None = None) -> Sizes:
+    """The sizes under `profile` of the DICOM files below `sample`, or of some that pydicom ships.
+
+    Raises:
+        Failure: there is no DICOM file.
+    """
+    folders = _DEFAULT_SAMPLES if sample is None else (sample,)
+    entries = [entry for each in folders for entry in _entries(each, profile)]
+    if not entries:
+        raise Failure(f"{sample} holds no DICOM files that HealthImaging would take. Name a folder of some.")
+    sizes = [item_size(entry) for entry in entries]
+    copies = [
+        sum(all(name in entry for name in (*index.partition, *index.sort)) for index in profile.indexes.values())
+        for entry in entries
+    ]
+    return Sizes(
+        image_sets=len(entries),
+        entry_bytes=fmean(sizes),
+        entry_units=fmean(map(units, sizes)),
+        index_copies=fmean(copies),
+        index_bytes=fmean(size * count for size, count in zip(sizes, copies, strict=True)),
+        index_units=fmean(units(size) * count for size, count in zip(sizes, copies, strict=True)),
+    )
+
+
+def item_size(item: Mapping[str, Any]) -> int:
+    """The bytes that DynamoDB counts for an item (Developer Guide, "DynamoDB item sizes and formats")."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Mapping[str, Any]) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S" | "B":
+            length: int = len(content if kind == "B" else content.encode())
+            return length
+        case "N":
+            # Two significant digits a byte, and one for the rest, of which the guide says "approximately".
+            digits = content.lstrip("-").replace(".", "").strip("0")
+            return math.ceil(len(digits) / 2) + 1 + int(content.startswith("-"))
+        case "L":
+            return 3 + sum(1 + _value_size(each) for each in content)
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + _value_size(each) for name, each in content.items())
+    return 1
+
+
+def _entries(sample: Path, profile: Profile) -> Iterator[Item]:
+    """The entries that the function would write of the image sets that the files below `sample` would become."""
+    table = _Nowhere()
+    source = _Documents()
+    indexer = Indexer(
+        cast("HealthImaging", source),
+        Table(cast("DynamoDBClient", table), "none"),
+        profile,
+        Reader(profile),
+        secrets.token_bytes,
+    )
+    for number, group in enumerate(scan(folder(sample), "HTJ2K").groups.values()):
+        hint = Hint(Kind.CREATED, Cause.EVENT, "0" * 32, f"{number:032}", 1, True, "2026-01-01T00:00:00Z")
+        source.document = _document(hint, group)
+        with contextlib.suppress(Poison):  # the function would park it, and write nothing
+            indexer.converge(hint, age=timedelta(0), tries=1)
+    return iter(table.entries)
+
+
+def _document(hint: Hint, group: Group) -> bytes:
+    """The metadata document of the image set that the group becomes."""
+    series = {group.grouping.series_uid: Series(group.series, group.rounds[0])}
+    return pack(Document(hint.datastore_id, hint.image_set_id, Patient(group.patient), Study(group.study, series)))
+
+
+class _Documents:
+    """In HealthImaging's place: one document."""
+
+    document = b""
+
+    def metadata(self, _datastore: str, _image_set: str, _version: int, read: Callable[[Iterable[bytes]], Any]) -> Any:
+        return read([self.document])
+
+
+class _Nowhere:
+    """In DynamoDB's place: an empty table that keeps nothing but a note of the entries."""
+
+    def __init__(self) -> None:
+        self.entries: list[Item] = []
+
+    def get_item(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def put_item(self, *, Item: Item, **_: Any) -> dict[str, Any]:  # noqa: N803  boto3's own spelling
+        self.entries.append(Item)
+        return {}
+
+    def batch_write_item(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def get_paginator(self, _operation: str) -> _Nowhere:
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        return iter(())

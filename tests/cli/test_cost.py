@@ -1,0 +1,174 @@
+"""`imaging-index cost`: its write units are those that DynamoDB counts, and its bill adds up."""
+
+import contextlib
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pydicom.data
+import pytest
+from typer.testing import CliRunner
+
+from bench.pipeline import write_files
+from cli import profiles, sizes
+from cli.demo import metrics
+from cli.local import import_folder, make_datastore
+from cli.main import application
+from imaging_index.hint import Kind
+from imaging_index.table import Key
+from local.cloud import LocalCloud
+from local.deployment import Assembly, deploy
+from local.healthimaging.importing import folder
+from tests.image_sets import delete, deliver, hint, indexer, make_image_set, make_table, throttles_off, update, wait_for
+
+
+def cost(*options: object) -> Any:
+    ended = CliRunner().invoke(application, ["cost", "--json", *map(str, options)])
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.output)
+
+
+def volume(count: int) -> list[str | int]:
+    return ["--studies", count, "--series", count, "--instances", count]
+
+
+def part(told: Any, name: str) -> Any:
+    (found,) = [each for each in told["parts"] if each["name"] == name]
+    return found
+
+
+def counted(outputs: dict[str, str], **expected: int) -> float:
+    """The write units that DynamoDB reported to the function, once it has done what is expected."""
+    wait_for(lambda: all(metrics(outputs["FunctionName"])[name] >= times for name, times in expected.items()))
+    return metrics(outputs["FunctionName"])["WriteUnits"]
+
+
+def test_the_write_units_are_those_that_the_local_cloud_counts_for_new_changed_and_deleted_image_sets(
+    aws: boto3.Session, assembly: Assembly, environment: dict[str, str], cloud: LocalCloud, tmp_path: Path
+) -> None:
+    outputs = deploy(assembly, environment)
+    write_files(tmp_path, 60)
+    client = aws.client("medical-imaging")
+    datastore = make_datastore(client, "hospital")
+    import_folder(client, datastore, tmp_path)
+    new = counted(outputs, Indexed=60)
+    assert cost(*volume(60))["use"]["write_units"] == pytest.approx(new, rel=0.1)
+
+    pages = client.get_paginator("search_image_sets").paginate(datastoreId=datastore)
+    keys = [Key(datastore, each["imageSetId"]) for page in pages for each in page["imageSetsMetadataSummaries"]]
+    with throttles_off(cloud.endpoint):
+        for key in keys[:8]:
+            update(client, key, version=1)
+        changed = counted(outputs, Indexed=68)
+        for key in keys[8:16]:
+            delete(client, key)
+        deleted = counted(outputs, Deleted=8)
+    told = [cost(*volume(60), *more)["use"]["write_units"] for more in ([], ["--updates", 8], ["--deletions", 8])]
+    assert told[1] - told[0] == pytest.approx(changed - new, rel=0.1)
+    assert told[2] - told[0] == pytest.approx(deleted - changed, rel=0.1)
+
+
+def test_a_sample_of_ones_own_files_tells_the_write_units_of_any_mix(
+    aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
+) -> None:
+    outputs = deploy(assembly, environment)
+    client = aws.client("medical-imaging")
+    copy_each_instance_once(Path(pydicom.data.__file__).parent, tmp_path)
+    imported = import_folder(client, make_datastore(client, "hospital"), tmp_path)
+    told = cost(*("--studies", 1, "--series", imported.image_sets, "--instances", imported.files), "--sample", tmp_path)
+    assert told["sizes"]["image_sets"] == imported.image_sets
+    assert told["use"]["write_units"] == pytest.approx(counted(outputs, Indexed=imported.image_sets), rel=0.1)
+
+
+def copy_each_instance_once(source: Path, target: Path) -> None:
+    """An instance that comes again would make a second version of its image set."""
+    seen: set[str] = set()
+    for number, (_, path) in enumerate(folder(source)):
+        with contextlib.suppress(Exception):  # what is no DICOM
+            uid = pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID
+            if uid not in seen:
+                seen.add(uid)
+                shutil.copy(path, target / f"{number}.dcm")
+
+
+@pytest.mark.parametrize("instances", [1, 40, 300])
+def test_pages_are_as_large_as_is_said(aws: boto3.Session, tmp_path: Path, instances: int) -> None:
+    client = aws.client("medical-imaging")
+    key = make_image_set(client, tmp_path, instances)
+    table = make_table(aws)
+    deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
+    items = aws.client("dynamodb").scan(TableName=table._name)["Items"]
+    (page,) = [sizes.item_size(item) for item in items if item["Part"]["S"] != "entry"]
+    assert sizes.page_bytes(instances) == pytest.approx(page, rel=0.1)
+
+
+def test_sizes_are_those_of_dynamodbs_guide() -> None:
+    text, number = {"S": "é"}, {"N": "-12.5"}
+    assert sizes.item_size({"ab": text}) == 2 + 2
+    assert sizes.item_size({"a": number}) == 1 + 4
+    assert sizes.item_size({"a": {"B": b"123"}, "b": {"BOOL": True}}) == 1 + 3 + 1 + 1
+    assert sizes.item_size({"a": {"L": [text, number]}}) == 1 + 3 + (1 + 2) + (1 + 4)
+    assert sizes.item_size({"a": {"M": {"Min": number}}}) == 1 + 3 + (1 + 3 + 4)
+
+
+def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:
+    one, two = cost(*volume(10_000)), cost(*volume(20_000))
+    assert two["by_kind"]["indexing"] == pytest.approx(2 * one["by_kind"]["indexing"])
+    assert two["by_kind"]["keeping"] == pytest.approx(2 * one["by_kind"]["keeping"])
+    assert two["by_kind"]["standing"] == one["by_kind"]["standing"]
+    assert one["total"] == pytest.approx(math.fsum(each["dollars"] for each in one["parts"]))
+    full = cost(*volume(10_000), "--existing", 10_000)
+    assert full["by_kind"]["keeping"] == pytest.approx(3 * one["by_kind"]["keeping"])
+    long = cost("--studies", 1, "--series", 1, "--instances", 2000)
+    assert long["use"]["write_units"] == 16 + 2 * math.ceil((345 + 45 * 1000) / 1024)
+
+
+def test_the_bill_follows_the_profile(tmp_path: Path) -> None:
+    minimal, radiology = cost(*volume(1000), "--profile", "minimal"), cost(*volume(1000))
+    assert radiology["use"]["write_units"] == 1000 * (2 * (1 + 7) + 1)
+    assert minimal["use"]["write_units"] == 1000 * (1 + 5 + 1)
+    text = (Path(profiles.__file__).parents[1] / "profiles" / "minimal.toml").read_text()
+    hashing = tmp_path / "hashing.toml"
+    hashing.write_text(f'{text}\n[privacy]\nAccessionNumber = "hash"\nStudyDescription = "drop"\n')
+    told = cost(*volume(1000), "--profile", hashing)
+    assert part(told, "Secret of the tokens")["dollars"] == pytest.approx(4.80)
+    assert not [each for each in minimal["parts"] if each["name"].startswith("Secret")]
+
+
+def test_what_stands_is_what_the_stack_has(assembly: Assembly) -> None:
+    resources = json.loads(assembly.template.read_text())["Resources"].values()
+
+    def properties(kind: str) -> list[Any]:
+        return [each["Properties"] for each in resources if each["Type"] == kind]
+
+    told = cost(*volume(1000), "--seconds", 1)
+    assert part(told, "Alarms")["quantity"] == 12 * len(properties("AWS::CloudWatch::Alarm"))
+    assert part(told, "Dashboard")["quantity"] == 12 * len(properties("AWS::CloudWatch::Dashboard"))
+    assert part(told, "Key")["quantity"] == 12 * len(properties("AWS::KMS::Key"))
+    (memory,) = {each["MemorySize"] for each in properties("AWS::Lambda::Function")}
+    assert part(told, "Lambda time")["quantity"] == 1000 * memory / 1024
+
+
+def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear colleague")
+    numbers = ["--studies", "2", "--series", "1", "--instances", "1"]
+    good = ["--studies", "1", "--series", "1", "--instances", "1"]
+    for wrong, sentence in (
+        (numbers, "at least as many series"),
+        ([*good, "--sample", str(tmp_path)], "holds no DICOM files"),
+        ([*good, "--sample", str(tmp_path / "none")], "There is no folder"),
+        ([*good, "--profile", "none"], "none"),
+    ):
+        ended = CliRunner().invoke(application, ["cost", *wrong])
+        assert ended.exit_code == 1
+        assert sentence in " ".join(ended.output.split())
+
+
+def test_the_table_ends_with_the_sum() -> None:
+    ended = CliRunner().invoke(application, ["cost", *map(str, volume(10**6))])
+    assert ended.exit_code == 0
+    assert f"{cost(*volume(10**6))['total']:,.2f}" in ended.output
+    assert "no free tier" in ended.output
