@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -142,26 +143,26 @@ def account(cloud: LocalCloud, assembly: Assembly, tmp_path_factory: pytest.Temp
         yield Account(aws, outputs, Pipeline(aws, outputs, import_handler()))
 
 
-class HealthImagingInstead:
-    """Answers the handler's questions of HealthImaging itself, when it is told how."""
+class Instead:
+    """Answers a client of the handler's in the place of its service, when it is told how."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, client: Any) -> None:
         self.status, self.body, self.error = 0, b"", ""
-        client = pipeline.module._indexer._healthimaging._client
-        client.meta.events.register("before-send.medical-imaging", self._answer)
+        client.meta.events.register("before-send", self._answer)
 
     def _answer(self, request: Any, **_: Any) -> AWSResponse | None:
         return response(request, self.status, self.body, "x-amzn-ErrorType", self.error) if self.status else None
 
     def says(self, status: int = 0, body: bytes = b'{"message": "no"}', error: str = "") -> None:
-        """From now on, until it is told otherwise; without a status HealthImaging answers again."""
+        """From now on, until it is told otherwise; without a status the service itself answers again."""
         self.status, self.body, self.error = status, body, error
 
 
 def go_every_way(account: Account, folder: Path) -> None:
     """Have the handler meet whatever it can meet, once."""
     pipeline, client = account.pipeline, account.aws.client("medical-imaging")
-    instead = HealthImagingInstead(pipeline)
+    instead = Instead(pipeline.module._indexer._healthimaging._client)
+    instead_of_dynamodb = Instead(pipeline.module._table._client)
 
     def tell(told: Hint | str) -> None:
         body = told if isinstance(told, str) else event(told)
@@ -212,15 +213,20 @@ def go_every_way(account: Account, folder: Path) -> None:
     tell(repair)  # handed back: the breaker is open
     instead.says()
     close_breaker()
+    instead_of_dynamodb.says(400, b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}')
+    tell(repair)  # overload as well, though not by HealthImaging
+    instead_of_dynamodb.says()
+    close_breaker()
     delete(client, key)
     tell(told_of(key, Kind.DELETED))
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the function has told: each metric with its unit, and the lines of its log."""
+    """What the function has told: each metric with its unit, the values by a metric's name, and the log's lines."""
 
     metrics: dict[Metric, str]
+    values: dict[str, list[float]]
     lines: list[dict[str, Any]]
 
 
@@ -229,15 +235,17 @@ def told(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What the function tells in the embedded metric format and in its log, on every way through it."""
     with redirect_stdout(io.StringIO()) as output, patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0):
         go_every_way(account, tmp_path_factory.mktemp("dicom"))
-    found = {}
+    found: dict[Metric, str] = {}
+    values: dict[str, list[float]] = defaultdict(list)
     for line in output.getvalue().splitlines():
         record = json.loads(line)
         for group in record["_aws"]["CloudWatchMetrics"]:
             for metric in group["Metrics"]:
+                values[metric["Name"]] += record[metric["Name"]]
                 for names in group["Dimensions"]:
                     dimensions = frozenset((name, record[name]) for name in names)
                     found[group["Namespace"], metric["Name"], dimensions] = metric["Unit"]
-    return Told(found, [json.loads(line) for line in account.pipeline.log.getvalue().splitlines()])
+    return Told(found, values, [json.loads(line) for line in account.pipeline.log.getvalue().splitlines()])
 
 
 def never_sent(looked_at: Mapping[str, Metric], account: Account, told: Told) -> dict[str, Metric]:
@@ -269,6 +277,25 @@ def test_the_documented_metrics_are_those_that_the_function_sends(told: Told) ->
     assert {(namespace, dimensions) for namespace, _, dimensions in told.metrics} == {
         ("ImagingIndex", frozenset({("service", "ImagingIndex")}))
     }
+
+
+def test_throttles_are_told_apart_by_who_throttled(told: Told) -> None:
+    assert sum(told.values["OverloadFaults"]) == 2
+    assert sum(told.values["HealthImagingThrottles"]) == 1
+
+
+def test_a_batch_that_ends_with_the_breaker_open_says_so_and_any_other_that_it_is_not(told: Told) -> None:
+    # Refused once and throttled twice, and one more that was handed back.
+    assert sum(told.values["BreakerOpen"]) == 4
+    assert set(told.values["BreakerOpen"]) == {0, 1}
+    assert len(told.values["BreakerOpen"]) == len(told.values["WriteUnits"])
+
+
+def test_a_hints_age_is_told_when_it_is_received_and_again_when_it_is_put_off(told: Told) -> None:
+    ends = ("Indexed", "Duplicate", "Stale", "Deleted", "Passed", "OtherDatastore", "Parked", "Deferred")
+    received = sum(sum(told.values[end]) for end in ends)
+    assert len(told.values["HintAge"]) == received + sum(told.values["Deferred"])
+    assert min(told.values["HintAge"]) >= 0
 
 
 def test_saved_queries_ask_for_fields_that_the_log_has(told: Told) -> None:
