@@ -1,0 +1,205 @@
+"""`imaging-index doctor`: a healthy stack, and one that is broken in one place after the other."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from pydicom.data import get_testdata_file
+from typer.testing import CliRunner
+
+from cli.local import import_folder, make_datastore
+from cli.main import application
+from local.deployment import Assembly, deploy, synth
+from tests.image_sets import throttles_off, wait_for
+from tests.pipeline import response
+
+MARKERS = ("1CT1", "CompressedSamples")
+
+
+@pytest.fixture
+def session(environment: dict[str, str]) -> Iterator[boto3.Session]:  # noqa: ARG001  read from os.environ
+    """The session that the command uses."""
+    boto3.setup_default_session()
+    session = boto3.DEFAULT_SESSION
+    assert session is not None
+    yield session
+    boto3.DEFAULT_SESSION = None
+
+
+@pytest.fixture
+def outputs(assembly: Assembly, environment: dict[str, str], session: boto3.Session, tmp_path: Path) -> dict[str, str]:
+    """A deployed stack with one indexed image set."""
+    outputs = deploy(assembly, environment)
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path)
+    client = session.client("medical-imaging")
+    import_folder(client, make_datastore(client, "hospital"), tmp_path)
+    dynamodb = session.client("dynamodb")
+    wait_for(lambda: dynamodb.scan(TableName=outputs["TableName"])["Count"])
+    return outputs
+
+
+def doctor(*arguments: str) -> tuple[int, list[dict[str, str]]]:
+    """The exit status and the findings; whatever is printed holds nothing of the document."""
+    ended = CliRunner().invoke(application, ["doctor", "--json", *arguments])
+    assert not any(marker in ended.output for marker in MARKERS)
+    return ended.exit_code, json.loads(ended.stdout)
+
+
+def wrong(*arguments: str) -> dict[str, dict[str, str]]:
+    """What is not as it should be, by part."""
+    status, findings = doctor(*arguments)
+    bad = {each["part"]: each for each in findings if each["status"] != "ok"}
+    assert status == any(each["status"] == "failure" for each in bad.values())
+    assert all(each["next"] for each in bad.values())
+    return bad
+
+
+def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_mends_it(
+    session: boto3.Session, outputs: dict[str, str]
+) -> None:
+    status, findings = doctor()
+    assert status == 0
+    assert {each["status"] for each in findings} == {"ok"}
+    assert [each["part"] for each in findings if each["part"] != "dead letters"] == [
+        *("stack", "data stores", "rule", "queue", "mapping", "function", "table", "indexes", "key")
+    ]
+    shown = CliRunner().invoke(application, ["doctor"])
+    assert shown.exit_code == 0
+    assert "0 failures, 0 warnings" in shown.stdout
+
+    functions = session.client("lambda")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=outputs["FunctionName"])["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    bad = wrong()
+    assert bad.keys() == {"mapping"}
+    run(bad["mapping"]["next"])
+    assert not wrong()
+
+    rules = session.client("events")
+    (rule,) = rules.list_rules()["Rules"]
+    rules.disable_rule(Name=rule["Name"])
+    bad = wrong()
+    assert bad.keys() == {"rule"}
+    run(bad["rule"]["next"])
+    assert not wrong()
+
+    functions.put_function_concurrency(FunctionName=outputs["FunctionName"], ReservedConcurrentExecutions=0)
+    bad = wrong()
+    assert bad.keys() == {"function"}
+    run(bad["function"]["next"])
+    assert not wrong()
+
+    dynamodb = session.client("dynamodb")
+    drop: Any = [{"Delete": {"IndexName": "patient"}}]
+    dynamodb.update_table(TableName=outputs["TableName"], GlobalSecondaryIndexUpdates=drop)
+    bad = wrong()
+    assert bad.keys() == {"indexes"}
+    assert "patient is gone" in bad["indexes"]["found"]
+    run(bad["indexes"]["next"])
+    assert not wrong()
+
+    sqs = session.client("sqs")
+    sqs.send_message(QueueUrl=outputs["DeadLetterQueueUrl"], MessageBody="{}")
+    bad = wrong()
+    assert bad.keys() == {"dead letters"}
+    assert bad["dead letters"]["found"].startswith("1 dead letters of the queue")
+    sqs.purge_queue(QueueUrl=outputs["DeadLetterQueueUrl"])
+
+    kms = session.client("kms")
+    (key,) = (each["KeyId"] for each in kms.list_keys()["Keys"])
+    kms.schedule_key_deletion(KeyId=key)
+    bad = wrong()
+    assert bad.keys() == {"key"}
+    for command in bad["key"]["next"].split("; "):
+        run(command)
+    assert not wrong()
+
+    for target in rules.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
+        rules.remove_targets(Rule=rule["Name"], Ids=[target["Id"]])
+    assert wrong().keys() == {"rule"}
+    rules.delete_rule(Name=rule["Name"])
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    functions.delete_function(FunctionName=outputs["FunctionName"])
+    bad = wrong()
+    assert bad.keys() == {"rule", "mapping", "function"}
+    assert "is gone" in bad["rule"]["found"]
+
+
+def run(command: str) -> None:
+    """Run an `aws` command as it was printed."""
+    tool = Path(sys.executable).with_name("aws")
+    subprocess.run([tool, *shlex.split(command)[1:]], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "found", "next_step"),
+    [
+        ("User is not authorized to perform: kms:Decrypt on the key", "own key", "kmsKeyArn"),
+        ("User is not authorized", "GetImageSetMetadata answers AccessDenied", "medical-imaging:GetImageSetMetadata"),
+    ],
+)
+def test_a_data_store_that_refuses_is_named_with_whose_right_is_missing(
+    session: boto3.Session, outputs: dict[str, str], message: str, found: str, next_step: str
+) -> None:
+    assert outputs
+
+    def refuse(request: Any, **_: Any) -> Any:
+        body = json.dumps({"message": message}).encode()
+        return response(request, 403, body, "x-amzn-ErrorType", "AccessDeniedException")
+
+    session.events.register("before-send.medical-imaging.GetImageSetMetadata", refuse)
+    bad = wrong()
+    assert bad.keys() == {"data stores"}
+    assert found in bad["data stores"]["found"]
+    assert next_step in bad["data stores"]["next"]
+
+
+def test_what_may_not_be_asked_is_a_warning_that_names_the_permission(
+    session: boto3.Session, outputs: dict[str, str]
+) -> None:
+    assert outputs
+
+    def refuse(request: Any, **_: Any) -> Any:
+        body = json.dumps({"__type": "AccessDeniedException", "message": "no"}).encode()
+        return response(request, 400, body, "x-amzn-ErrorType", "AccessDeniedException")
+
+    session.events.register("before-send.kms.DescribeKey", refuse)
+    bad = wrong()
+    assert bad.keys() == {"key"}
+    assert bad["key"]["status"] == "warning"
+    assert "DescribeKey" in bad["key"]["next"]
+
+
+def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in(
+    assembly: Assembly, environment: dict[str, str], session: boto3.Session, tmp_path: Path
+) -> None:
+    kms, client = session.client("kms"), session.client("medical-imaging")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    with throttles_off(environment["AWS_ENDPOINT_URL"]):
+        store = client.create_datastore(datastoreName="own", clientToken="own", kmsKeyArn=key)["datastoreId"]
+        wait_for(lambda: client.get_datastore(datastoreId=store)["datastoreProperties"]["datastoreStatus"] == "ACTIVE")
+
+    deploy(assembly, environment)
+    unlisted = wrong()["data stores"]
+    assert "has a key of its own" in unlisted["found"]
+    assert f'{{"id": "{store}", "kmsKeyArn": "{key}"}}' in unlisted["next"]
+
+    listed = json.dumps([{"id": store, "kmsKeyArn": key}])
+    context = {"maximumConcurrency": "2", "stackName": "Listed", "dataStores": listed}
+    outputs = deploy(synth(tmp_path, context=context), environment)
+    statement = json.loads(outputs["DataStoreKeyPolicyStatement"])
+    others = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:user/boss"}, "Action": "kms:*", "Resource": "*"}
+    for statements, lets_in in (([others], False), ([others, statement], True)):
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+        bad = wrong("--stack", "Listed")
+        assert ("data stores" in bad) is not lets_in
+        if not lets_in:
+            assert bad["data stores"]["next"].endswith(outputs["DataStoreKeyPolicyStatement"])
