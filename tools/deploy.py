@@ -224,16 +224,16 @@ def costs_data(change: Mapping[str, Any]) -> bool:
     Args:
         change: a `ResourceChange` (AWS CloudFormation API Reference).
     """
-    kind = change["ResourceType"]
+    kind: str = change["ResourceType"]
     if kind not in _KEPT:
         return False
     if change["Action"] == "Remove":
         # The key of the tokens goes with the last attribute that is hashed.
         return kind != "AWS::SecretsManager::Secret"
-    if change.get("Replacement") == "True":
-        return True
     targets = [detail["Target"] for detail in change.get("Details", [])]
-    return any(target["RequiresRecreation"] != "Never" and target.get("Name") in _KEPT[kind] for target in targets)
+    may_be = any(target["RequiresRecreation"] != "Never" and target.get("Name") in _KEPT[kind] for target in targets)
+    replacement: str = change.get("Replacement", "False")
+    return may_be or replacement == "True"
 
 
 def _indexes(template: Mapping[str, Any]) -> Indexes:

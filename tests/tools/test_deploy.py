@@ -1,0 +1,52 @@
+"""What a change set tells of a resource, and whether it would cost what the resource holds."""
+
+from typing import Any
+
+import pytest
+
+from tools.deploy import costs_data
+
+TABLE, KEY, SECRET = "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::SecretsManager::Secret"
+
+
+def change(kind: str, action: str = "Modify", replacement: str = "False", **properties: str) -> dict[str, Any]:
+    """A ResourceChange; `properties` say by name whether they require recreation."""
+    targets = [
+        {"Attribute": "Properties", "Name": name, "RequiresRecreation": requires}
+        for name, requires in properties.items()
+    ]
+    details = [{"Target": target, "Evaluation": "Static"} for target in targets]
+    return {"ResourceType": kind, "Action": action, "Replacement": replacement, "Details": details}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        change(TABLE, replacement="True", TableName="Always"),
+        change(TABLE, replacement="Conditional", KeySchema="Conditionally"),
+        change(TABLE, replacement="Conditional", AttributeDefinitions="Conditionally", KeySchema="Conditionally"),
+        change(TABLE, "Remove"),
+        change(KEY, replacement="True", KeySpec="Always"),
+        change(KEY, replacement="Conditional", Origin="Conditionally"),
+        change(KEY, "Remove"),
+        change(SECRET, replacement="True", Name="Always"),
+    ],
+)
+def test_what_would_replace_or_remove_what_holds_data_costs_it(told: dict[str, Any]) -> None:
+    assert costs_data(told)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        change(TABLE, "Add"),
+        change(TABLE, replacement="Conditional", AttributeDefinitions="Conditionally", GlobalSecondaryIndexes="Never"),
+        change(TABLE, Replicas="Never", KeySchema="Never"),
+        change(KEY, KeyPolicy="Never"),
+        change(SECRET, "Remove"),
+        change("AWS::Lambda::Function", replacement="True", FunctionName="Always"),
+        {"ResourceType": "AWS::SQS::Queue", "Action": "Remove"},
+    ],
+)
+def test_what_is_changed_in_place_or_holds_nothing_does_not(told: dict[str, Any]) -> None:
+    assert not costs_data(told)
