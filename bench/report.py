@@ -47,6 +47,7 @@ def show(results: Results, screen: Console) -> None:
             title_justify="left",
             title_style="bold",
             box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
         )
         for row in table.rows:
             shown.add_row(*row)
@@ -80,7 +81,7 @@ def _cpu(results: Results) -> Table:
         row += [f"x{results.times_less(name, 'gunzip'):.1f}"]
         row += [f"{results.reading(name, 'ours').cpu / results.reading(name, 'gunzip').cpu:.1f}"]
         rows.append(row)
-    columns = ["document", "MB", "json, ms", *_OTHERS, "ours", "radiology", "gunzip", "ours/gunzip"]
+    columns = ["document", "MB", "json ms", *_OTHERS, "ours", "radiology", "gunzip", "/gunzip"]
     return Table("Reading: how many times less CPU than json + gzip", columns, rows)
 
 
@@ -149,8 +150,8 @@ def _others(results: Results) -> Table:
 
 
 def _bounds(results: Results) -> Table:
-    rows = [[bound.promise, bound.figure, "yes" if bound.kept else "NO"] for bound in bounds.held(results)]
-    return Table("Bounds", ["bound", "figure", "kept"], rows)
+    rows = [[promise, figure, bound, "yes" if kept else "NO"] for promise, figure, bound, kept in bounds.held(results)]
+    return Table("Bounds", ["", "figure", "bound", "kept"], rows)
 
 
 def _milliseconds(seconds: float) -> str:

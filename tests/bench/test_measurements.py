@@ -1,0 +1,64 @@
+import pytest
+
+from bench import fresh, stub
+from bench.documents import packed
+from bench.reading import METHODS
+from imaging_index import profile
+from imaging_index.profile import Index
+from infra.config import ROOT
+
+PROTOTYPE = ROOT / "bench" / "prototype.toml"
+RADIOLOGY = ROOT / "profiles" / "radiology.toml"
+
+
+@pytest.mark.parametrize("method", METHODS.keys() - {"gunzip"})
+def test_a_method_reads_every_instance(method: str) -> None:
+    assert METHODS[method](profile.load(PROTOTYPE))(packed("ct_30"))[0] == 30
+
+
+def test_the_profile_of_the_first_comparison_has_its_36_attributes() -> None:
+    assert len(profile.load(PROTOTYPE).attributes) == 36
+
+
+def test_a_fresh_process_tells_what_it_measured() -> None:
+    figures = fresh.measured("bench.reading", "json", *map(str, (packed("mr_30"), PROTOTYPE, packed("mr_1"))))
+    assert figures["instances"] == 30
+    assert figures["cpu"] > 0
+    assert figures["growth"] >= 0
+
+
+def test_a_median_is_taken_of_each_figure() -> None:
+    assert fresh.medians([{"a": 1, "b": 9}, {"a": 5, "b": 2}, {"a": 3, "b": 4}]) == {"a": 3, "b": 4}
+
+
+def test_an_items_size_is_that_of_its_names_and_values() -> None:
+    # DynamoDB Developer Guide, "DynamoDB item sizes and formats".
+    assert stub.size({"Ä": {"S": "né"}}) == 2 + 3
+    assert stub.size({"n": {"N": "-12.50"}}) == 1 + 2 + 1 + 1
+    assert stub.size({"b": {"B": "QUJDRA=="}}) == 1 + 4
+    assert stub.size({"y": {"BOOL": True}}) == 1 + 1
+    assert stub.size({"l": {"L": [{"S": "ab"}]}}) == 1 + 3 + 1 + 2
+    assert stub.size({"m": {"M": {"k": {"S": "ab"}}}}) == 1 + 3 + 1 + 1 + 2
+
+
+def test_an_item_is_charged_for_once_more_in_each_index_that_it_is_in() -> None:
+    item = {"a": {"S": "x" * 1500}, "b": {"S": ""}}
+    assert stub.units(item, []) == 2
+    assert stub.units(item, [Index(("a",), ("b",)), Index(("a",), ("c",))]) == 4
+
+
+def test_the_whole_job_is_done_both_ways_against_the_stub() -> None:
+    with stub.running(0, RADIOLOGY, [packed("mr_1"), packed("mr_30")]) as running:
+        ours, usual = (
+            fresh.measured("bench.job", way, variables=running.variables(RADIOLOGY)) for way in ("ours", "usual")
+        )
+    assert usual["write_units"] == 30
+    assert 2 <= ours["write_units"] < 30
+    assert (usual["calls"], ours["calls"]) == (1 + 2, 5)
+
+
+def test_events_go_through_the_handler_at_the_stubs_latency() -> None:
+    with stub.running(0.01, RADIOLOGY, [packed("mr_1")]) as running:
+        figures = fresh.measured("bench.events", "20", variables=running.variables(RADIOLOGY))
+    assert figures["calls"] == 5
+    assert figures["a_second"] < 1 / (5 * 0.01)
