@@ -171,7 +171,7 @@ class _Reading:
         self._client = client
         self._url = url
         self._interrupt = interrupt
-        self._handles: dict[str, str] = {}  # of every message met, by its id; "" once it is deleted
+        self._handles: dict[str, str] = {}  # of every message that was received and is not deleted, by its id
 
     def __enter__(self) -> Self:
         answer = self._client.get_queue_attributes(
@@ -191,7 +191,7 @@ class _Reading:
         return self
 
     def __exit__(self, *_: object) -> None:
-        held = [handle for handle in self._handles.values() if handle]
+        held = list(self._handles.values())
         for start in range(0, len(held), _MOST_IN_BATCH):
             # What is refused is visible already, or will be soon.
             self._client.change_message_visibility_batch(
@@ -243,7 +243,8 @@ class _Reading:
                 ],
             )
             ids = {taken[int(each["Id"])]["MessageId"] for each in deleted.get("Successful", [])}
-            self._handles |= dict.fromkeys(ids, "")
+            for each_id in ids:
+                del self._handles[each_id]
             moved |= ids
         return moved
 
