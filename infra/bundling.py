@@ -19,7 +19,7 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from infra import botocore_models, byte_code
+from infra import botocore_pruning, byte_code
 from infra.byte_code import Compiler
 from infra.config import ROOT, Architecture, BundleTarget
 
@@ -42,7 +42,7 @@ _UNUSED: Final = (
     "**/py.typed",
 )
 
-_HOW: Final = (sys.modules[__name__], botocore_models, byte_code)
+_HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 
 
 class BundlingError(RuntimeError):
@@ -104,7 +104,7 @@ class Bundle:
         self._platform = platform
         self._compiler = compiler
         self._build = root / "build"
-        self._operations = botocore_models.called(
+        self._operations = botocore_pruning.called(
             content for name, content in self._files.items() if name.endswith(".py")
         )
         parts = [
@@ -152,7 +152,7 @@ class Bundle:
         for pattern in _UNUSED:
             for path in list(folder.glob(pattern)):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        botocore_models.prune(folder / "botocore" / "data", self._operations)
+        botocore_pruning.prune(folder / "botocore", self._operations)
         self._compile(folder)
 
     def _compile(self, folder: Path, within: str = ".") -> None:

@@ -22,7 +22,7 @@ from botocore.model import ServiceModel
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from infra import botocore_models, bundling, byte_code
+from infra import botocore_pruning, bundling, byte_code
 from infra.bundling import Bundle, BundlingError, Platform
 from infra.byte_code import Compiler
 from infra.config import ROOT
@@ -244,11 +244,11 @@ def test_an_operation_that_is_called_by_attribute_or_by_name_is_found() -> None:
         b'client("sqs"); client("dynamodb").get_paginator("query")',
         b'self._client.send_message(Message="events")',
     ]
-    assert botocore_models.called(sources) == {"dynamodb": ["Query"], "sqs": ["SendMessage"]}
+    assert botocore_pruning.called(sources) == {"dynamodb": ["Query"], "sqs": ["SendMessage"]}
 
 
 def test_what_the_functions_call_is_described_to_the_last_shape_and_nothing_else_is(package: Path) -> None:
-    called = botocore_models.called(path.read_bytes() for path in (package / "imaging_index").rglob("*.py"))
+    called = botocore_pruning.called(path.read_bytes() for path in (package / "imaging_index").rglob("*.py"))
     data = package / "botocore" / "data"
     loader = Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
     whole = Loader()
