@@ -141,13 +141,18 @@ class Deployer:
             raise DeployError(f"cdk {arguments[0]} failed; it says above why. What was deployed stays as it is.")
 
     def _is_there(self) -> bool:
-        try:
-            status = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["StackStatus"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationError":
-                return False
-            raise
-        return status not in _NOT_THERE
+        """Whether there is such a stack, once nobody is at work on it."""
+        while True:
+            try:
+                status = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["StackStatus"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ValidationError":
+                    return False
+                raise
+            if status in _NOT_THERE or not status.endswith("_IN_PROGRESS"):
+                return status not in _NOT_THERE
+            _say(f"The stack is {status}: waiting for its end ...")
+            time.sleep(_POLL)
 
     def _plan(self) -> list[Update]:
         template: Any = self._cloudformation.get_template(StackName=self._stack)["TemplateBody"]
@@ -283,6 +288,8 @@ def main() -> None:
         sys.exit(str(error))
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"AWS refused: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. An update that was begun goes on; make deploy goes on from where the stack stands.")
 
 
 if __name__ == "__main__":
