@@ -2,7 +2,8 @@
 
     python -m bench              # ten minutes on two cores: the tables, and docs/performance.{json,svg,md}
     python -m bench --quick      # one round of small documents, in a minute; docs/ stays as it is
-    python -m bench --check      # exit status 1 when a bound is missed
+    python -m bench --recorded   # measures nothing: the tables and the plot of docs/performance.json anew
+    python -m bench --check      # with either, exit status 1 when a bound is missed
 
 Methods take turns, each in a process of its own, and a figure is the median of all rounds: trust the ratios, not the
 milliseconds.
@@ -46,6 +47,7 @@ _PROFILES: Final = {
     PROTOTYPE: _ROOT / "bench" / "prototype.toml",
     RADIOLOGY: _ROOT / "profiles" / "radiology.toml",
 }
+_FILE: Final = "performance.json"
 _SMALL: Final = "mr_1"
 _LATENCY: Final = 0.005  # seconds
 _PIECE: Final = 2**20
@@ -89,16 +91,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="one round of small documents; docs/ stays as it is")
     parser.add_argument("--check", action="store_true", help="exit status 1 when a bound is missed")
+    parser.add_argument("--recorded", action="store_true", help="measure nothing: show docs/performance.json anew")
     chosen = parser.parse_args()
     screen = Console(highlight=False)
-    results = run(_QUICK if chosen.quick else _FULL, screen)
-    report.show(results, screen)
     folder = _ROOT / "build" / "bench" if chosen.quick else _ROOT / "docs"
-    save(results, folder / "performance.json")
+    results = load(folder / _FILE) if chosen.recorded else run(_QUICK if chosen.quick else _FULL, screen)
+    report.show(results, screen)
+    save(results, folder / _FILE)
     (folder / "performance.svg").write_text(plot.svg(results), "utf-8")
     if not chosen.quick:
         report.write(results, folder / "performance.md")
-    screen.print(f"Written: {(folder / 'performance.json').relative_to(_ROOT)}, and performance.svg beside it.")
+    screen.print(f"Written: {(folder / _FILE).relative_to(_ROOT)}, and performance.svg beside it.")
     missed = [bound.promise for bound in bounds.held(results) if not bound.kept]
     if missed:
         screen.print(f"Missed: {'; '.join(missed)}", style="red")

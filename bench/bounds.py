@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from bench.results import Results, instances
+from bench.results import PROTOTYPE, Results, instances
 
 _MIB: Final = 2**20
 _MANY: Final = 1_000
@@ -43,12 +43,16 @@ def _of_reading(results: Results) -> Iterator[Bound]:
     if one:
         less = min(results.times_less(each, "ours") for each in one)
         yield _at_least("one instance: times less CPU than json", less, 1)
-    growth = {each.document: each.growth / _MIB for each in results.readings if each.method == "ours"}
-    yield _at_most("growth of memory, MiB", max(growth.values()), 8)
-    flat = [size for name, size in growth.items() if name.startswith("mr") and instances(name) > _MANY]
+    ours = [each for each in results.readings if each.method == "ours"]
+    yield _at_most("growth of memory, MiB", max(each.growth for each in ours) / _MIB, 8)
+    flat = [each.growth / _MIB for each in ours if each.profile == PROTOTYPE and _is_large(each.document)]
     if len(flat) > 1:
         # A document ten times the size may find memory in other pieces: that much is the allocator's.
         yield _at_most("growth of memory from 12 to 151 MB, MiB", max(flat) - min(flat), 2)
+
+
+def _is_large(document: str) -> bool:
+    return document.startswith("mr") and instances(document) > _MANY
 
 
 def _of_the_job(results: Results) -> Iterator[Bound]:
