@@ -39,6 +39,7 @@ from bench.results import (
     Reading,
     Results,
     instances,
+    load,
     save,
 )
 
