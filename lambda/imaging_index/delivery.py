@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Permanent, Poison
 
@@ -32,8 +33,7 @@ _LONGEST_PAUSE: Final = 30 * 60.0
 _HAND_BACK: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One receipt of a message. `tries` counts receipts, this one included; `sent` is when it was first sent."""
 
     body: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
 from botocore.exceptions import (
     ClientError,
     HTTPClientError,
@@ -29,8 +29,7 @@ _TRIES: Final = 3
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSetState:
+class ImageSetState(msgspec.Struct, frozen=True):
     """What GetImageSet tells: `state` is ACTIVE, LOCKED or DELETED; `workflow`, `is_primary` are None when not told."""
 
     version: int

@@ -5,7 +5,6 @@ HealthImaging spells the image set's id in two ways, and left out the version an
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -51,8 +50,7 @@ _KINDS: Final = frozenset(kind.value for kind in Kind)
 _CAUSES: Final = frozenset(cause.value for cause in Cause)
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(msgspec.Struct, frozen=True):
     """Notice that an image set may have changed; `version`, `is_primary`, `time` (RFC 3339) are None when not told."""
 
     kind: Kind
