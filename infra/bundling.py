@@ -42,6 +42,9 @@ _UNUSED: Final = (
     "**/py.typed",
 )
 
+# What only imports more: urllib3's switch for HTTP/2, which nobody turns, looks for a package by its metadata.
+_EMPTIED: Final = ("urllib3/http2/__init__.py",)
+
 _HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 
 
@@ -152,6 +155,8 @@ class Bundle:
         for pattern in _UNUSED:
             for path in list(folder.glob(pattern)):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in _EMPTIED:
+            (folder / name).write_bytes(b"")
         botocore_pruning.prune(folder / "botocore", self._operations)
         self._compile(folder)
 
