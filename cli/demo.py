@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.local import Imported, existing, import_folder, make_datastore, running
 from cli.output import Entry, Failure, screen, shown, studies_table
-from imaging_index import entry, searching
+from imaging_index import searching
 from imaging_index.indexing import Outcome
+from imaging_index.stored import plain
 from imaging_index.table import Key, Table
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class _Walk:
         """The entries that match, or all of them, newest study first."""
         index = None if conditions else "date"
         found = searching.search(self._table, [self._datastore], conditions, index)
-        return [entry.plain(item) for item in found][::-1]
+        return [plain(item) for item in found][::-1]
 
     def follow_events(self) -> None:
         """Show how the index fills while the events come in, until it agrees with HealthImaging's own search."""
@@ -142,7 +143,7 @@ class _Walk:
     def _wait_for_entry(self, image_set_id: str, wanted: Callable[[Entry], bool]) -> Entry:
         def read() -> Entry | None:
             found = self._table.read(self._key(image_set_id))
-            return entry.plain(found.entry) if found else None
+            return plain(found.entry) if found else None
 
         found = _wait_for(read, lambda item: item is not None and wanted(item))
         assert found is not None  # noqa: S101  waited for

@@ -15,7 +15,9 @@ from cli.output import Failure, errors, print_json, screen, shown
 from imaging_index import entry
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
 from imaging_index.profile import ProfileError
+from imaging_index.stored import plain
 
 _PIECE: Final = 256 * 2**10
 
@@ -29,8 +31,7 @@ def inspect(
     """Show what a metadata document of HealthImaging would become in the index."""
     try:
         selected = profiles.load(profile)
-        document = Reader(selected).read(_pieces(file))
-        content = entry.build(document, selected, secrets.token_bytes())
+        content = entry.build(Reader(selected), _pieces(file), secrets.token_bytes())
     except Poison as error:
         raise Failure(f"{file} cannot be indexed: {error}.") from None
     except ProfileError as error:
@@ -39,15 +40,15 @@ def inspect(
         raise Failure(f"{file} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
     if selected.hashes:
         errors.print("The tokens are of a key made for this run, and will be others in the index.", soft_wrap=True)
-    plain = entry.plain(content.attributes)
+    values = plain(content.attributes)
     pages = len(content.pages)
     if summary:
-        typer.echo(_summary(plain, content.pages))
+        typer.echo(_summary(values, content.pages))
     elif json:
-        print_json({"entry": plain, "instances": entry.unpack(content.pages)[0], "pages": pages})
+        print_json({"entry": values, "instances": unpack(content.pages)[0], "pages": pages})
     else:
-        screen.print(_table(plain))
-        screen.print(f"{plain['InstanceCount']} instances in {pages} pages; --json shows them.")
+        screen.print(_table(values))
+        screen.print(f"{values['InstanceCount']} instances in {pages} pages; --json shows them.")
 
 
 def _pieces(file: str) -> Iterator[bytes]:

@@ -7,7 +7,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
 from cli.output import Failure, image_sets_table, print_json_array, screen
-from imaging_index import entry, searching
+from imaging_index import searching
+from imaging_index.stored import plain
 
 
 def search(
@@ -27,7 +28,7 @@ def search(
         wanted = searching.parse(conditions or [])
         table = deployed.find(stack).table
         stores = datastore or deployed.datastores()
-        found = (entry.plain(item) for item in searching.search(table, stores, wanted, index))
+        found = (plain(item) for item in searching.search(table, stores, wanted, index))
         if json:
             print_json_array(found)
             return

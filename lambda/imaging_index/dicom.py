@@ -48,6 +48,9 @@ def number(value: object) -> Decimal | None:
         value = _stripped(value)
         if not value:
             return None
+        if value.isdecimal() and value.isascii() and len(value) < _DIGITS:
+            # Most are, and this is far cheaper.
+            return Decimal(int(value))
         if not _NUMBER.fullmatch(value):
             raise Unusable
         exact = Decimal(value)

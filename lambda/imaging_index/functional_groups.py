@@ -7,7 +7,8 @@ here are looked into: private sequences repeat the same keywords with other valu
 
 from typing import Final
 
-GROUPS: Final = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"
+GROUPS: Final = ("SharedFunctionalGroupsSequence", PER_FRAME)
 
 # Keyword (or the sequence that a path begins with) -> the macro's sequence and the attribute in it.
 MACROS: Final[dict[str, tuple[tuple[str, str], ...]]] = {

@@ -21,10 +21,11 @@ from imaging_index.table import Head, Key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from imaging_index.entry import Content, Item
+    from imaging_index.entry import Content
     from imaging_index.healthimaging import HealthImaging
     from imaging_index.metadata import Reader
     from imaging_index.profile import Profile
+    from imaging_index.stored import Item
     from imaging_index.table import Table
 
 # Another event follows each of these when the change is through.
@@ -172,10 +173,10 @@ class Indexer:
         return Result(Outcome.INDEXED if written else Outcome.STALE, content)
 
     def _content(self, key: Key, pieces: Iterable[bytes]) -> Content:
-        document = self._reader.read(pieces)
-        if (document.datastore_id, document.image_set_id) != (key.datastore_id, key.image_set_id):
+        content = entry.build(self._reader, pieces, self._secret())
+        if (content.datastore_id, content.image_set_id) != (key.datastore_id, key.image_set_id):
             raise Poison("the document is of another image set")
-        return entry.build(document, self._profile, self._secret())
+        return content
 
     def _item(self, key: Key, hint: Hint, target: _Target, content: Content) -> Item:
         """The entry, but for what the generation and an earlier entry add."""

@@ -1,25 +1,34 @@
-"""Reads an image set's metadata document: gzip JSON in pieces -> the selected values.
+"""Reads an image set's metadata document as it streams by: gzip JSON in pieces -> the selected values.
 
 The shape of a document is that of the AWS HealthImaging Developer Guide, "Understanding image sets": Patient, Study, a
-map of series by their UID, in each a map of instances by theirs. The types that the decoder is given are made from the
-profile, so that what is not selected is skipped without becoming a Python object.
+map of series by their UID, in each a map of instances by theirs. Nothing but the instances is large: they are handed on
+as they come, by runs of many, so that memory stays the same however many there are. The types that the decoder is given
+are made from the profile, and what is not selected is passed over without becoming a Python object. What is selected
+stays JSON text: most instances say the same, and whoever takes them decodes what differs.
 """
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Generic, TypeVar
+import operator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
 
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
-from imaging_index.private_elements import PrivateElements
+from imaging_index.functional_groups import PER_FRAME
+from imaging_index.json_cursor import JsonCursor, Long
+from imaging_index.private_elements import KEY as PRIVATE_KEY
+from imaging_index.private_elements import Place, PrivateElements
 from imaging_index.profile import Profile
+from imaging_index.selection import Source
+from imaging_index.unpacking import blocks
 
-# What a document may at most be; beyond it is a hostile one. (The service's quota is 50 MB of metadata an image set.)
-MOST_BYTES: Final = 256 * 2**20
+# What a document may at most have; beyond it is a hostile one. (Its bytes are bounded where they are unpacked.)
 MOST_SERIES: Final = 10_000
 MOST_INSTANCES: Final = 1_000_000
 
@@ -34,14 +43,18 @@ KEPT: Final = (
     "NumberOfFrames",
 )
 
-_GZIP: Final = b"\x1f\x8b"
-_MEMBER_OF_GZIP: Final = 31  # zlib's wbits for a gzip header and trailer
-_PIECE: Final = 2**20
+# Some instances a run; of more, a processor's cache would hold less.
+_BLOCK: Final = 64 * 2**10
+# Of what looks like the key of an instance, only every second or third is one.
+_KEYS_TRIED: Final = 32
+_DIGITS_AND_DOTS: Final = b"0123456789."
+_LAYOUTS_KEPT: Final = 64
 
-_Patient = TypeVar("_Patient")
-_Study = TypeVar("_Study")
-_Series = TypeVar("_Series")
-_Instance = TypeVar("_Instance")
+# One level's selected keywords as attributes: each the JSON text of the value (`msgspec.Raw`), or None. Of a very long
+# PerFrameFunctionalGroupsSequence a list of such texts, each of some of its items.
+Values = Any
+
+_Values = TypeVar("_Values")
 
 
 class Frame(msgspec.Struct, rename={"id": "ID"}):
@@ -50,149 +63,308 @@ class Frame(msgspec.Struct, rename={"id": "ID"}):
     id: Any = None
 
 
-class Instance(
-    msgspec.Struct, Generic[_Instance], rename={"dicom": "DICOM", "frames": "ImageFrames", "vrs": "DICOMVRs"}
-):
-    """One instance.
+class Instance(msgspec.Struct, Generic[_Values], rename={"dicom": "DICOM", "vrs": "DICOMVRs", "frames": "ImageFrames"}):
+    """One instance: the values of its `DICOM`, the VRs of its private elements in JSON, and its frames."""
 
-    `dicom` has the selected keywords as attributes, each the document's JSON value or None, and when the profile
-    selects private elements, `private_elements`: their JSON values by source.
+    dicom: _Values | None = None
+    vrs: msgspec.Raw = None  # type: ignore[assignment]  # optional, but msgspec takes no `Raw | None`
+    frames: list[Frame] | None = None
+
+
+class Run(NamedTuple):
+    """Some instances of a series, in the order of the document.
+
+    `series` is the series' key in its map, `values` what it says of itself, None when the document tells that only
+    later. `instances` are by their keys in the map; `private` has, for each private source that some of them have, the
+    JSON text of each, None where there is none.
     """
 
-    dicom: _Instance = None  # type: ignore[assignment]  # optional, but msgspec takes no `Raw | None`
-    frames: list[Frame] | None = None
-    vrs: dict[str, Any] | None = None
+    series: str
+    values: Values
+    instances: dict[str, Instance[Values]]
+    private: dict[Source, list[bytes | None]]
 
 
-class Series(msgspec.Struct, Generic[_Series, _Instance], rename={"dicom": "DICOM", "instances": "Instances"}):
-    """One series: `dicom` as in `Instance`, `instances` by SOP instance UID."""
+@dataclass(slots=True)
+class Document:
+    """What a document says besides its instances.
 
-    dicom: _Series | None = None
-    instances: dict[str, Instance[_Instance]] | None = None
-
-
-class Patient(msgspec.Struct, Generic[_Patient], rename={"dicom": "DICOM"}):
-    """The patient: `dicom` as in `Instance`."""
-
-    dicom: _Patient | None = None
-
-
-class Study(msgspec.Struct, Generic[_Study, _Series, _Instance], rename={"dicom": "DICOM", "series": "Series"}):
-    """The study: `dicom` as in `Instance`, `series` by series instance UID."""
-
-    dicom: _Study | None = None
-    series: dict[str, Series[_Series, _Instance]] | None = None
-
-
-class Document(
-    msgspec.Struct,
-    Generic[_Patient, _Study, _Series, _Instance],
-    rename={"datastore_id": "DatastoreID", "image_set_id": "ImageSetID", "patient": "Patient", "study": "Study"},
-):
-    """A document, as far as it was selected. The ids are its own words: compare them with what was asked for."""
+    The ids are its own words: compare them with what was asked for. `series` has the values of each by its key in the
+    map. `mended` says that there was something which is not JSON, and was taken for a value of a wrong type.
+    """
 
     datastore_id: Any = None
     image_set_id: Any = None
-    patient: Patient[_Patient] | None = None
-    study: Study[_Study, _Series, _Instance] | None = None
-
-
-AnyDocument = Document[Any, Any, Any, Any]
+    patient: Values = None
+    study: Values = None
+    series: dict[str, Values] = field(default_factory=dict)
+    mended: bool = False
 
 
 class Reader:
     """Reads documents for one profile. Made once: making the types costs more than reading a small document."""
 
-    def __init__(self, profile: Profile) -> None:
-        patient, study, series, instance = (_values(profile, level) for level in Level)
-        private = profile.private_sources()
-        self._private = PrivateElements(private) if private else None
-        self._instance: msgspec.json.Decoder[Any] = msgspec.json.Decoder(instance | None)
-        at_first = msgspec.Raw if private else instance | None
-        self._decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(
-            Document[patient, study, series, at_first]  # type: ignore[valid-type]
-        )
+    def __init__(self, profile: Profile, block: int = _BLOCK) -> None:
+        """Read what `profile` selects, about `block` bytes of plain text at a time."""
+        self.profile = profile
+        self._block = block
+        self._types = _Types(profile)
 
-    def read(self, pieces: Iterable[bytes]) -> AnyDocument:
-        """The document whose bytes, gzip or plain JSON, come in `pieces`.
+    def read(self, pieces: Iterable[bytes], take: Callable[[Run], object]) -> Document:
+        """The document whose bytes, gzip or plain JSON, come in `pieces`; `take` gets its instances as they come.
 
         Raises:
             Poison: when they are no metadata document, or one beyond the bounds.
         """
-        plain = bytearray()
-        for piece in _plain(pieces):
-            plain += piece
-            if len(plain) > MOST_BYTES:
-                raise Poison(f"the document is larger than {MOST_BYTES} bytes")
-        try:
-            document = self._decoder.decode(plain)
-            if self._private:
-                self._decode_instances(document, self._private)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            raise Poison("the document is not HealthImaging's JSON") from None
-        _check_bounds(document)
+        return _Reading(self._types, JsonCursor(blocks(pieces, self._block)), take).read()
+
+
+class _Whole(msgspec.Struct, rename={"dicom": "DICOM"}):
+    """An instance whose `DICOM` stays text."""
+
+    dicom: msgspec.Raw = None  # type: ignore[assignment]
+
+
+class _Types:
+    """What a document is decoded into: of each level, only what the profile selects."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.patient, self.study, self.series = (
+            msgspec.json.Decoder(_values(profile.keywords(level)) | None)
+            for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
+        )
+        self.keywords = profile.keywords(Level.INSTANCE) | set(KEPT)
+        group = _values(profile.per_frame())
+        self.groups = Long(b"[]", msgspec.json.Decoder(list[group | None]), _border_of_groups)  # type: ignore[valid-type]
+        private = profile.private_sources()
+        self.private = PrivateElements(private) if private else None
+        self.instances = functools.lru_cache(_LAYOUTS_KEPT)(self._instances)
+
+    def _instances(self, private: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
+        """What decodes instances with some private elements, by their keys: scanners have few ways to lay them out."""
+        values: Any = _values(self.keywords, private)
+        return msgspec.json.Decoder(dict[str, Instance[values]])
+
+
+class _Reading:
+    """One document in the reading."""
+
+    def __init__(self, types: _Types, cursor: JsonCursor, take: Callable[[Run], object]) -> None:
+        self._types = types
+        self._cursor = cursor
+        self._take = take
+        self._document = Document()
+        self._count = 0
+        # The keys of private elements that were met; most documents have the same in all instances.
+        self._private: frozenset[str] = frozenset()
+        self._kind = Long(b"{}", types.instances(self._private), _border_of_instances)
+
+    def read(self) -> Document:
+        """The whole document."""
+        document, cursor = self._document, self._cursor
+        for key in cursor.members():
+            match key:
+                case "DatastoreID":
+                    document.datastore_id = self._value(_anything)
+                case "ImageSetID":
+                    document.image_set_id = self._value(_anything)
+                case "Patient":
+                    self._read_patient()
+                case "Study":
+                    self._read_study()
+                case _:
+                    cursor.skip()
+        cursor.end()
+        document.mended = cursor.mended
         return document
 
-    def _decode_instances(self, document: AnyDocument, private: PrivateElements) -> None:
-        """Decode what was left raw: an instance's private elements have keys that only its creators tell."""
-        for series in ((document.study and document.study.series) or {}).values():
-            for instance in (series.instances or {}).values():
-                if instance.dicom is not None:
-                    raw = instance.dicom
-                    instance.dicom = self._instance.decode(raw)
-                    if instance.dicom is not None:
-                        instance.dicom.private_elements = private.find(raw, instance.vrs)
+    def _read_patient(self) -> None:
+        for part in self._keys():
+            match part:
+                case "DICOM":
+                    self._document.patient = self._value(self._types.patient)
+                case _:
+                    self._cursor.skip()
+
+    def _read_study(self) -> None:
+        for part in self._keys():
+            match part:
+                case "DICOM":
+                    self._document.study = self._value(self._types.study)
+                case "Series":
+                    for uid in self._keys():
+                        if len(self._document.series) == MOST_SERIES:
+                            raise Poison(f"the document has more than {MOST_SERIES} series")
+                        self._read_series(uid)
+                case _:
+                    self._cursor.skip()
+
+    def _read_series(self, uid: str) -> None:
+        series = self._document.series
+        series[uid] = None
+        for part in self._cursor.members():
+            match part:
+                case "DICOM":
+                    series[uid] = self._value(self._types.series)
+                case "Instances":
+                    self._read_instances(uid)
+                case _:
+                    self._cursor.skip()
+
+    def _read_instances(self, uid: str) -> None:
+        if self._cursor.null():
+            return
+        values = self._document.series[uid]
+        # Of each key its hash: enough to see that one comes twice, and small.
+        seen = array("q")
+        large: dict[Source, list[bytes | None]] = {}
+        for instances, text in self._cursor.runs(self._kind, lambda key: {key: self._large_instance(large)}):
+            seen.extend(map(hash, instances))
+            self._count += len(instances)
+            if self._count > MOST_INSTANCES:
+                raise Poison(f"the document has more than {MOST_INSTANCES} instances")
+            if text and self._types.private:
+                self._take(Run(uid, values, *self._with_private(self._types.private, instances, text)))
+            else:
+                self._take(Run(uid, values, instances, dict(large)))
+                large.clear()
+        ordered = sorted(seen)
+        if any(map(operator.eq, ordered, itertools.islice(ordered, 1, None))):
+            raise Poison("an instance comes twice in a series")
+
+    def _with_private(
+        self, private: PrivateElements, instances: dict[str, Instance[Values]], text: bytes
+    ) -> tuple[dict[str, Instance[Values]], dict[Source, list[bytes | None]]]:
+        """Instances, decoded once more if they have private elements that none before had; and these, in columns."""
+        places = list(self._places(private, instances, text))
+        met = self._private.union(*((place.creator, place.element) for each in set(places) for place in each))
+        if met != self._private:
+            self._private = met
+            self._kind.decoder = self._types.instances(met)
+            instances = self._kind.decoder.decode(text)
+        columns: dict[Source, list[bytes | None]] = {}
+        for row, (where, instance) in enumerate(zip(places, instances.values(), strict=True)):
+            if where and instance.dicom is not None:
+                for source, value in private.find(where, _Elements(instance.dicom).get).items():
+                    columns.setdefault(source, [None] * len(instances))[row] = value
+        return instances, columns
+
+    @staticmethod
+    def _places(
+        private: PrivateElements, instances: dict[str, Instance[Values]], text: bytes
+    ) -> Iterator[tuple[Place, ...]]:
+        """Where the private elements of each instance may stand; one without `DICOMVRs` is searched itself."""
+        whole: dict[str, _Whole] = {}
+        last: msgspec.Raw | None = None
+        places: tuple[Place, ...] = ()
+        for key, instance in instances.items():
+            # To compare texts is cheaper than to hash them, and most are the same.
+            if last is None or instance.vrs != last:
+                last, vrs = instance.vrs, bytes(instance.vrs or b"")
+                places = private.listed(vrs)
+                if not vrs.startswith(b"{"):
+                    whole = whole or _whole.decode(text)
+                    last, places = None, private.searched(bytes(whole[key].dicom or b""))
+            yield places
+
+    def _large_instance(self, private: dict[Source, list[bytes | None]]) -> Instance[Values]:
+        """An instance that is too large to be held, part by part; `private` gets its private elements."""
+        instance: Instance[Values] = Instance()
+        elements: dict[str, msgspec.Raw] = {}
+        vrs = b""
+        for part in self._cursor.members():
+            match part:
+                case "DICOM" if not self._cursor.null():
+                    instance.dicom = self._large_values(elements)
+                case "DICOMVRs" if not self._cursor.null():
+                    vrs = self._cursor.value().strip()
+                case "ImageFrames" if not self._cursor.null():
+                    instance.frames = [frame for run, _ in self._cursor.runs(_FRAMES) for frame in run]
+                case "DICOM" | "DICOMVRs" | "ImageFrames":
+                    pass
+                case _:
+                    self._cursor.skip()
+        if self._types.private:
+            listed = vrs.startswith(b"{")
+            places = (
+                self._types.private.listed(vrs)
+                if listed
+                else self._types.private.searched(msgspec.json.encode(elements))
+            )
+            private.update({source: [text] for source, text in self._types.private.find(places, elements.get).items()})
+        return instance
+
+    def _large_values(self, elements: dict[str, msgspec.Raw]) -> Values:
+        """Its values; `elements` gets the private ones by key."""
+        values: dict[str, Any] = dict.fromkeys(self._types.keywords)
+        for keyword in self._cursor.members():
+            if keyword == PER_FRAME and keyword in values and self._cursor.peek() == b"[":
+                values[keyword] = [
+                    b"[%b]" % b",".join(dict.fromkeys(map(msgspec.json.encode, groups)))
+                    for groups, _ in self._cursor.runs(self._types.groups)
+                ]
+            elif keyword in values:
+                values[keyword] = msgspec.Raw(self._cursor.value())
+            elif self._types.private and PRIVATE_KEY.fullmatch(keyword):
+                elements[keyword] = msgspec.Raw(self._cursor.value())
+            else:
+                self._cursor.skip()
+        return SimpleNamespace(**values)
+
+    def _keys(self) -> Iterable[str]:
+        """The keys of the object that comes next; null is as if it were missing."""
+        return () if self._cursor.null() else self._cursor.members()
+
+    def _value(self, decoder: "msgspec.json.Decoder[Any]") -> Any:
+        try:
+            return decoder.decode(self._cursor.value())
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            raise Poison("the document is not HealthImaging's JSON") from None
 
 
-def _values(profile: Profile, level: Level) -> type[msgspec.Struct]:
-    """A type with the top keywords of the attributes selected at `level`; every value may be anything."""
-    keywords = set(profile.keywords(level))
-    if level is Level.INSTANCE:
-        keywords.update(KEPT, ["private_elements"])
-    return msgspec.defstruct(f"{level}Values", [(keyword, Any, None) for keyword in sorted(keywords)])
+class _Elements:
+    """The private elements among an instance's values, by key."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def get(self, key: str) -> msgspec.Raw | None:
+        """The JSON text at a key."""
+        found: msgspec.Raw | None = getattr(self._values, f"_{key}")
+        return found
 
 
-def _check_bounds(document: AnyDocument) -> None:
-    series = (document.study and document.study.series) or {}
-    if len(series) > MOST_SERIES:
-        raise Poison(f"the document has more than {MOST_SERIES} series")
-    if sum(len(one.instances or ()) for one in series.values()) > MOST_INSTANCES:
-        raise Poison(f"the document has more than {MOST_INSTANCES} instances")
+def _values(keywords: Iterable[str], private: Iterable[str] = ()) -> type[msgspec.Struct]:
+    """A type with some keywords, and with the keys of private elements as `_GGGGEEEE`; every value stays text."""
+    names = {f"_{key}": key for key in sorted(private)}
+    fields = [(name, msgspec.Raw, None) for name in (*sorted(keywords), *names)]
+    return msgspec.defstruct("Values", fields, rename=names, omit_defaults=True)
 
 
-def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The plain bytes of a body: its first two bytes tell gzip, since the header Content-Encoding need not be right."""
-    rest = iter(pieces)
-    head = b""
-    for piece in rest:
-        head += piece
-        if len(head) >= len(_GZIP):
+def _border_of_instances(block: bytes) -> int:
+    """The last comma before something like `"1.2.3":{`; a line or blank in between is not looked for."""
+    end = len(block)
+    for _ in range(_KEYS_TRIED):
+        end = block.rfind(b'":{', 0, end)
+        start = block.rfind(b',"', 0, max(end, 0))
+        if start < 0:
             break
-    if not head.startswith(_GZIP):
-        yield head
-        yield from rest
-        return
-    yield from _gunzip(head, rest)
+        if not block[start + 2 : end].strip(_DIGITS_AND_DOTS):
+            return start
+    return -1
 
 
-def _gunzip(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """One or more gzip members; zeros may follow them, as gzip's manual has it, and anything else is an error."""
-    member = isal_zlib.decompressobj(_MEMBER_OF_GZIP)
-    try:
-        for data in itertools.chain((head,), rest):
-            left = data
-            while left:
-                if member.eof:
-                    left = left.lstrip(b"\0")
-                    if not left:
-                        break
-                    member = isal_zlib.decompressobj(_MEMBER_OF_GZIP)
-                # A small piece may hold a gigabyte of zeros: no more than a MiB of it at a time.
-                yield (plain := member.decompress(left, _PIECE))
-                while len(plain) == _PIECE and not member.unconsumed_tail and not member.eof:
-                    yield (plain := member.decompress(b"", _PIECE))
-                left = member.unused_data if member.eof else member.unconsumed_tail
-    except IsalError:  # type: ignore[misc]  # isal's stub says Any
-        raise Poison("the document is not whole gzip") from None
-    if not member.eof:
-        raise Poison("the document's gzip ends too early")
+def _border_of_frames(block: bytes) -> int:
+    border = block.rfind(b'},{"ID"')
+    return border if border < 0 else border + 1
+
+
+def _border_of_groups(block: bytes) -> int:
+    # An item ends with the item of one of its sequences.
+    border = block.rfind(b"}]},{")
+    return border if border < 0 else border + 3
+
+
+_FRAMES: Final = Long(b"[]", msgspec.json.Decoder(list[Frame]), _border_of_frames)
+_anything: Final = msgspec.json.Decoder(Any)
+_whole: Final = msgspec.json.Decoder(dict[str, _Whole])

@@ -3,24 +3,41 @@
 A creator reserves a block of its group, in each data set anew: `00190010: "SIEMENS MR HEADER"` makes `0019100C` the
 element `0019xx0C` of that creator. Creators are compared trimmed and without case, within their group. Private elements
 inside sequences are not looked for.
+
+Where to look, an instance's `DICOMVRs` tell, which list the VRs of all its private elements. Most instances of a series
+have the same.
 """
 
 import base64
+import functools
+import math
 import re
 import struct
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from imaging_index import dicom
 from imaging_index.selection import Source
 
+KEY: Final = re.compile(r"[0-9A-Fa-f]{8}")
+
 # Little-endian binary numbers: how HealthImaging hands on what came as UN (PS3.5, section 6.2.2).
 _BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _OPAQUE: Final = frozenset({"UN", "OB", "OW", "OD", "OF", "OL", "OV"})
-_CREATOR: Final = re.compile(r"([0-9A-F]{4})00([1-9A-F][0-9A-F])")
-_UNREADABLE: Final = object()  # what no parser takes
+_UNREADABLE: Final = b"false"  # what no parser takes
+_LAYOUTS_KEPT: Final = 64
+_any_object: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class Place(NamedTuple):
+    """Where an element may stand: the keys of its creator and of itself, and whether it is bytes in base64."""
+
+    source: Source
+    creator: str
+    element: str
+    opaque: bool
 
 
 class PrivateElements:
@@ -28,54 +45,57 @@ class PrivateElements:
 
     def __init__(self, vrs: Mapping[Source, str]) -> None:
         self._vrs = vrs
-        # A creator with a character that JSON may escape cannot be looked for in the plain bytes.
-        self._plain_creators = [
-            creator.encode() for creator in {source.creator or "" for source in vrs} if not set(creator) & set('/"\\')
-        ]
-        self._all_plain = len(self._plain_creators) == len({source.creator for source in vrs})
-        self._decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        elements = "|".join(sorted({source.path[0].replace("xx", "[1-9A-F][0-9A-F]") for source in vrs}))
+        self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
+        self.listed = functools.lru_cache(_LAYOUTS_KEPT)(self._listed)
 
-    def find(self, raw: msgspec.Raw, vrs: Mapping[str, Any] | None) -> dict[Source, Any]:
-        """The JSON values of the sources that an instance has.
+    def _listed(self, vrs: bytes) -> tuple[Place, ...]:
+        """Where the sources may stand in an instance with these `DICOMVRs`, which list all private elements."""
+        try:
+            return self._places(vrs, _any_object.decode(vrs))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return ()
 
-        Args:
-            raw: the instance's `DICOM` object.
-            vrs: its `DICOMVRs`: the VRs of its private elements.
-        """
-        plain = bytes(raw)
-        if self._all_plain:
-            # Most instances have none of the creators, and this is far cheaper than to decode them.
-            upper = plain.upper()
-            if not any(creator in upper for creator in self._plain_creators):
-                return {}
-        elements = {key.upper(): value for key, value in self._decoder.decode(plain).items()}
-        blocks: dict[tuple[str, str], list[str]] = {}
-        for key, value in elements.items():
-            match = _CREATOR.fullmatch(key)
-            if match and isinstance(creator := msgspec.json.decode(value), str):
-                blocks.setdefault((match[1], creator.strip(" \0").upper()), []).append(match[2])
-        opaque = {key.upper() for key, vr in (vrs or {}).items() if isinstance(vr, str) and vr in _OPAQUE}
-        found = {}
-        for source, vr in self._vrs.items():
-            group, element = source.path[0].split("xx")
-            for block in blocks.get((group, source.creator or ""), ()):
-                key = f"{group}{block}{element}"
-                if key in elements and source not in found:
-                    value = msgspec.json.decode(elements[key])
-                    found[source] = _opened(value, vr) if key in opaque else value
+    def searched(self, values: bytes) -> tuple[Place, ...]:
+        """Where the sources may stand in an instance that has no `DICOMVRs`, but this `DICOM`."""
+        return self._places(values, {})
+
+    def _places(self, text: bytes, vrs: Mapping[str, Any]) -> tuple[Place, ...]:
+        return tuple(
+            Place(source, f"{key[:4]}00{key[4:6]}", key, str(vrs.get(key)) in _OPAQUE)
+            for key in sorted({match.decode() for match in self._elements.findall(text)})
+            for source in self._vrs
+            if key.upper() == source.path[0].replace("xx", key[4:6].upper())
+        )
+
+    def find(self, places: Iterable[Place], get: Callable[[str], msgspec.Raw | None]) -> dict[Source, bytes]:
+        """The JSON texts of the sources that an instance has; `get` gives the JSON text at a key, None without one."""
+        found: dict[Source, bytes] = {}
+        for place in places:
+            creator, element = get(place.creator), get(place.element)
+            if creator is None or element is None or place.source in found:
+                continue
+            if _name(bytes(creator)) == place.source.creator:
+                found[place.source] = _opened(element, self._vrs[place.source]) if place.opaque else bytes(element)
         return found
 
 
-def _opened(value: object, vr: str) -> object:
-    """The value in the bytes of an element of unknown VR, as one that is known to be of `vr`."""
-    if not value:
-        return None
-    if not isinstance(value, str):
-        return _UNREADABLE
+@functools.lru_cache(_LAYOUTS_KEPT)
+def _name(text: bytes) -> str:
+    """A creator as it is compared."""
     try:
-        content = base64.b64decode(value, validate=True)
+        return msgspec.json.decode(text, type=str).strip(" \0").upper()
+    except (msgspec.MsgspecError, UnicodeError):
+        return ""
+
+
+def _opened(element: msgspec.Raw, vr: str) -> bytes:
+    """The value in the bytes of an element of unknown VR, as one that is known to be of `vr`, in JSON."""
+    try:
+        content = base64.b64decode(msgspec.json.decode(element, type=str | None) or "", validate=True)
         if vr not in _BINARY:
-            return content.decode("ascii" if vr in dicom.NUMBERS else "utf-8").split("\\")
-        return list(struct.unpack(f"<{len(content) // struct.calcsize(_BINARY[vr])}{_BINARY[vr]}", content))
-    except (ValueError, struct.error):  # base64 and UTF-8 raise kinds of the former
+            return msgspec.json.encode(content.decode("ascii" if vr in dicom.NUMBERS else "utf-8").split("\\"))
+        values = struct.unpack(f"<{len(content) // struct.calcsize(_BINARY[vr])}{_BINARY[vr]}", content)
+        return msgspec.json.encode(values) if all(map(math.isfinite, values)) else _UNREADABLE
+    except (ValueError, struct.error):  # base64, UTF-8 and msgspec raise kinds of the former
         return _UNREADABLE

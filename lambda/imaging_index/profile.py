@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from imaging_index import dictionary, selection
 from imaging_index.dictionary import Level
+from imaging_index.functional_groups import PER_FRAME
 from imaging_index.selection import Attribute, SelectionError, Source
 
 # What the index itself writes into an entry, and which of it may be a key. No name is a DICOM keyword (a test).
@@ -130,17 +131,25 @@ class Profile:
         """The attributes of one level, in the order of the profile."""
         return tuple(attribute for attribute in self.attributes if attribute.level is level)
 
+    @property
+    def read(self) -> tuple[Attribute, ...]:
+        """The attributes that a document is read for: those of the entry, and those that are kept with instances."""
+        return (*self.attributes, *self.instances.keep)
+
     def keywords(self, level: Level) -> frozenset[str]:
         """The top keywords that a document is read for at one level."""
-        attributes = (*self.attributes, *self.instances.keep)
-        sources = (source for attribute in attributes if attribute.level is level for source in attribute.sources)
+        sources = (source for attribute in self.read if attribute.level is level for source in attribute.sources)
         derived = selection.AGE_SOURCES.get(level, ()) if self.find(selection.AGE_IN_YEARS) else ()
         return frozenset(source.path[0] for source in sources if source.creator is None) | frozenset(derived)
 
+    def per_frame(self) -> frozenset[str]:
+        """The sequences that an item of PerFrameFunctionalGroupsSequence is read for."""
+        paths = (source.path for attribute in self.read for source in attribute.sources)
+        return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
+
     def private_sources(self) -> dict[Source, str]:
         """The private elements that a document is read for, each with the VR that it is read as."""
-        attributes = (*self.attributes, *self.instances.keep)
-        return {source: each.vr for each in attributes for source in each.sources if source.creator is not None}
+        return {source: each.vr for each in self.read for source in each.sources if source.creator is not None}
 
     def find(self, name: str) -> Attribute | None:
         """The selected attribute of a name, or None."""

@@ -16,8 +16,8 @@ from imaging_index.table import Between
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from imaging_index.entry import Item
     from imaging_index.profile import Index
+    from imaging_index.stored import Item
     from imaging_index.table import Table
 
 _DATE: Final = re.compile(r"[0-9]{8}|[0-9]{0,8}\*")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
-from imaging_index import entry, generation
+from imaging_index import generation
 from imaging_index.errors import Overload
+from imaging_index.pages import unpack
 from imaging_index.profile import Index
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from imaging_index.entry import Item
+    from imaging_index.stored import Item
 
 _ENTRY: Final = "entry"
 _PAGES: Final = "page/"
@@ -148,10 +149,10 @@ class Table:
             if item is None or _head(item).tombstone:
                 return None
             head = _head(item)
-            pages = [page["Content"]["B"] for page in self._pages(key, f"{_PAGES}{head.generation}/{head.attempt}/")]
-            if len(pages) == int(item["Pages"]["N"]):
+            packed = [page["Content"]["B"] for page in self._pages(key, f"{_PAGES}{head.generation}/{head.attempt}/")]
+            if len(packed) == int(item["Pages"]["N"]):
                 with contextlib.suppress(ValueError):
-                    instances, checksum = entry.unpack(pages)
+                    instances, checksum = unpack(packed)
                     if checksum == item["PagesChecksum"]["S"]:
                         return ImageSet(item, instances)
             time.sleep(_PAUSE * 2**round_)

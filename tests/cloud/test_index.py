@@ -11,7 +11,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from cli.local import import_folder, make_datastore
-from imaging_index import entry
+from imaging_index.stored import plain
 from imaging_index.table import Key, Table
 from local.deployment import Assembly, deploy
 from tests.image_sets import wait_for
@@ -49,7 +49,7 @@ def image_sets(aws: boto3.Session, datastore: str) -> dict[str, Any]:
 
 def read(table: Table, datastore: str, image_set_id: str) -> dict[str, Any] | None:
     found = table.read(Key(datastore, image_set_id))
-    return entry.plain(found.entry) if found else None
+    return plain(found.entry) if found else None
 
 
 def is_tombstone(table: Table, datastore: str, image_set_id: str) -> bool:

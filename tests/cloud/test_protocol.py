@@ -14,6 +14,7 @@ from imaging_index import entry, generation
 from imaging_index.errors import Fault, NotReady
 from imaging_index.hint import Cause, Kind
 from imaging_index.indexing import Outcome
+from imaging_index.stored import plain
 from imaging_index.table import Head, Key, Table
 from local.cloud import LocalCloud
 from tests.image_sets import (
@@ -57,7 +58,7 @@ def indexed(table: Table, key: Key) -> dict[str, Any] | None:
         assert parts(table, key) in ([], ["entry"])
         return None
     assert len(parts(table, key)) == 1 + int(found.entry["Pages"]["N"])
-    return entry.plain(found.entry)
+    return plain(found.entry)
 
 
 ORDERS = list(itertools.permutations((Kind.CREATED, Kind.UPDATING, Kind.UPDATED, Kind.COPYING_WITH_READ_ONLY_ACCESS)))

@@ -20,7 +20,7 @@ from unittest import mock
 
 import boto3
 
-from imaging_index import breaker, delivery, entry, indexing, profile, table
+from imaging_index import breaker, delivery, indexing, instances, profile, table
 from imaging_index.errors import Fault, NotReady
 from imaging_index.table import Table
 from tests.convergence.memory import Answer, QueryPaginator
@@ -151,7 +151,7 @@ def reading() -> Table:
 
 def pack_by(rows: int) -> None:
     """From now on a page holds so many instances: two codes may pack one document differently."""
-    entry._ROWS_A_PAGE = rows  # type: ignore[misc]
+    instances._ROWS_A_PAGE = rows  # type: ignore[misc]
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool
         (table, "random", wire.random),
         (table, "time", clock),
         (observability, "datetime", _Datetime),
-        (entry, "_ROWS_A_PAGE", entry._ROWS_A_PAGE),
+        (instances, "_ROWS_A_PAGE", instances._ROWS_A_PAGE),
     ]
     if not observed:
         changes += [(observability, "logger", _Nowhere()), (observability, "metrics", _Nowhere())]

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from imaging_index import entry, generation, table
+from imaging_index import entry, generation, instances, table
 from imaging_index.errors import NotReady
 from imaging_index.hint import Cause, Kind
 from tests.convergence import truth
@@ -129,7 +129,7 @@ class Stage:
         key = scenario.key
         truth.restore(self.observer, key, truth.dump(self.observer, key), scenario.before)
         self.executioner.begin(kill_at)
-        with patch.object(entry, "_ROWS_A_PAGE", self._rows), patch.object(table, "_MOST_REQUESTS", self._requests):
+        with patch.object(instances, "_ROWS_A_PAGE", self._rows), patch.object(table, "_MOST_REQUESTS", self._requests):
             died_at = self._deliver(scenario, order)
         assert len(died_at) == len(kill_at)
         self._check_end(scenario, died_at)
@@ -180,7 +180,7 @@ def scenarios(client: HealthImagingClient, folder: Path, **attributes: str) -> d
     (folder / "gone").mkdir()
     live, gone = (make_image_set(client, folder / name, instances=5, **attributes) for name in ("live", "gone"))
     update(client, live, 1)
-    with patch.object(entry, "_ROWS_A_PAGE", 2):
+    with patch.object(instances, "_ROWS_A_PAGE", 2):
         one, two, later = (
             truth.indexed(live, _said(client, live, version), version, using)
             for version, using in ((1, PROFILE), (2, PROFILE), (2, _LATER))

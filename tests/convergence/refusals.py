@@ -18,7 +18,7 @@ from unittest.mock import patch
 import botocore.session
 from botocore.retries.standard import ExponentialBackoff
 
-from imaging_index import entry, table
+from imaging_index import instances, table
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Poison, Unknown
 from imaging_index.hint import REPLAY_SOURCE, Cause
 from imaging_index.table import Key
@@ -281,7 +281,7 @@ class Stage:
         with (
             redirect_stdout(io.StringIO()) as metrics,
             patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0),
-            patch.object(entry, "_ROWS_A_PAGE", 2),
+            patch.object(instances, "_ROWS_A_PAGE", 2),
             patch.object(table, "_MOST_REQUESTS", 2),
         ):
             failed = self._pipeline.handle([message | {"Attributes": attributes}])

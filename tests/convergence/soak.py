@@ -37,6 +37,7 @@ from cli.output import screen
 from imaging_index import entry, profile
 from imaging_index.hint import REPLAY_SOURCE
 from imaging_index.metadata import Reader
+from imaging_index.stored import plain
 from imaging_index.table import Damaged, Key, Table
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
@@ -245,12 +246,12 @@ class Soak:
         answer = self._client.get_image_set_metadata(
             datastoreId=self._datastore, imageSetId=image_set_id, versionId=str(version)
         )
-        content = entry.build(Reader(PROFILE).read([answer["imageSetMetadataBlob"].read()]), PROFILE)
+        content = entry.build(Reader(PROFILE), [answer["imageSetMetadataBlob"].read()])
         whole = self._table.read(Key(self._datastore, image_set_id))
         if whole is None or whole.entry["ImageSetVersion"]["N"] != str(version):
             return f"version {version} is not indexed"
         # DynamoDB writes numbers in its own way, so they are compared as numbers.
-        if not entry.plain(content.attributes).items() <= entry.plain(whole.entry).items():
+        if not plain(content.attributes).items() <= plain(whole.entry).items():
             return "the entry has another content"
         if whole.entry["PagesChecksum"]["S"] != content.checksum or items != 1 + len(content.pages):
             return "pages are missing or left over"

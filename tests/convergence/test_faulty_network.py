@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.retries.standard import ExponentialBackoff
 
-from imaging_index import entry, table
+from imaging_index import instances, table
 from imaging_index.errors import Fault, Poison, Unknown, classify
 from imaging_index.hint import Hint, Kind
 from imaging_index.indexing import Indexer, Outcome
@@ -32,7 +32,7 @@ MOST_DELIVERIES = 100
 
 @pytest.fixture(autouse=True)
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "_ROWS_A_PAGE", 2)
+    monkeypatch.setattr(instances, "_ROWS_A_PAGE", 2)
     monkeypatch.setattr(table, "_PAUSE", 0.001)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imaging_index import entry, generation
-from imaging_index.entry import Content, Item
+from imaging_index.entry import Content
 from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
 from imaging_index.profile import Profile
+from imaging_index.stored import Item
 from imaging_index.table import Key, Table
 
 Dump = dict[str, Item]  # all items of one image set by their sort key, the keys themselves left out
@@ -17,7 +19,7 @@ _OF_THE_WRITING = {"Attempt", "IndexedAt", "FirstIndexedAt", "EventTime", "Cause
 
 def content(document: Iterable[bytes], using: Profile) -> Content:
     """What a metadata document says."""
-    return entry.build(Reader(using).read(document), using)
+    return entry.build(Reader(using), document)
 
 
 def indexed(
@@ -121,7 +123,7 @@ def whole(held: Mapping[str, Item]) -> bool:
         return True
     prefix = f"page/{head['Generation']['S']}/{head['Attempt']['S']}/"
     packed = [held[part]["Content"]["B"] for part in sorted(held) if part.startswith(prefix)]
-    return len(packed) == int(head["Pages"]["N"]) and entry.unpack(packed)[1] == head["PagesChecksum"]["S"]
+    return len(packed) == int(head["Pages"]["N"]) and unpack(packed)[1] == head["PagesChecksum"]["S"]
 
 
 def residue(held: Mapping[str, Item]) -> list[str]:

@@ -20,7 +20,7 @@ import pytest
 from pydicom import Dataset, config, datadict, dcmread
 from pydicom.valuerep import DA, TM
 
-from imaging_index import entry
+from imaging_index.stored import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,7 +306,7 @@ def test_each_selected_value_is_what_pydicom_reads(indexed: Indexed, files: dict
     for image_set, datasets in files.items():
         instances = _instances(datasets)
         expected, invalid = _expected(instances, datasets[0])
-        stored = entry.plain(indexed.image_sets[image_set].entry)
+        stored = plain(indexed.image_sets[image_set].entry)
         values = {name: _as_pydicom(name, value) for name, value in stored.items() if name not in OURS}
         assert values == expected, indexed.files[image_set]
         assert stored.get("InvalidAttributes", []) == invalid, indexed.files[image_set]
@@ -319,7 +319,7 @@ def test_each_selected_value_is_what_pydicom_reads(indexed: Indexed, files: dict
 
 def test_what_the_index_derives_is_what_the_files_say(indexed: Indexed, files: dict[str, list[Dataset]]) -> None:
     for image_set, datasets in files.items():
-        stored = entry.plain(indexed.image_sets[image_set].entry)
+        stored = plain(indexed.image_sets[image_set].entry)
         instances = _instances(datasets)
         assert stored["InstanceCount"] == len(instances)
         assert stored["FrameCount"] == sum(map(_frames, instances))

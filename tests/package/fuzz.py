@@ -21,6 +21,7 @@ from imaging_index import entry, hint, profile
 from imaging_index.dictionary import Level
 from imaging_index.errors import Permanent, Poison
 from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
 from imaging_index.profile import Profile
 from local.healthimaging.importing import folder, scan
 
@@ -173,11 +174,11 @@ def case(number: int) -> Callable[[], object]:
 
 
 def _index(pieces: list[bytes], using: Profile, reader: Reader) -> None:
-    content = entry.build(reader.read(pieces), using, _SECRET)
+    content = entry.build(reader, pieces, _SECRET)
     names = {each.name for each in (*using.attributes, *using.instances.keep)} | {"SeriesInstanceUIDs"}
     for noted in ("InvalidAttributes", "TruncatedAttributes"):
         assert names.issuperset(each["S"] for each in content.attributes.get(noted, {"L": []})["L"])
-    assert entry.unpack(content.pages)[1] == content.checksum
+    assert unpack(content.pages)[1] == content.checksum
 
 
 @cache

@@ -1,5 +1,6 @@
 """What a document may hold and what becomes of it: docs/documents.md, row by row, where no other test shows it."""
 
+import gzip
 import json
 import re
 from decimal import Decimal
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 
 from imaging_index import entry, profile
+from imaging_index.entry import Content
 from imaging_index.errors import Poison
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
+from imaging_index.stored import plain
 from imaging_index.table import Key
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +59,12 @@ DOCUMENT: dict[str, Any] = {
 HEADER = {"00190010": "SIEMENS MR HEADER"}
 
 
+def _content(body: bytes) -> Content:
+    return entry.build(READER, [body])
+
+
 def _entry(body: bytes) -> dict[str, Any]:
-    return entry.plain(entry.build(READER.read([body]), PROFILE).attributes)
+    return plain(_content(body).attributes)
 
 
 def _patient(values: dict[str, Any]) -> dict[str, Any]:
@@ -68,9 +76,10 @@ def _instance(values: dict[str, Any], vrs: dict[str, Any] | None = None) -> dict
     return _entry(json.dumps({"Study": {"Series": {"1.2.3": {"Instances": instances}}}}).encode())
 
 
-def _refused(body: bytes) -> None:
-    with pytest.raises(Poison, match=r"^the document is not HealthImaging's JSON$"):
+def _refused(body: bytes, reason: str = "the document is not HealthImaging's JSON") -> None:
+    with pytest.raises(Poison) as met:
         _entry(body)
+    assert met.value.reason == reason
 
 
 def _rows() -> list[list[str]]:
@@ -102,31 +111,52 @@ def test_a_byte_order_mark_is_poison() -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf5\x80\x80\x80"])
-def test_what_is_not_utf_8_is_poison_where_it_is_selected_and_not_looked_at_elsewhere(wrong: bytes) -> None:
-    _refused(b'{"Patient":{"DICOM":{"PatientID":"%s"}}}' % wrong)
+def test_what_is_not_utf_8_is_named_where_it_is_selected_and_not_looked_at_elsewhere(wrong: bytes) -> None:
+    stored = _entry(b'{"X":"%s","Patient":{"DICOM":{"PatientComments":"%s","PatientID":"%s"}}}' % (wrong, wrong, wrong))
+    assert stored["InvalidAttributes"] == ["PatientID"]
+    assert "PatientID" not in stored
+
+
+@pytest.mark.parametrize("wrong", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf5\x80\x80\x80"])
+def test_a_key_of_the_structure_that_is_not_utf_8_is_poison(wrong: bytes) -> None:
     _refused(b'{"Study":{"Series":{"1.2%s":{}}}}' % wrong)
-    stored = _entry(b'{"X%s":1,"Patient":{"DICOM":{"PatientComments":"%s","PatientID":"P1"}}}' % (wrong, wrong))
-    assert stored["PatientID"] == "P1"
+    _refused(b'{"Study":{"Series":{"1.2":{"Instances":{"1.2.3%s":{}}}}}}' % wrong)
+    _refused(b'{"X%s":1}' % wrong)
 
 
-@pytest.mark.parametrize("wrong", [b"NaN", b"Infinity", b"-Infinity", b"nan"])
-def test_what_json_has_no_number_for_is_poison_wherever_it_stands(wrong: bytes) -> None:
+@pytest.mark.parametrize("wrong", [b"NaN", b"Infinity", b"-Infinity"])
+def test_what_json_has_no_number_for_is_named_where_it_is_selected_and_passed_over_elsewhere(wrong: bytes) -> None:
+    content = _content(b'{"X":[%s],"Patient":{"DICOM":{"PatientSize":%s,"PatientID":%s}}}' % (wrong, wrong, wrong))
+    assert plain(content.attributes)["InvalidAttributes"] == ["PatientID"]
+    assert content.mended
+    content = _content(b'{"Patient":{"DICOM":{"PatientID":"%s"}}}' % wrong)
+    assert plain(content.attributes)["PatientID"] == wrong.decode()
+    assert not content.mended
+
+
+@pytest.mark.parametrize("wrong", [b"nan", b"inf", b"undefined", b"NaN1", b"+Infinity", b"--Infinity"])
+def test_any_other_word_is_poison_wherever_it_stands(wrong: bytes) -> None:
     _refused(b'{"Patient":{"DICOM":{"PatientID":%s}}}' % wrong)
     _refused(b'{"X":%s}' % wrong)
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" * 5000])
-def test_a_number_too_large_for_python_is_poison_where_it_is_selected_and_not_looked_at_elsewhere(
+def test_a_number_too_large_for_python_is_named_where_it_is_selected_and_not_looked_at_elsewhere(
     number: bytes,
 ) -> None:
-    _refused(b'{"Patient":{"DICOM":{"PatientID":%s}}}' % number)
-    assert _entry(b'{"Patient":{"DICOM":{"PatientSize":%s,"PatientID":"P1"}}}' % number)["PatientID"] == "P1"
+    stored = _entry(b'{"Patient":{"DICOM":{"PatientSize":%s,"PatientID":%s}}}' % (number, number))
+    assert stored["InvalidAttributes"] == ["PatientID"]
 
 
-@pytest.mark.parametrize("half", [rb"\ud800", rb"\udc00", rb"\udc00\ud800", rb"\ud800x"])
-def test_half_a_character_is_poison_wherever_it_stands(half: bytes) -> None:
-    for body in (b'{"Patient":{"DICOM":{"PatientID":"%s"}}}', b'{"X":"%s"}', b'{"%s":1}'):
-        _refused(body % half)
+@pytest.mark.parametrize(
+    "half", [rb"\ud800", rb"\udc00", rb"\udc00\ud800", rb"\ud800x", rb"\\\ud800", rb"\uDBFF\u0041"]
+)
+def test_half_a_character_makes_a_value_unusable_where_it_is_selected_and_nothing_elsewhere(half: bytes) -> None:
+    content = _content(b'{"%s":["%s"],"Patient":{"DICOM":{"A%s":1,"PatientID":"%s"}}}' % (half, half, half, half))
+    stored = plain(content.attributes)
+    assert stored["InvalidAttributes"] == ["PatientID"]
+    assert "PatientID" not in stored
+    assert content.mended
 
 
 def test_both_halves_of_a_character_are_that_character() -> None:
@@ -140,15 +170,37 @@ def test_control_characters_are_text_when_json_escapes_them_and_poison_when_not(
 
 def test_of_equal_keys_the_last_stands_and_nothing_is_left_of_the_others() -> None:
     assert _entry(b'{"Patient":{"DICOM":{"PatientID":"1","PatientID":"2"}}}')["PatientID"] == "2"
-    stored = _entry(b'{"Patient":{"DICOM":{"PatientID":"1"}},"Patient":{"DICOM":{"PatientName":"A"}}}')
-    assert stored["PatientName"] == "A"
-    assert "PatientID" not in stored
-    stored = _entry(
-        b'{"Study":{"Series":{"1":{"DICOM":{"Modality":"CT"},"Instances":{"1.1":{},"1.1":{"DICOM":{"Rows":7}}}},'
-        b'"1":{"DICOM":{"SeriesNumber":3},"Instances":{"1.2":{"DICOM":{"Rows":9}}}}}}}'
-    )
-    assert (stored["SeriesNumber"], stored["InstanceCount"], stored["Rows"]) == (3, 1, {"Min": 9, "Max": 9})
-    assert "Modality" not in stored
+    stored = _entry(b'{"Study":{"Series":{"1":{"Instances":{"1.1":{"DICOM":{"Rows":7,"Rows":8}}}}}}}')
+    assert stored["Rows"] == {"Min": 8, "Max": 8}
+    stored = _entry(b'{"Study":{"Series":{"1":{"Instances":{"1.1":{"DICOM":{"Rows":7}},"1.1":{"DICOM":{}}}}}}}')
+    assert stored["InstanceCount"] == 1
+    assert "Rows" not in stored
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Patient":{},"Patient":{}}',
+        b'{"Patient":{"DICOM":{},"DICOM":{}}}',
+        b'{"Study":{},"St\\u0075dy":{}}',
+        b'{"Study":{"Series":{},"Series":{}}}',
+        b'{"Study":{"Series":{"1":{},"1":{}}}}',
+        b'{"Study":{"Series":{"1":{"Instances":{},"Instances":{}}}}}',
+    ],
+)
+def test_a_key_of_the_structure_that_comes_twice_is_poison(body: bytes) -> None:
+    _refused(body, "a key comes twice in the document's structure")
+
+
+def test_an_instance_that_comes_again_much_later_is_poison() -> None:
+    between = b",".join(b'"1.%d":{"DICOM":{"X":"%s"}}' % (number, b"x" * 1000) for number in range(2, 200))
+    body = b'{"Study":{"Series":{"1":{"Instances":{"1.1":{},%s,"1.1":{}}}}}}' % between
+    _refused(gzip.compress(body), "an instance comes twice in a series")
+
+
+def test_an_instance_may_come_in_two_series() -> None:
+    body = b'{"Study":{"Series":{"1":{"Instances":{"1.1":{}}},"2":{"Instances":{"1.1":{}}}}}}'
+    assert _entry(body)["InstanceCount"] == 2
 
 
 @pytest.mark.parametrize("wrong", [7, "text", True, 1.5, ["text"], [{}]])
@@ -165,7 +217,6 @@ def test_of_equal_keys_the_last_stands_and_nothing_is_left_of_the_others() -> No
         ("Study", "Series", "1.2.3", "Instances"),
         ("Study", "Series", "1.2.3", "Instances", "1.2.3.1"),
         ("Study", "Series", "1.2.3", "Instances", "1.2.3.1", "DICOM"),
-        ("Study", "Series", "1.2.3", "Instances", "1.2.3.1", "DICOMVRs"),
     ],
     ids=lambda place: place[-1],
 )
@@ -177,6 +228,27 @@ def test_a_wrong_type_at_each_place_of_the_structure_is_poison(place: tuple[str,
     assert place[-1] in parent
     parent[place[-1]] = wrong
     _refused(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("wrong", [7, "text", [], ["0019100C"], True])
+def test_vrs_of_a_wrong_type_count_as_missing(wrong: Any) -> None:
+    assert _instance(HEADER | {"0019100C": 100}, wrong)["BValue"]["Min"] == 100
+
+
+def test_a_private_element_that_is_not_listed_is_not_looked_for() -> None:
+    assert "BValue" not in _instance(HEADER | {"0019100C": 100}, {"00191010": "DS"})
+
+
+def test_a_series_may_tell_its_uid_behind_its_instances() -> None:
+    instances = {"1.1": {"DICOM": {"InstanceNumber": 2}}, "1.2": {"DICOM": {"InstanceNumber": 1}}}
+    series = {"7.7": {"Instances": instances, "DICOM": {"SeriesInstanceUID": "9.9"}}, "8.8": {"Instances": instances}}
+    rows, checksum = unpack((content := _content(json.dumps({"Study": {"Series": series}}).encode())).pages)
+    assert [(row["SeriesInstanceUID"], row["SOPInstanceUID"]) for row in rows] == [
+        *(("8.8", uid) for uid in ("1.2", "1.1")),
+        *(("9.9", uid) for uid in ("1.2", "1.1")),
+    ]
+    assert checksum == content.checksum
+    assert plain(content.attributes)["SeriesInstanceUIDs"] == ["8.8", "9.9"]
 
 
 @pytest.mark.parametrize("wrong", [7, "text", {}, ["text"], [None], [[]]])
@@ -248,7 +320,7 @@ def test_ids_that_are_not_those_of_the_request_are_poison(ids: dict[str, Any]) -
 def test_the_uid_that_an_instance_says_counts_before_its_key() -> None:
     instances = {"7.7": {"DICOM": {"SOPInstanceUID": "8.8"}}, "9.9": {"DICOM": {"SOPInstanceUID": 7}}, "6.6": {}}
     body = json.dumps({"Study": {"Series": {"1.2.3": {"Instances": instances}}}}).encode()
-    rows, _ = entry.unpack(entry.build(READER.read([body]), PROFILE).pages)
+    rows, _ = unpack(_content(body).pages)
     assert [row["SOPInstanceUID"] for row in rows] == ["6.6", "8.8", "9.9"]
 
 
@@ -303,5 +375,5 @@ def test_a_creator_that_is_none_has_no_elements(creator: Any) -> None:
 @pytest.mark.parametrize("number", ["1e100", "9" * 38, 10**30 + 50, "1073741824", 7])
 def test_a_modulo_is_exact_however_large_the_number(number: Any) -> None:
     left = int(Decimal(number)) % 1073741824 % 10**9
-    stored = _instance({"00430010": "GEMS_PARM_01", "00431039": [number, 8]})
+    stored = _instance({"00430010": "GEMS_PARM_01", "00431039": [number, 8]}, {"00431039": "IS"})
     assert stored["BValue"] == {"Min": left, "Max": left}

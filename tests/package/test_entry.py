@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from imaging_index import entry, profile
 from imaging_index.entry import Content
 from imaging_index.metadata import Reader
+from imaging_index.pages import COLUMNS, unpack
+from imaging_index.stored import Item, plain
 
 LARGEST_ITEM = 400_000  # DynamoDB Developer Guide, "Quotas"
 INDEXES = """
@@ -92,23 +94,23 @@ def _document(
 
 
 def _build(document: dict[str, Any]) -> Content:
-    return entry.build(READER.read([json.dumps(document).encode()]), PROFILE)
+    return entry.build(READER, [json.dumps(document).encode()])
 
 
 def _patient(**values: Any) -> dict[str, Any]:
-    return entry.plain(_build(_document(patient=values)).attributes)
+    return plain(_build(_document(patient=values)).attributes)
 
 
 def _study(**values: Any) -> dict[str, Any]:
-    return entry.plain(_build(_document(study=values)).attributes)
+    return plain(_build(_document(study=values)).attributes)
 
 
 def _series(**values: Any) -> dict[str, Any]:
-    return entry.plain(_build(_document(series=values)).attributes)
+    return plain(_build(_document(series=values)).attributes)
 
 
 def _instances(*values: dict[str, Any]) -> dict[str, Any]:
-    return entry.plain(_build(_document(instances=list(values))).attributes)
+    return plain(_build(_document(instances=list(values))).attributes)
 
 
 def test_single_values_stand_under_their_keywords_in_their_types() -> None:
@@ -281,8 +283,8 @@ def test_an_instance_without_any_dicom_is_counted() -> None:
     document = _document(instances=[{"Rows": 1}, {}])
     document["Study"]["Series"]["1.2.3"]["Instances"]["1.2.3.2"] = {}
     content = _build(document)
-    assert entry.plain(content.attributes)["Rows"]["Missing"] == 1
-    assert [row["SOPInstanceUID"] for row in entry.unpack(content.pages)[0]] == ["1.2.3.1", "1.2.3.2"]
+    assert plain(content.attributes)["Rows"]["Missing"] == 1
+    assert [row["SOPInstanceUID"] for row in unpack(content.pages)[0]] == ["1.2.3.1", "1.2.3.2"]
 
 
 def test_names_are_folded_together() -> None:
@@ -337,13 +339,13 @@ def test_of_two_series_the_lowest_uid_stands_and_all_are_listed() -> None:
         "Instances": {"1.2.4.1": {"DICOM": {"Rows": 2}}},
     }
     content = _build(document)
-    stored = entry.plain(content.attributes)
+    stored = plain(content.attributes)
     assert content.several_series
     assert (stored["SeriesInstanceUID"], stored["Modality"]) == ("1.4", "MR")
     assert stored["SeriesInstanceUIDs"] == ["1.4", "1.5"]
     assert stored["InstanceCount"] == 2
     assert stored["Rows"] == {"Min": 1, "Max": 2, "Values": [1, 2]}
-    assert [row["SeriesInstanceUID"] for row in entry.unpack(content.pages)[0]] == ["1.4", "1.5"]
+    assert [row["SeriesInstanceUID"] for row in unpack(content.pages)[0]] == ["1.4", "1.5"]
 
 
 def test_long_text_is_cut_and_named() -> None:
@@ -368,14 +370,14 @@ def test_a_series_whose_uids_are_both_too_long_is_indexed_without_one() -> None:
     document["Study"]["Series"]["2" * 5000] = document["Study"]["Series"].pop("1.2.3")
     content = _build(document)
     assert "SeriesInstanceUID" not in content.attributes
-    assert entry.plain(content.attributes)["InvalidAttributes"] == ["SeriesInstanceUID"]
-    assert len(entry.unpack(content.pages)[0]) == 1
+    assert plain(content.attributes)["InvalidAttributes"] == ["SeriesInstanceUID"]
+    assert len(unpack(content.pages)[0]) == 1
 
 
 def test_keys_are_never_cut_and_those_too_long_for_dynamodb_are_left_out_and_named() -> None:
     fitting = _build(_document({"PatientID": "é" * 1008})).attributes
     assert fitting["PatientID"] == {"S": "é" * 1008}  # with 32 bytes of DatastoreId: 2,048
-    stored = entry.plain(_build(_document({"PatientID": "é" * 1008 + "e"})).attributes)
+    stored = plain(_build(_document({"PatientID": "é" * 1008 + "e"})).attributes)
     assert stored["InvalidAttributes"] == ["PatientID"]
     assert not {"PatientID", "TruncatedAttributes"} & stored.keys()
 
@@ -423,11 +425,13 @@ def test_an_entry_and_its_pages_do_not_hang_on_the_order_of_maps(order: random.R
     series["1.2.4"] = json.loads(json.dumps(series["1.2.3"])) | {"DICOM": {"SeriesInstanceUID": "1.2.3"}}
     for key in ("1.2.3.1", "1.2.3.4"):
         series["1.2.3"]["Instances"][key]["DICOM"]["SOPInstanceUID"] = "7.7"
-    assert _build(_shuffled(document, order)) == _build(document)
+    shuffled, ordered = _build(_shuffled(document, order)), _build(document)
+    assert shuffled.attributes == ordered.attributes
+    assert _rows(shuffled) == _rows(ordered)
 
 
 def _rows(content: Content) -> list[dict[str, Any]]:
-    rows, checksum = entry.unpack(content.pages)
+    rows, checksum = unpack(content.pages)
     assert checksum == content.checksum
     return rows
 
@@ -515,7 +519,7 @@ def test_a_page_fits_into_an_item_though_nothing_in_it_repeats(count: int, frame
         gzip.compress(b"{}"),
         gzip.compress(b"{"),
         gzip.compress(b'{"SOPInstanceUID": 7}'),
-        gzip.compress(json.dumps({column: [1] for column in entry.COLUMNS} | {"Rows": []}).encode()),
+        gzip.compress(json.dumps({column: [1] for column in COLUMNS} | {"Rows": []}).encode()),
         gzip.compress(b"0" * 10_000)[:20],
         gzip.compress(b"0" * 10_000)[:10] + b"\xff" * 20,
     ],
@@ -524,7 +528,7 @@ def test_a_page_fits_into_an_item_though_nothing_in_it_repeats(count: int, frame
 def test_a_page_that_was_not_packed_here_is_an_error_of_value(page: bytes) -> None:
     good = _build(_document(instances=[{}])).pages
     with pytest.raises(ValueError, match="a page is not what was packed"):
-        entry.unpack([*good, page])
+        unpack([*good, page])
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(-(2**31), 2**31), st.integers(0, 5)), max_size=30))
@@ -574,12 +578,12 @@ def test_any_values_become_an_entry_whose_types_hang_on_the_profile_alone(
         else:
             assert kind == ("L" if attribute.multiple else "N" if number else "S")
         assert stored not in ("", [], {})
-    assert set(entry.plain(content.attributes).get("InvalidAttributes", [])) <= set(ATTRIBUTES)
+    assert set(plain(content.attributes).get("InvalidAttributes", [])) <= set(ATTRIBUTES)
     assert len(_rows(content)) == len(instances)
 
 
 def test_plain_values_are_those_of_python() -> None:
-    item: entry.Item = {
+    item: Item = {
         "A": {"S": "x"},
         "B": {"N": "1.50"},
         "C": {"BOOL": True},
@@ -587,7 +591,7 @@ def test_plain_values_are_those_of_python() -> None:
         "E": {"M": {"Min": {"N": "3"}}},
         "F": {"B": b"z"},
     }
-    assert entry.plain(item) == {
+    assert plain(item) == {
         "A": "x",
         "B": Decimal("1.50"),
         "C": True,

@@ -43,7 +43,7 @@ def test_an_error_that_quotes_a_value_is_found(fault: type[Exception], monkeypat
 
 
 def test_an_error_that_quotes_nothing_but_is_none_of_ours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(entry, "_pack")
+    monkeypatch.delattr(entry, "_single")
     harms = fuzz.run(0, 100).harms
     assert harms
     assert not any("quotes" in harm for harm in harms)

@@ -8,7 +8,9 @@ import pytest
 
 from imaging_index import entry, profile
 from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
 from imaging_index.profile import ProfileError
+from imaging_index.stored import Item
 
 DOCUMENT = {
     "Patient": {"DICOM": {"PatientID": "P1", "PatientName": "Canary^Carla", "PatientBirthDate": "19500101"}},
@@ -31,12 +33,12 @@ attributes = ["PatientID", "PatientName", "PatientBirthDate", "StudyDate", "Stud
 SECRET = b"secret"
 
 
-def build(privacy: dict[str, str]) -> tuple[entry.Item, str]:
+def build(privacy: dict[str, str]) -> tuple[Item, str]:
     """The entry, and all that would be written as text."""
     lines = "".join(f'{name} = "{word}"\n' for name, word in privacy.items())
     selected = profile.parse(f"{SELECTED}[privacy]\n{lines}")
-    content = entry.build(Reader(selected).read([json.dumps(DOCUMENT).encode()]), selected, SECRET)
-    return content.attributes, json.dumps(content.attributes) + json.dumps(entry.unpack(content.pages)[0])
+    content = entry.build(Reader(selected), [json.dumps(DOCUMENT).encode()], SECRET)
+    return content.attributes, json.dumps(content.attributes) + json.dumps(unpack(content.pages)[0])
 
 
 def token(value: str) -> str:

@@ -11,7 +11,9 @@ import pytest
 from imaging_index import entry, functional_groups, profile
 from imaging_index.dictionary import lookup
 from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
 from imaging_index.profile import ProfileError
+from imaging_index.stored import plain
 
 SIEMENS = '{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }'
 
@@ -31,8 +33,8 @@ def build(text: str, *instances: dict[str, Any], vrs: dict[str, str] | None = No
             },
         },
     }
-    content = entry.build(Reader(selected).read([json.dumps(document).encode()]), selected, b"key")
-    return entry.plain(content.attributes) | {"instances": entry.unpack(content.pages)[0]}
+    content = entry.build(Reader(selected), [json.dumps(document).encode()], b"key")
+    return plain(content.attributes) | {"instances": unpack(content.pages)[0]}
 
 
 def named(name: str, sources: str, more: str = "") -> str:

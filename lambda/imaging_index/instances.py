@@ -1,0 +1,167 @@
+"""The instances of a document as they stream by: summed up for the entry, and packed into pages.
+
+They are gathered in columns, of each keyword the JSON texts, until there are enough for a page: what most instances say
+alike is then typed once.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any, Final, TypeVar
+
+from imaging_index import dicom
+from imaging_index.dictionary import Level
+from imaging_index.metadata import KEPT, Run
+from imaging_index.pages import Columns, Pages
+from imaging_index.profile import MOST_VALUES
+from imaging_index.selection import Attribute, Source
+from imaging_index.stored import Item
+from imaging_index.summary import Summary
+from imaging_index.values import Making, Text, decoded, series_uid, uid
+
+_ROWS_A_PAGE: Final = 1000
+
+_UIDS: Final = frozenset({"SOPInstanceUID", "SOPClassUID"})
+# Marks a series whose UID comes later in the document. No UID begins like it.
+_LATER: Final = "\0"
+
+# Where a column's texts come from: a keyword at the top of an instance, or a private source.
+_Place = str | Source
+
+_From = TypeVar("_From", bound=Hashable)
+_To = TypeVar("_To")
+
+
+class Instances:
+    """Takes the instances of one document; `count` and `frames` say how many there were."""
+
+    def __init__(self, making: Making) -> None:
+        self._making = making
+        profile = making.profile
+        self.count = 0
+        self.frames = 0
+        self._pages = Pages()
+        self._series: list[str] = []
+        self._keys: list[str] = []
+        self._frames: list[list[str]] = []
+        # The keys of series whose values the document tells behind their instances.
+        self._later: set[str] = set()
+        keywords = sorted(profile.keywords(Level.INSTANCE) | set(KEPT))
+        self._nothing = SimpleNamespace(**dict.fromkeys(keywords))
+        self._getters = {keyword: attrgetter(keyword) for keyword in keywords}
+        self._sources = [*profile.private_sources()]
+        places: list[_Place] = [*keywords, *self._sources]
+        self._columns: dict[_Place, list[Text]] = {place: [] for place in places}
+        self._summaries = [(Summary(each, making), _places(each)) for each in profile.at(Level.INSTANCE)]
+
+    def take(self, run: Run) -> None:
+        """More instances, in the order of the document."""
+        size = len(run.instances)
+        values = [self._nothing if each.dicom is None else each.dicom for each in run.instances.values()]
+        for keyword, get in self._getters.items():
+            raws = [*map(get, values)]
+            if not any(raws):
+                self._columns[keyword] += raws
+            elif isinstance(raws[0], list):  # of a very large instance, which comes alone
+                self._columns[keyword].append((*raws[0],))
+            else:
+                self._columns[keyword] += [raw and bytes(raw) for raw in raws]
+        for source in self._sources:
+            self._columns[source] += run.private.get(source) or [None] * size
+        self._keys += run.instances
+        self._series += repeat(self._label(run), size)
+        ids = [
+            [name for frame in instance.frames or () if (name := uid(frame.id))] for instance in run.instances.values()
+        ]
+        self.frames += sum(map(len, ids))
+        self._frames += ids if self._making.profile.instances.frames else ([] for _ in ids)
+        self.count += size
+        while len(self._keys) >= _ROWS_A_PAGE:
+            self._flush()
+
+    def finish(self, series: Mapping[str, str]) -> tuple[Item, Pages]:
+        """What the entry gets of all of them, and their pages; `series` has the UID of each series by its key."""
+        if self._keys:
+            self._flush()
+        attributes: Item = {}
+        for summary, _ in self._summaries:
+            attributes |= summary.attributes()
+        later = {f"{_LATER}{key}": self._named(series[key]) for key in self._later}
+        return attributes, self._pages.with_series(later) if later else self._pages
+
+    def _label(self, run: Run) -> str:
+        if run.values is None:
+            self._later.add(run.series)
+            return f"{_LATER}{run.series}"
+        return self._named(series_uid(run.values, run.series))
+
+    def _named(self, uid: str) -> str:
+        """A series' UID as the pages have it. A text in any case: null marks the rows that go on with another's."""
+        return self._making.protected("SeriesInstanceUID", uid) or ""
+
+    def _flush(self) -> None:
+        """Sum up and pack as many as make a page."""
+        rows = slice(0, _ROWS_A_PAGE)
+        columns = {place: column[rows] for place, column in self._columns.items()}
+        filled = {place for place, column in columns.items() if any(column)}
+        size = len(self._keys[rows])
+        for summary, places in self._summaries:
+            if filled.isdisjoint(places):
+                summary.add({(None,) * len(places): size})
+            else:
+                # Most instances say the same: what differs is typed once.
+                summary.add(Counter(zip(*(columns[place] for place in places), strict=True)))
+        if self._making.profile.instances.on:
+            self._pages.add(self._rows(columns, rows))
+        for column in self._columns.values():
+            del column[rows]
+        del self._keys[rows], self._series[rows], self._frames[rows]
+
+    def _rows(self, columns: Mapping[_Place, list[Text]], rows: slice) -> Columns:
+        """The columns of a page."""
+        page: Columns = {"SeriesInstanceUID": self._series[rows]}
+        for keyword in KEPT:
+            kept = _each(columns[keyword], _uid if keyword in _UIDS else _whole_number)
+            if keyword == "SOPInstanceUID":
+                kept = [name or uid(key) for name, key in zip(kept, self._keys[rows], strict=True)]
+            if keyword in self._making.profile.private:
+                kept = [self._making.protected(keyword, value) for value in kept]
+            page[keyword] = kept
+        for attribute in self._making.profile.instances.keep:
+            texts = zip(*(columns[place] for place in _places(attribute)), strict=True)
+            page[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
+        return page | {"Frames": self._frames[rows]}
+
+    def _kept(self, attribute: Attribute, texts: tuple[Text, ...]) -> Any:
+        """An instance's own value of an attribute that the profile keeps with the instances."""
+        found = self._making.found(attribute, texts)
+        present = [value for value in found if value is not None]
+        if attribute.multiple:
+            return ["" if value is None else value for value in found[:MOST_VALUES]] if present else None
+        return present[0] if len(present) == 1 else None
+
+
+def _places(attribute: Attribute) -> list[_Place]:
+    """The columns of an attribute's sources."""
+    return [source.path[0] if source.creator is None else source for source in attribute.sources]
+
+
+def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
+    """What each value becomes; what stands often is done once."""
+    known = {value: become(value) for value in set(column)}
+    return [known[value] for value in column]
+
+
+def _uid(text: Text) -> str | None:
+    return uid(decoded(text))
+
+
+def _whole_number(text: Text) -> int | None:
+    try:
+        number = dicom.integer(decoded(text))
+    except dicom.Unusable:
+        return None
+    return None if number is None else int(number)

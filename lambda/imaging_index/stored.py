@@ -1,0 +1,58 @@
+"""Typed values in DynamoDB's own form, `{"S": "CT"}`, within the bounds of an entry; and back as plain values."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from imaging_index import dicom
+from imaging_index.profile import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
+from imaging_index.selection import Attribute
+from imaging_index.values import Making, Value
+
+AttributeValue = dict[str, Any]
+Item = dict[str, AttributeValue]
+
+
+def stored(value: Value | None) -> AttributeValue:
+    """One value; an empty one of several is an empty text."""
+    return {"N": f"{value:f}"} if isinstance(value, Decimal) else {"S": value or ""}
+
+
+def stored_list(name: str, values: Sequence[Value | None], making: Making) -> AttributeValue:
+    """The values of a list, as many as an entry has room for."""
+    items = [stored(value) for value in values[:MOST_VALUES]]
+    fitting = sum(total <= LONGEST_LIST for total in itertools.accumulate(map(size, items)))
+    if fitting < len(values):
+        making.truncated.add(name)
+    return {"L": items[:fitting]}
+
+
+def folded(attribute: Attribute, values: Iterable[Value | None], making: Making) -> Item:
+    """A person's name as search compares it."""
+    if attribute.vr != "PN" or attribute.hashed:
+        return {}
+    words = dicom.name_folded([value for value in values if isinstance(value, str)])
+    short = dicom.cut(words, LONGEST_TEXT)
+    if short != words:
+        making.truncated.add(attribute.name)
+    return {f"{attribute.name}Folded": {"S": short}} if short else {}
+
+
+def size(value: AttributeValue) -> int:
+    """The bytes of a text or number."""
+    return len(str(value.get("S", value.get("N", ""))).encode())
+
+
+def plain(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
+    """An item's attributes as plain values: text, `Decimal`, bool, bytes, lists and maps."""
+    return {name: _plain(value) for name, value in item.items()}
+
+
+def _plain(value: AttributeValue) -> Any:
+    ((kind, content),) = value.items()
+    if kind == "N":
+        return Decimal(content)
+    if kind == "L":
+        return [_plain(each) for each in content]
+    return plain(content) if kind == "M" else content

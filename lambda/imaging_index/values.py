@@ -1,0 +1,157 @@
+"""The JSON at an attribute's sources -> its typed values, as the profile's privacy and DynamoDB's bounds allow."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
+from typing import Any, Final
+
+import msgspec
+
+from imaging_index import dicom
+from imaging_index.profile import LONGEST_TEXT, Privacy, Profile
+from imaging_index.selection import Attribute, Source
+
+# An attribute's JSON at one of its sources: a text, a very long list in several, or nothing.
+Text = bytes | tuple[bytes, ...] | None
+Value = str | Decimal
+
+# DynamoDB Developer Guide, "Quotas": the size of all partition values of an index.
+LONGEST_PARTITION: Final = 2048
+
+# Enough digits for the quotient of any two numbers that DynamoDB keeps: without them a remainder is an error.
+_EXACT: Final = Context(prec=300)
+
+_NO_VALUE: Final = object()  # what no parser takes
+
+
+@dataclass(slots=True)
+class Making:
+    """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is."""
+
+    profile: Profile
+    secret: bytes
+    invalid: set[str] = field(default_factory=set)
+    truncated: set[str] = field(default_factory=set)
+
+    def token(self, value: object) -> str:
+        """What stands for a hashed value: equal values have equal tokens, under one key."""
+        return hmac.digest(self.secret, str(value).encode(), "sha256").hex()
+
+    def protected(self, keyword: str, value: Any) -> Any:
+        """A value that is kept with the instances, as privacy allows."""
+        privacy = self.profile.private.get(keyword)
+        if privacy is None or value is None:
+            return value
+        return None if privacy is Privacy.DROP else self.token(value)
+
+    def found(self, attribute: Attribute, texts: Sequence[Text]) -> list[Value | None]:
+        """The typed values of the first source that has one, or of all of them; `texts` has the JSON of each source."""
+        everything: list[Value | None] = []
+        for source, text in zip(attribute.sources, texts, strict=True):
+            if text is None:
+                continue
+            values: list[Value | None] = []
+            for part in text if isinstance(text, tuple) else (text,):
+                typed = [self._typed(attribute, source, each) for each in _components(source, decoded(part))]
+                # Parts are of very many frames, most of which say the same.
+                values += dict.fromkeys(typed) if isinstance(text, tuple) else typed
+            if any(value is not None for value in values):
+                kept = [value for value in values if value is not None or source.gaps]
+                if not attribute.union:
+                    return kept
+                everything += kept
+        return [*dict.fromkeys(everything)]
+
+    def _typed(self, attribute: Attribute, source: Source, raw: object) -> Value | None:
+        try:
+            value = dicom.parser(attribute.vr)(raw)
+        except dicom.Unusable:
+            self.invalid.add(attribute.name)
+            return None
+        if value is None:
+            return None
+        if isinstance(value, Decimal):
+            for modulo in source.modulo:
+                value = _EXACT.remainder(value, Decimal(modulo)) if value >= modulo else value
+        if attribute.hashed:
+            return self.token(value)
+        if not isinstance(value, str) or len(value) * 4 <= LONGEST_TEXT:
+            return value
+        key = attribute.name in self.profile.keys
+        longest = LONGEST_PARTITION if key else LONGEST_TEXT
+        short = dicom.cut(value, longest)
+        if short == value:
+            return value
+        if key or attribute.identifier:
+            self.invalid.add(attribute.name)
+            return None
+        self.truncated.add(attribute.name)
+        return short
+
+
+def decoded(text: Text) -> object:
+    """The value of a JSON text; of one that cannot be decoded, like a number beyond Python's, what no parser takes."""
+    if text is None:
+        return None
+    if isinstance(text, tuple):
+        text = b"[%b]" % b",".join(part[1:-1] for part in text)
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return _NO_VALUE
+
+
+def uid(value: object) -> str | None:
+    """A UID, or None for what is none."""
+    try:
+        text = dicom.text_both_ends(value)
+    except dicom.Unusable:
+        return None
+    return text if text and len(text.encode()) <= LONGEST_TEXT else None
+
+
+def series_uid(values: object, key: str) -> str:
+    """The UID of a series: what its values say counts, and where they say nothing the key of the map; or nothing."""
+    return uid(decoded(getattr(values, "SeriesInstanceUID", None))) or uid(key) or ""
+
+
+def _components(source: Source, raw: object) -> list[object]:
+    """The single values in the JSON of a source; of a nested one, exactly one an item, so that siblings match."""
+    if raw is None:
+        return []
+    if len(source.path) == 1:
+        values = list(raw) if isinstance(raw, list) else [raw]
+        return values if source.component is None else values[source.component - 1 : source.component]
+    values = [raw]
+    for keyword in source.path[1:]:
+        values = [_in_item(item, keyword) for value in values for item in _items(value)]
+    if source.component is not None:
+        return [
+            component
+            for value in values
+            for component in (value if isinstance(value, list) else [value])[source.component - 1 : source.component]
+        ]
+    if source.gaps:
+        return [_joined(value) for value in values]
+    return [each for value in values for each in (value if isinstance(value, list) else [value])]
+
+
+def _items(value: object) -> list[object]:
+    """The items of a sequence; an absent or empty one counts as one empty item."""
+    return value or [None] if isinstance(value, list) else [value]
+
+
+def _in_item(item: object, keyword: str) -> object:
+    if item is None:
+        return None
+    return item.get(keyword) if isinstance(item, dict) else _NO_VALUE
+
+
+def _joined(value: object) -> object:
+    """Several values in one item as DICOM writes them, behind backslashes (PS3.5, section 6.4)."""
+    if not isinstance(value, list):
+        return value
+    if len(value) <= 1:
+        return value[0] if value else None
+    return "\\".join(value) if all(isinstance(each, str) for each in value) else _NO_VALUE
