@@ -19,7 +19,7 @@ from isal import igzip, isal_zlib
 
 from bench.fresh import peak, tell
 from imaging_index import profile
-from imaging_index.metadata import Reader
+from imaging_index.metadata import Reader, Run
 from imaging_index.profile import Profile
 
 # A document -> how many instances were read, and what has to be kept of them until all are there.
@@ -59,9 +59,15 @@ def _ours(selected: Profile) -> Method:
     reader = Reader(selected)
 
     def read(document: Path) -> tuple[int, object]:
-        whole = reader.read(_pieces(document))
-        every = (whole.study and whole.study.series) or {}
-        return sum(len(series.instances or ()) for series in every.values()), whole
+        instances = 0
+
+        def take(run: Run) -> None:
+            nonlocal instances
+            instances += len(run.instances)
+
+        # What is read is handed on, and nothing of it is held.
+        whole = reader.read(_pieces(document), take)
+        return instances, whole
 
     return read
 

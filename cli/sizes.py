@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from imaging_index.entry import Item
     from imaging_index.healthimaging import HealthImaging
     from imaging_index.profile import Profile
+    from imaging_index.stored import Item
     from local.healthimaging.importing import Group
 
 # Amazon DynamoDB Developer Guide, "Read/write capacity mode" and "DynamoDB item sizes and formats".

@@ -17,8 +17,9 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from cli.local import import_folder, make_datastore
-from imaging_index import entry, searching
+from imaging_index import searching
 from imaging_index.searching import SearchError
+from imaging_index.stored import plain
 from imaging_index.table import Table
 from local.deployment import LOCAL_CONTEXT, ROOT, Assembly, deploy, synth
 from tests.image_sets import wait_for
@@ -123,7 +124,7 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
 
     def found(*conditions: str) -> list[str]:
         items = searching.search(table, [datastore], searching.parse(conditions))
-        return sorted(str(entry.plain(item)["Modality"]) for item in items)
+        return sorted(str(plain(item)["Modality"]) for item in items)
 
     before = wait_for(lambda: len(all_ := entries()) == 4 and all_)
     assert found("Number=10") == ["MR"]
