@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ _CDK: Final = ROOT / "node_modules" / ".bin" / "cdk"
 _CHANGE_SET: Final = "imaging-index-upgrade"
 # Stacks of which nothing was made yet: the CDK's command line removes what is left of them.
 _NOT_THERE: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
-_POLL: Final = 5  # seconds
+_POLL: Final = 5.0  # seconds
 
 _TABLE: Final = "AWS::DynamoDB::GlobalTable"
 # What holds data, and by which properties CloudFormation makes it anew (AWS CloudFormation Template Reference): a
@@ -164,9 +164,11 @@ class Deployer:
                 f"The table's indexes are not those that the stack {self._stack} has made: somebody else has changed "
                 "them. Change them back first; CloudFormation would fail over them."
             )
-        old, new = (each["Metadata"]["Profile"] for each in (template, self._wanted.template))
-        (self._folder / "deployed.toml").write_text(old, "utf-8")
-        return plan(deployed, profile.parse(old), wanted, profile.parse(new))
+        (self._folder / "deployed.toml").write_text(template["Metadata"]["Profile"], "utf-8")
+        old, new = (profile.parse(each["Metadata"]["Profile"]) for each in (template, self._wanted.template))
+        if old.hash != new.hash:
+            _say("\nEntries stay as they are until their image sets are indexed again: docs/upgrades.md says how.")
+        return plan(deployed, old, wanted, new)
 
     def _prepare(self, update: Update) -> bool:
         """Make the change set of an update; False: there is none, since nothing would change.
@@ -205,22 +207,31 @@ class Deployer:
         self._cloudformation.delete_change_set(StackName=self._stack, ChangeSetName=_CHANGE_SET)
 
     def _wait_for_indexes(self) -> None:
-        """Until each index is complete: before, it cannot be searched, and DynamoDB takes no further change."""
-        told: set[str] = set()
-        while waiting := {
-            index["IndexName"]
-            for index in self._describe_table().get("GlobalSecondaryIndexes", [])
-            if index.get("IndexStatus") in ("CREATING", "UPDATING", "DELETING")
-        }:
-            if waiting != told:
-                _say(f"DynamoDB works on {', '.join(sorted(waiting))}. Ctrl-C does no harm: make deploy goes on later.")
-            told = waiting
-            time.sleep(_POLL)
+        wait_for_indexes(self._describe_table)
 
     def _describe_table(self) -> Any:
         outputs = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["Outputs"]
         name = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "TableName")
         return self._dynamodb.describe_table(TableName=name)["Table"]
+
+
+def wait_for_indexes(describe_table: Callable[[], Mapping[str, Any]], poll: float = _POLL) -> None:
+    """Wait until each index is complete: before, it cannot be searched, and DynamoDB takes no further change.
+
+    Args:
+        describe_table: what DescribeTable tells of the table now.
+        poll: seconds from one question to the next.
+    """
+    told: list[str] = []
+    while waiting := [
+        index["IndexName"]
+        for index in describe_table().get("GlobalSecondaryIndexes", [])
+        if index.get("IndexStatus") in ("CREATING", "UPDATING", "DELETING")
+    ]:
+        if waiting != told:
+            _say(f"DynamoDB works on {', '.join(waiting)}. Ctrl-C does no harm: make deploy goes on later.")
+        told = waiting
+        time.sleep(poll)
 
 
 def costs_data(change: Mapping[str, Any]) -> bool:

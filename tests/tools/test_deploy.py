@@ -1,10 +1,10 @@
-"""What a change set tells of a resource, and whether it would cost what the resource holds."""
+"""What a change set would cost, and when a table's indexes are through."""
 
 from typing import Any
 
 import pytest
 
-from tools.deploy import costs_data
+from tools.deploy import costs_data, wait_for_indexes
 
 TABLE, KEY, SECRET = "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::SecretsManager::Secret"
 
@@ -50,3 +50,22 @@ def test_what_would_replace_or_remove_what_holds_data_costs_it(told: dict[str, A
 )
 def test_what_is_changed_in_place_or_holds_nothing_does_not(told: dict[str, Any]) -> None:
     assert not costs_data(told)
+
+
+def test_the_next_update_waits_until_every_index_is_made_or_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    def table(**statuses: str) -> dict[str, Any]:
+        indexes = [{"IndexName": name, "IndexStatus": status} for name, status in statuses.items()]
+        return {"GlobalSecondaryIndexes": indexes}
+
+    tables = [
+        table(old="DELETING", new="CREATING"),
+        table(new="CREATING"),
+        table(new="CREATING"),
+        table(new="UPDATING"),
+        table(new="ACTIVE"),
+    ]
+    wait_for_indexes(lambda: tables.pop(0), poll=0)
+    assert not tables
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(".")[0] for line in said] == ["DynamoDB works on old, new", "DynamoDB works on new"]
+    wait_for_indexes(dict, poll=0)
