@@ -22,7 +22,7 @@ def read(changes: Mapping[str, Any] | None = None, environment: Mapping[str, str
 
 def test_the_settings_of_cdk_json_are_usable_as_they_are() -> None:
     settings = read()
-    assert (settings.stack_name, settings.maximum_concurrency, settings.memory_size) == ("ImagingIndex", 8, 1024)
+    assert (settings.stack_name, settings.maximum_concurrency, settings.memory_size) == ("ImagingIndex", 8, 512)
     assert settings.data_stores == ()
     assert settings.data_stores_in_words == "all data stores of this account and region"
     assert settings.profile == ROOT / "profiles" / "radiology.toml"
