@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import boto3
+import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.box import SIMPLE_HEAD
@@ -126,7 +127,7 @@ class DeadLetter:
         """All of it as JSON values."""
         return asdict(self) | {
             "sent": self.sent.isoformat(timespec="milliseconds"),
-            "hint": asdict(self.hint) if self.hint else "malformed",
+            "hint": msgspec.to_builtins(self.hint) if self.hint else "malformed",
         }
 
 
