@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003  typer reads it
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
@@ -27,8 +28,9 @@ _GB: Final = 2**30
 _MONTHS: Final = 12
 _SECONDS: Final = 365 * 24 * 60 * 60
 
-# As the stack is set up: cdk.json, infra/.
-_MEMORY_GB: Final = 1.0
+_SETTINGS: Final = Path(__file__).parents[1] / "cdk.json"
+
+# As infra/monitoring.py has them.
 _ALARMS: Final = 15
 _ALARMS_A_TABLE_OR_INDEX: Final = 2
 # Metrics of our own that come hour by hour while all is well, some of them only with updates and deletions.
@@ -145,6 +147,7 @@ def use(volume: Volume, measured: Sizes) -> Use:
 def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices) -> list[Part]:
     """The parts of a year's bill; `seconds` is how long the function takes for a hint."""
     used = use(volume, measured)
+    gb_seconds = used.hints * seconds * _memory_mb() / 1024
     every = min(used.hints, _TRACED_A_SECOND * _SECONDS)
     traces = every + _TRACED_BEYOND * (used.hints - every)
     alarms = _ALARMS + _ALARMS_A_TABLE_OR_INDEX * (1 + len(profile.indexes))
@@ -155,7 +158,7 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
         yield "DynamoDB reads", indexing, used.read_units, "units", prices.read_unit
         yield "HealthImaging calls", indexing, used.healthimaging_calls, "calls", prices.healthimaging_call
         yield "Lambda requests", indexing, used.hints, "requests", prices.invocation
-        yield "Lambda time", indexing, used.hints * seconds * _MEMORY_GB, "GB-s", prices.gb_second
+        yield "Lambda time", indexing, gb_seconds, "GB-s", prices.gb_second
         yield "SQS", indexing, used.hints * _SQS_REQUESTS, "requests", prices.sqs_request
         yield "EventBridge: AWS's events", indexing, used.hints, "events", prices.aws_event
         yield "Logs", indexing, used.hints * _LOG_BYTES / _GB, "GB", prices.log_gb
@@ -173,6 +176,12 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
             yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
 
     return [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]
+
+
+def _memory_mb() -> int:
+    """The function's memory, as the deployment's settings have it."""
+    settings = msgspec.json.decode(_SETTINGS.read_bytes())
+    return int(settings["context"]["memorySize"])
 
 
 def reading_anew(volume: Volume, measured: Sizes, prices: Prices) -> float:
