@@ -96,9 +96,10 @@ def main() -> int:
     chosen = parser.parse_args()
     screen = Console(highlight=False)
     folder = _ROOT / "build" / "bench" if chosen.quick else _ROOT / "docs"
-    results = load(folder / _FILE) if chosen.recorded else run(_QUICK if chosen.quick else _FULL, screen)
+    if not chosen.recorded:
+        save(run(_QUICK if chosen.quick else _FULL, screen), folder / _FILE)
+    results = load(folder / _FILE)
     report.show(results, screen)
-    save(results, folder / _FILE)
     (folder / "performance.svg").write_text(plot.svg(results), "utf-8")
     if not chosen.quick:
         report.write(results, folder / "performance.md")
