@@ -16,12 +16,15 @@ from infra.config import ROOT, SettingError, Settings
 from infra.stack import ImagingIndex
 
 
-def make_app(context: Mapping[str, Any] | None = None, outdir: str | None = None) -> App:
+def make_app(
+    context: Mapping[str, Any] | None = None, outdir: str | None = None, settings: Mapping[str, Any] | None = None
+) -> App:
     """The app, ready to be synthesized.
 
     Args:
         context: on top of cdk.json's; the CDK command line's own context, with what `-c` gave, goes on top of both.
         outdir: folder that the assembly is written to; without one, a temporary folder.
+        settings: settings that go on top of all of these.
 
     Raises:
         SettingError: a setting cannot be used.
@@ -32,10 +35,10 @@ def make_app(context: Mapping[str, Any] | None = None, outdir: str | None = None
     written = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     app = App(context={**written, **(context or {})}, outdir=outdir, analytics_reporting=False)
     compliance.check(app)
-    settings = Settings.from_context(app.node.get_all_context(), os.environ)
-    selected = profile.load(settings.profile)
-    profile_lock.check(settings.profile, selected)
-    ImagingIndex(app, settings, selected)
+    chosen = Settings.from_context({**app.node.get_all_context(), **(settings or {})}, os.environ)
+    selected = profile.load(chosen.profile)
+    profile_lock.check(chosen.profile, selected)
+    ImagingIndex(app, chosen, selected)
     return app
 
 

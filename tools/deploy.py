@@ -22,6 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imaging_index import profile
+from imaging_index.profile import ProfileError
 from infra import indexes
 from infra.config import ROOT
 from infra.indexes import Indexes
@@ -83,7 +84,8 @@ class Deployer:
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
         self._arguments = arguments
         self._folder = folder
-        self._wanted = self._synthesize("wanted")
+        self._cdk("synth", "--quiet", "--output", str(folder / "wanted"))
+        self._wanted = Assembly.read(folder / "wanted")
         session = boto3.Session(region_name=self._wanted.region)
         self._cloudformation = session.client("cloudformation")
         self._dynamodb = session.client("dynamodb")
@@ -102,8 +104,9 @@ class Deployer:
             return
         self._wait_for_indexes()
         updates = self._plan()
+        assemblies = self._synthesize_updates(updates)
         # Before anybody is asked: what would be refused is not worth an answer.
-        if not self._prepare(updates[0]):
+        if not self._prepare(assemblies[0]):
             _say("Nothing has changed.")
             return
         if len(updates) > 1:
@@ -115,21 +118,28 @@ class Deployer:
         except DeployError:
             self._discard()
             raise
-        for number, update in enumerate(updates, start=1):
-            if number > 1:
-                _say(f"\nUpdate {number} of {len(updates)}: {_in_words(update)}")
-                self._prepare(update)
-            self._cdk(
-                *("deploy", self._stack, "--app", str(self._wanted.folder)),
-                *("--method", "execute-change-set", "--change-set-name", _CHANGE_SET),
-            )
-            self._wait_for_indexes()
+        self._execute()
+        for number, (update, assembly) in enumerate(zip(updates[1:], assemblies[1:], strict=True), start=2):
+            _say(f"\nUpdate {number} of {len(updates)}: {_in_words(update)}")
+            self._prepare(assembly)
+            self._execute()
 
-    def _synthesize(self, name: str, **settings: str) -> Assembly:
-        context = [argument for setting in settings.items() for argument in ("-c", "=".join(setting))]
-        folder = self._folder / name
-        self._cdk("synth", "--quiet", "--output", str(folder), *context)
-        return Assembly.read(folder)
+    def _synthesize_updates(self, updates: Sequence[Update]) -> list[Path]:
+        """The assembly of each update; the last one's is there already."""
+        *earlier, _ = updates
+        if not earlier:
+            return [self._wanted.folder]
+        settings = [
+            {
+                "indexes": indexes.to_setting(update.indexes),
+                **({"profile": str(self._folder / "deployed.toml")} if update.old_profile else {}),
+            }
+            for update in earlier
+        ]
+        file, folder = self._folder / "updates.json", self._folder / "updates"
+        file.write_text(json.dumps(settings), "utf-8")
+        self._cdk("synth", "--quiet", "--output", str(folder), "--app", f"python -m tools.updates {file}")
+        return [folder, *(folder / str(number) for number in range(1, len(earlier))), self._wanted.folder]
 
     def _cdk(self, *arguments: str, silent: bool = False) -> None:
         # The operator's arguments first: of two settings with one name the later one counts.
@@ -170,20 +180,15 @@ class Deployer:
             _say("\nEntries stay as they are until their image sets are indexed again: docs/upgrades.md says how.")
         return plan(deployed, old, wanted, new)
 
-    def _prepare(self, update: Update) -> bool:
+    def _prepare(self, assembly: Path) -> bool:
         """Make the change set of an update; False: there is none, since nothing would change.
 
         Raises:
             DeployError: it would cost data; it is deleted again.
         """
         _say("Preparing the change set ...")
-        settings = {"indexes": indexes.to_setting(update.indexes)}
-        if update.old_profile:
-            settings["profile"] = str(self._folder / "deployed.toml")
-        final = not update.old_profile and update.indexes == _indexes(self._wanted.template)
-        assembly = self._wanted if final else self._synthesize("update", **settings)
         self._cdk(
-            *("deploy", "--app", str(assembly.folder), "--require-approval", "never"),
+            *("deploy", "--app", str(assembly), "--require-approval", "never"),
             *("--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
             silent=True,
         )
@@ -202,6 +207,13 @@ class Deployer:
                 "stackName makes a new stack beside this one."
             )
         return True
+
+    def _execute(self) -> None:
+        self._cdk(
+            *("deploy", self._stack, "--app", str(self._wanted.folder)),
+            *("--method", "execute-change-set", "--change-set-name", _CHANGE_SET),
+        )
+        self._wait_for_indexes()
 
     def _discard(self) -> None:
         self._cloudformation.delete_change_set(StackName=self._stack, ChangeSetName=_CHANGE_SET)
@@ -297,6 +309,8 @@ def main() -> None:
             Deployer(arguments, Path(folder)).run(yes=options.yes)
     except DeployError as error:
         sys.exit(str(error))
+    except ProfileError as error:
+        sys.exit(f"The profile that is deployed cannot be read by this version: {error}")
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"AWS refused: {error}")
     except KeyboardInterrupt:
