@@ -48,6 +48,8 @@ def hint_handled(hint: Hint, result: Result) -> None:
         _count("TruncatedAttributes", result.content.truncated)
         if result.content.several_series:
             _count("SeveralSeries")
+        if result.content.mended:
+            _count("NotQuiteJson")
     if result.outcome is Outcome.INDEXED and hint.cause is Cause.EVENT and hint.time:
         lag = datetime.now(UTC) - datetime.fromisoformat(hint.time)
         metrics.add_metric(name="IndexLag", unit=MetricUnit.Seconds, value=max(lag.total_seconds(), 0))

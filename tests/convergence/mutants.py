@@ -214,7 +214,7 @@ MUTANTS: Final = (
         "table",
         "Table.read",
         "a reader does not count the pages",
-        ('len(pages) == int(item["Pages"]["N"])', "True"),
+        ('len(packed) == int(item["Pages"]["N"])', "True"),
         ('checksum == item["PagesChecksum"]["S"]', "True"),
     ),
     _of(
@@ -227,7 +227,7 @@ MUTANTS: Final = (
         "indexing",
         "Indexer._content",
         "a document of another image set is taken",
-        ("(document.datastore_id, document.image_set_id) != (key.datastore_id, key.image_set_id)", "False"),
+        ("(content.datastore_id, content.image_set_id) != (key.datastore_id, key.image_set_id)", "False"),
     ),
     _of(
         "handlers.index",
