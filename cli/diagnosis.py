@@ -109,13 +109,12 @@ def _stack(stack: Stack) -> Iterator[_Said]:
     if status.endswith("_IN_PROGRESS"):
         yield _warning(f"{stack.name} is {status}.", "Look again when the deployment is through.")
     elif status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
-        yield _ok(f"{stack.name}, {status} since {about.get('LastUpdatedTime', about['CreationTime']):%Y-%m-%d %H:%M}")
+        since = about.get("LastUpdatedTime", about["CreationTime"])
+        yield _ok(f"{stack.name} is {status} since {since:%Y-%m-%d %H:%M}.")
     elif status == "UPDATE_ROLLBACK_COMPLETE":
-        yield _warning(
-            f"{stack.name}'s last update failed and was undone.", "See the stack's events, and deploy again."
-        )
+        yield _warning(f"The last update of {stack.name} failed and was undone.", _EVENTS)
     else:
-        yield _failure(f"{stack.name} is {status}.", "See the stack's events for the first failure, and deploy again.")
+        yield _failure(f"{stack.name} is {status}.", _EVENTS)
 
 
 def _data_stores(stack: Stack) -> Iterator[_Said]:
@@ -297,7 +296,7 @@ def _function(stack: Stack) -> Iterator[_Said]:
         yield _failure(f"{name} has other variables than the stack gave it: {', '.join(wrong)}.", _again(stack))
     if function.get("State", "Active") not in ("Active", "Inactive") or function.get("LastUpdateStatus") == "Failed":
         yield _failure(f"{name}: {function.get('StateReason', 'its last update failed')}.", _again(stack))
-    yield _ok(f"{name}, last changed {function['LastModified'][:16].replace('T', ' ')}")
+    yield _ok(f"{name} was last changed {function['LastModified'][:16].replace('T', ' ')}.")
 
 
 def _mapping(stack: Stack) -> Iterator[_Said]:

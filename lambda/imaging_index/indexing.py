@@ -8,10 +8,11 @@ attempt of their own, and every path ends in a sweep of the pages that no entry 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from imaging_index import entry, generation
 from imaging_index.errors import NotReady, Poison, classify
@@ -48,16 +49,14 @@ class Outcome(StrEnum):
     PASSED = "Passed"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What became of a hint; `content` is what was read of the document, when one was."""
 
     outcome: Outcome
     content: Content | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(msgspec.Struct, frozen=True):
     """The version to index."""
 
     version: int

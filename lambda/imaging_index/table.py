@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
 from botocore.exceptions import ClientError
 
 from imaging_index import generation
@@ -37,8 +37,7 @@ _READS: Final = 5
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """An image set. Its text is the partition key."""
 
     datastore_id: str
@@ -48,8 +47,7 @@ class Key:
         return f"{self.datastore_id}/{self.image_set_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """What the protocol needs of an entry. A tombstone's `generation` is `TOMBSTONE`, its `attempt` is empty."""
 
     generation: str
@@ -62,16 +60,14 @@ class Head:
         return self.generation == generation.TOMBSTONE
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(msgspec.Struct, frozen=True):
     """A condition on a sort attribute: from `low` to `high`, both included."""
 
     low: str
     high: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSet:
+class ImageSet(msgspec.Struct, frozen=True):
     """An entry with the instances that its pages hold, one mapping an instance."""
 
     entry: Item

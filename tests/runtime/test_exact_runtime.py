@@ -4,6 +4,7 @@ It is the package for this machine's platform; what else differs from Lambda her
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from infra.config import ROOT
 from infra.pipeline import FUNCTION_SECONDS
 from tests.runtime.events import event
 from tests.runtime.exact import Answer, Runtime, conditions
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS's runtime client is for Linux alone")
 
 HANDLER = "imaging_index.handlers.index.handler"
 PROFILE = ROOT / "profiles" / "radiology.toml"
