@@ -9,8 +9,6 @@ stays JSON text: most instances say the same, and whoever takes them decodes wha
 
 import functools
 import itertools
-import operator
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -57,13 +55,15 @@ Values = Any
 _Values = TypeVar("_Values")
 
 
-class Frame(msgspec.Struct, rename={"id": "ID"}):
+class Frame(msgspec.Struct, rename={"id": "ID"}, gc=False):
     """One item of an instance's `ImageFrames`."""
 
     id: Any = None
 
 
-class Instance(msgspec.Struct, Generic[_Values], rename={"dicom": "DICOM", "vrs": "DICOMVRs", "frames": "ImageFrames"}):
+class Instance(
+    msgspec.Struct, Generic[_Values], rename={"dicom": "DICOM", "vrs": "DICOMVRs", "frames": "ImageFrames"}, gc=False
+):
     """One instance: the values of its `DICOM`, the VRs of its private elements in JSON, and its frames."""
 
     dicom: _Values | None = None
@@ -116,7 +116,31 @@ class Reader:
         Raises:
             Poison: when they are no metadata document, or one beyond the bounds.
         """
-        return _Reading(self._types, JsonCursor(blocks(pieces, self._block)), take).read()
+        text = blocks(pieces, self._block)
+        first, second = next(text, b""), next(text, b"")
+        if not second and (document := self._read_at_once(first, take)):
+            return document
+        return _Reading(self._types, JsonCursor(itertools.chain((first, second), text)), take).read()
+
+    def _read_at_once(self, text: bytes, take: Callable[[Run], object]) -> Document | None:
+        """A document that is small, as most are; None when it has to be looked at more closely."""
+        try:
+            whole: Any = self._types.whole.decode(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return None
+        series = (whole.Study and whole.Study.Series) or {}
+        runs = [Run(uid, each.DICOM, each.Instances, {}) for uid, each in series.items() if each.Instances]
+        instances = [instance for run in runs for instance in run.instances.values()]
+        if len(series) > MOST_SERIES or len(instances) > MOST_INSTANCES:
+            return None
+        private = self._types.private
+        if private and any(private.places(instance.vrs) != () for instance in instances):
+            return None
+        for run in runs:
+            take(run)
+        patient, study = whole.Patient and whole.Patient.DICOM, whole.Study and whole.Study.DICOM
+        values = {uid: each.DICOM for uid, each in series.items()}
+        return Document(whole.DatastoreID, whole.ImageSetID, patient, study, values)
 
 
 class _Whole(msgspec.Struct, rename={"dicom": "DICOM"}):
@@ -129,11 +153,24 @@ class _Types:
     """What a document is decoded into: of each level, only what the profile selects."""
 
     def __init__(self, profile: Profile) -> None:
-        self.patient, self.study, self.series = (
-            msgspec.json.Decoder(_values(profile.keywords(level)) | None)
-            for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
-        )
         self.keywords = profile.keywords(Level.INSTANCE) | set(KEPT)
+        patient, study, series = (
+            _values(profile.keywords(level)) for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
+        )
+        self.patient, self.study, self.series = (msgspec.json.Decoder(each | None) for each in (patient, study, series))
+        instance: Any = Instance[_values(self.keywords)]  # type: ignore[misc]
+        one_series: Any = _level(series, Instances=dict[str, instance])
+        self.whole = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Whole",
+                [
+                    ("DatastoreID", Any, None),
+                    ("ImageSetID", Any, None),
+                    ("Patient", _level(patient) | None, None),
+                    ("Study", _level(study, Series=dict[str, one_series]) | None, None),
+                ],
+            )
+        )
         group = _values(profile.per_frame())
         self.groups = Long(b"[]", msgspec.json.Decoder(list[group | None]), _border_of_groups)  # type: ignore[valid-type]
         private = profile.private_sources()
@@ -215,11 +252,8 @@ class _Reading:
         if self._cursor.null():
             return
         values = self._document.series[uid]
-        # Of each key its hash: enough to see that one comes twice, and small.
-        seen = array("q")
         large: dict[Source, list[bytes | None]] = {}
         for instances, text in self._cursor.runs(self._kind, lambda key: {key: self._large_instance(large)}):
-            seen.extend(map(hash, instances))
             self._count += len(instances)
             if self._count > MOST_INSTANCES:
                 raise Poison(f"the document has more than {MOST_INSTANCES} instances")
@@ -228,9 +262,6 @@ class _Reading:
             else:
                 self._take(Run(uid, values, instances, dict(large)))
                 large.clear()
-        ordered = sorted(seen)
-        if any(map(operator.eq, ordered, itertools.islice(ordered, 1, None))):
-            raise Poison("an instance comes twice in a series")
 
     def _with_private(
         self, private: PrivateElements, instances: dict[str, Instance[Values]], text: bytes
@@ -260,24 +291,24 @@ class _Reading:
         for key, instance in instances.items():
             # To compare texts is cheaper than to hash them, and most are the same.
             if last is None or instance.vrs != last:
-                last, vrs = instance.vrs, bytes(instance.vrs or b"")
-                places = private.listed(vrs)
-                if not vrs.startswith(b"{"):
+                last, told = instance.vrs, private.places(instance.vrs)
+                if told is None:
                     whole = whole or _whole.decode(text)
-                    last, places = None, private.searched(bytes(whole[key].dicom or b""))
+                    last, told = None, private.searched(bytes(whole[key].dicom or b""))
+                places = told
             yield places
 
     def _large_instance(self, private: dict[Source, list[bytes | None]]) -> Instance[Values]:
         """An instance that is too large to be held, part by part; `private` gets its private elements."""
         instance: Instance[Values] = Instance()
         elements: dict[str, msgspec.Raw] = {}
-        vrs = b""
+        vrs: msgspec.Raw | None = None
         for part in self._cursor.members():
             match part:
                 case "DICOM" if not self._cursor.null():
                     instance.dicom = self._large_values(elements)
                 case "DICOMVRs" if not self._cursor.null():
-                    vrs = self._cursor.value().strip()
+                    vrs = msgspec.Raw(self._cursor.value().strip())
                 case "ImageFrames" if not self._cursor.null():
                     instance.frames = [frame for run, _ in self._cursor.runs(_FRAMES) for frame in run]
                 case "DICOM" | "DICOMVRs" | "ImageFrames":
@@ -285,12 +316,9 @@ class _Reading:
                 case _:
                     self._cursor.skip()
         if self._types.private:
-            listed = vrs.startswith(b"{")
-            places = (
-                self._types.private.listed(vrs)
-                if listed
-                else self._types.private.searched(msgspec.json.encode(elements))
-            )
+            places = self._types.private.places(vrs)
+            if places is None:
+                places = self._types.private.searched(msgspec.json.encode(elements))
             private.update({source: [text] for source, text in self._types.private.find(places, elements.get).items()})
         return instance
 
@@ -338,7 +366,14 @@ def _values(keywords: Iterable[str], private: Iterable[str] = ()) -> type[msgspe
     """A type with some keywords, and with the keys of private elements as `_GGGGEEEE`; every value stays text."""
     names = {f"_{key}": key for key in sorted(private)}
     fields = [(name, msgspec.Raw, None) for name in (*sorted(keywords), *names)]
-    return msgspec.defstruct("Values", fields, rename=names, omit_defaults=True)
+    # Nothing in it can refer back to it, which the garbage collector need not find out a million times.
+    return msgspec.defstruct("Values", fields, rename=names, omit_defaults=True, gc=False)
+
+
+def _level(values: type[msgspec.Struct], **more: Any) -> type[msgspec.Struct]:
+    """A type with a level's `DICOM`, and what else it has."""
+    fields = {"DICOM": values, **more}
+    return msgspec.defstruct("Level", [(name, each | None, None) for name, each in fields.items()])
 
 
 def _border_of_instances(block: bytes) -> int:

@@ -47,10 +47,14 @@ class PrivateElements:
         self._vrs = vrs
         elements = "|".join(sorted({source.path[0].replace("xx", "[1-9A-F][0-9A-F]") for source in vrs}))
         self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
-        self.listed = functools.lru_cache(_LAYOUTS_KEPT)(self._listed)
+        self._listed = functools.lru_cache(_LAYOUTS_KEPT)(self._in_listing)
 
-    def _listed(self, vrs: bytes) -> tuple[Place, ...]:
-        """Where the sources may stand in an instance with these `DICOMVRs`, which list all private elements."""
+    def places(self, vrs: msgspec.Raw | None) -> tuple[Place, ...] | None:
+        """Where the sources may stand in an instance with these `DICOMVRs`; None when these do not tell."""
+        text = b"" if vrs is None else bytes(vrs)
+        return self._listed(text) if text.startswith(b"{") else None
+
+    def _in_listing(self, vrs: bytes) -> tuple[Place, ...]:
         try:
             return self._places(vrs, _any_object.decode(vrs))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
