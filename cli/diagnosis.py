@@ -378,6 +378,23 @@ def _key(stack: Stack) -> Iterator[_Said]:
         yield _failure(f"{key} is {state}: nothing can be read or written.", f"aws kms enable-key --key-id {key}")
 
 
+def _secret(stack: Stack) -> Iterator[_Said]:
+    for secret in stack.ids("AWS::SecretsManager::Secret"):
+        client = boto3.client("secretsmanager")
+        try:
+            gone = "DeletedDate" in client.describe_secret(SecretId=secret)
+        except client.exceptions.ResourceNotFoundException:
+            yield _failure(f"{secret} is gone, and the tokens of hashed values can never be made again.", _again(stack))
+            return
+        if gone:
+            yield _failure(
+                f"{secret} is being deleted: hashed values get no tokens.",
+                f"aws secretsmanager restore-secret --secret-id {secret}",
+            )
+        else:
+            yield _ok(f"{secret} is there.")
+
+
 def _again(stack: Stack) -> str:
     return (
         f"Find what was changed outside of the stack, and bring it back: aws cloudformation detect-stack-drift "
@@ -408,4 +425,5 @@ _CHECKS: Final[dict[str, Callable[[Stack], Iterator[_Said]]]] = {
     "table": _table,
     "indexes": _indexes,
     "key": _key,
+    "secret": _secret,
 }

@@ -177,7 +177,7 @@ def test_what_may_not_be_asked_is_a_warning_that_names_the_permission(
     assert "DescribeKey" in bad["key"]["next"]
 
 
-def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in(
+def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in_and_the_secret_whether_it_stays(
     assembly: Assembly, environment: dict[str, str], session: boto3.Session, tmp_path: Path
 ) -> None:
     kms, client = session.client("kms"), session.client("medical-imaging")
@@ -192,8 +192,10 @@ def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in(
     assert f'{{"id": "{store}", "kmsKeyArn": "{key}"}}' in unlisted["next"]
 
     listed = json.dumps([{"id": store, "kmsKeyArn": key}])
-    context = {"maximumConcurrency": "2", "stackName": "Listed", "dataStores": listed}
-    outputs = deploy(synth(tmp_path, context=context), environment)
+    profile = tmp_path / "hashing.toml"
+    profile.write_text('revision = 1\nattributes = ["PatientID", "Modality"]\n[privacy]\nPatientID = "hash"\n')
+    context = {"maximumConcurrency": "2", "stackName": "Listed", "dataStores": listed, "profile": str(profile)}
+    outputs = deploy(synth(tmp_path / "assembly", context=context), environment)
     statement = json.loads(outputs["DataStoreKeyPolicyStatement"])
     others = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:user/boss"}, "Action": "kms:*", "Resource": "*"}
     for statements, lets_in in (([others], False), ([others, statement], True)):
@@ -203,3 +205,12 @@ def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in(
         assert ("data stores" in bad) is not lets_in
         if not lets_in:
             assert bad["data stores"]["next"].endswith(outputs["DataStoreKeyPolicyStatement"])
+
+    secrets = session.client("secretsmanager")
+    (secret,) = (each["ARN"] for each in secrets.list_secrets()["SecretList"])
+    assert not wrong("--stack", "Listed")
+    secrets.delete_secret(SecretId=secret, RecoveryWindowInDays=7)
+    bad = wrong("--stack", "Listed")
+    assert bad.keys() == {"secret"}
+    run(bad["secret"]["next"])
+    assert not wrong("--stack", "Listed")

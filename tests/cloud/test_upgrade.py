@@ -138,6 +138,7 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
         deployed = make_deploy(profile)
     assert deployed.returncode == 0, deployed.stdout
     assert "5 updates" in deployed.stdout
+    assert "Unknown option" not in deployed.stdout
     now = dynamodb.describe_table(TableName=outputs["TableName"])["Table"]
     assert (now["TableId"], now["CreationDateTime"]) == (made["TableId"], made["CreationDateTime"])
 

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import pytest
 from aws_cdk.assertions import Match, Template
 from botocore.awsrequest import AWSResponse
 from botocore.retries.standard import ExponentialBackoff
+from msgspec.structs import replace
 
 from imaging_index import profile
 from imaging_index.hint import Cause, Hint, Kind
