@@ -23,7 +23,7 @@ import msgspec
 from imaging_index.errors import Poison
 
 # A value that does not end within so many bytes is looked into instead of being held.
-LARGE: Final = 2**20
+LARGE: Final = 2**18
 _LONGEST_KEY: Final = 2**20
 # Only what is larger than LARGE is looked into: no document has levels of that size by the dozen.
 _DEEPEST: Final = 64

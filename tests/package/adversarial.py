@@ -37,7 +37,7 @@ _INSTANCE: Final = (
 )
 _MACROS: Final = ("PlanePositionSequence", "PixelMeasuresSequence")
 # As large as what is held of a value in one piece, and as what is read at once.
-_LARGE: Final = (60, 500, 3000, 2**20)
+_LARGE: Final = (60, 500, 3000, 2**18)
 _BLOCKS: Final = (1, 7, 64, 300, 2000, 65536, 2**20)
 _PIECES: Final = (1, 3, 64, 1000, 10**7)
 
