@@ -79,7 +79,7 @@ def repaired_all_the_time(aws: boto3.Session, datastore: str, image_set_id: str)
     stop = threading.Event()
 
     def repair() -> None:
-        while not stop.wait(0.5):
+        while not stop.wait(1):
             replay(aws, datastore, image_set_id, "repair")
 
     thread = threading.Thread(target=repair)
