@@ -18,9 +18,10 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.instances import Instances
-from imaging_index.metadata import Reader, Values
+from imaging_index.metadata import Reader
 from imaging_index.profile import Profile
 from imaging_index.selection import AGE_IN_YEARS, Attribute
+from imaging_index.shapes import Values
 from imaging_index.stored import Item, folded, size, stored, stored_list
 from imaging_index.values import LONGEST_PARTITION, Making, decoded, series_uid
 

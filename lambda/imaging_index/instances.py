@@ -14,10 +14,11 @@ from typing import Any, Final, TypeVar
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
-from imaging_index.metadata import KEPT, Run
+from imaging_index.metadata import Run
 from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
+from imaging_index.shapes import KEPT
 from imaging_index.stored import Item
 from imaging_index.summary import Summary
 from imaging_index.values import Making, Text, decoded, series_uid, uid

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from isal import isal_zlib
 
-from imaging_index.metadata import KEPT
+from imaging_index.shapes import KEPT
 
 Columns = dict[str, list[Any]]
 

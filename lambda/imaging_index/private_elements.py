@@ -13,7 +13,7 @@ import functools
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -39,6 +39,20 @@ class Place(NamedTuple):
     element: str
     opaque: bool
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """What an instance has to be read for."""
+        return self.creator, self.element
+
+
+Places = tuple[Place, ...]
+
+
+class _Whole(msgspec.Struct, rename={"dicom": "DICOM"}):
+    """An instance whose `DICOM` stays text."""
+
+    dicom: msgspec.Raw = None  # type: ignore[assignment]
+
 
 class PrivateElements:
     """Finds the values of some private sources; `vrs` has the VR that each is to be read as."""
@@ -49,22 +63,55 @@ class PrivateElements:
         self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
         self._listed = functools.lru_cache(_LAYOUTS_KEPT)(self._in_listing)
 
-    def places(self, vrs: msgspec.Raw | None) -> tuple[Place, ...] | None:
+    def places(self, instances: Mapping[str, Any], text: bytes) -> list[Places]:
+        """Where the sources may stand in each of some instances by key, that were decoded from a text.
+
+        One whose `DICOMVRs` do not tell is searched itself.
+        """
+        whole: dict[str, _Whole] = {}
+        found: list[Places] = []
+        last: msgspec.Raw | None = None
+        for key, instance in instances.items():
+            # To compare texts is cheaper than to hash them, and most are the same.
+            if last is not None and instance.vrs == last:
+                found.append(found[-1])
+                continue
+            last, places = instance.vrs, self.listed(instance.vrs)
+            if places is None:
+                whole = whole or _whole.decode(text)
+                last, places = None, self.searched(bytes(whole[key].dicom or b""))
+            found.append(places)
+        return found
+
+    def columns(self, places: Iterable[Places], instances: Collection[Any]) -> dict[Source, list[bytes | None]]:
+        """The JSON texts of the sources that some instances have: of each source one an instance, None without it.
+
+        Their `dicom` must have the elements at the places as `_GGGGEEEE`.
+        """
+        columns: dict[Source, list[bytes | None]] = {}
+        for row, (where, instance) in enumerate(zip(places, instances, strict=True)):
+            if where and instance.dicom is not None:
+                values = {key: getattr(instance.dicom, f"_{key}") for place in where for key in place.keys}
+                for source, text in self.find(where, values.get).items():
+                    columns.setdefault(source, [None] * len(instances))[row] = text
+        return columns
+
+    def listed(self, vrs: msgspec.Raw | None) -> Places | None:
         """Where the sources may stand in an instance with these `DICOMVRs`; None when these do not tell."""
         text = b"" if vrs is None else bytes(vrs)
         return self._listed(text) if text.startswith(b"{") else None
 
-    def _in_listing(self, vrs: bytes) -> tuple[Place, ...]:
+    def _in_listing(self, vrs: bytes) -> Places:
         try:
             return self._places(vrs, _any_object.decode(vrs))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return ()
 
-    def searched(self, values: bytes) -> tuple[Place, ...]:
+    def searched(self, values: bytes) -> Places:
         """Where the sources may stand in an instance that has no `DICOMVRs`, but this `DICOM`."""
         return self._places(values, {})
 
-    def _places(self, text: bytes, vrs: Mapping[str, Any]) -> tuple[Place, ...]:
+    def _places(self, text: bytes, vrs: Mapping[str, Any]) -> Places:
         return tuple(
             Place(source, f"{key[:4]}00{key[4:6]}", key, str(vrs.get(key)) in _OPAQUE)
             for key in sorted({match.decode() for match in self._elements.findall(text)})
@@ -103,3 +150,6 @@ def _opened(element: msgspec.Raw, vr: str) -> bytes:
         return msgspec.json.encode(values) if all(map(math.isfinite, values)) else _UNREADABLE
     except (ValueError, struct.error):  # base64, UTF-8 and msgspec raise kinds of the former
         return _UNREADABLE
+
+
+_whole: Final = msgspec.json.Decoder(dict[str, _Whole])

@@ -12,7 +12,8 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from imaging_index import json_cursor, profile
-from imaging_index.metadata import KEPT, Reader
+from imaging_index.metadata import Reader
+from imaging_index.shapes import KEPT
 from tests.package import whole
 
 SIEMENS: Final = "SIEMENS MR HEADER"

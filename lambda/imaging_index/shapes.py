@@ -1,0 +1,128 @@
+"""What a metadata document is decoded into: types made from the profile, so that nothing else becomes an object.
+
+Every value stays the JSON text that it is: most instances say the same, and whoever takes them decodes what differs.
+"""
+
+import functools
+from collections.abc import Iterable
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from imaging_index.dictionary import Level
+from imaging_index.json_cursor import Long
+from imaging_index.private_elements import PrivateElements
+from imaging_index.profile import Profile
+
+# What the pages keep of each instance, selected or not.
+KEPT: Final = (
+    "SOPInstanceUID",
+    "SOPClassUID",
+    "InstanceNumber",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "NumberOfFrames",
+)
+
+# Of what looks like the key of an instance, only every second or third is one.
+_KEYS_TRIED: Final = 32
+_DIGITS_AND_DOTS: Final = b"0123456789."
+_LAYOUTS_KEPT: Final = 64
+
+# One level's selected keywords as attributes: each the JSON text of the value (`msgspec.Raw`), or None. Of a very long
+# PerFrameFunctionalGroupsSequence a list of such texts, each of some of its items.
+Values = Any
+
+_Values = TypeVar("_Values")
+
+
+class Frame(msgspec.Struct, rename={"id": "ID"}, gc=False):
+    """One item of an instance's `ImageFrames`."""
+
+    id: Any = None
+
+
+class Instance(
+    msgspec.Struct, Generic[_Values], rename={"dicom": "DICOM", "vrs": "DICOMVRs", "frames": "ImageFrames"}, gc=False
+):
+    """One instance: the values of its `DICOM`, the VRs of its private elements in JSON, and its frames."""
+
+    dicom: _Values | None = None
+    vrs: msgspec.Raw = None  # type: ignore[assignment]  # optional, but msgspec takes no `Raw | None`
+    frames: list[Frame] | None = None
+
+
+class Shapes:
+    """What a document is decoded into: of each level, only what the profile selects."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.keywords = profile.keywords(Level.INSTANCE) | set(KEPT)
+        patient, study, series = (
+            _values(profile.keywords(level)) for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
+        )
+        self.patient, self.study, self.series = (msgspec.json.Decoder(each | None) for each in (patient, study, series))
+        instance: Any = Instance[_values(self.keywords)]  # type: ignore[misc]
+        one_series: Any = _level(series, Instances=dict[str, instance])
+        self.whole = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Whole",
+                [
+                    ("DatastoreID", Any, None),
+                    ("ImageSetID", Any, None),
+                    ("Patient", _level(patient) | None, None),
+                    ("Study", _level(study, Series=dict[str, one_series]) | None, None),
+                ],
+            )
+        )
+        group = _values(profile.per_frame())
+        self.groups = Long(b"[]", msgspec.json.Decoder(list[group | None]), _border_of_groups)  # type: ignore[valid-type]
+        private = profile.private_sources()
+        self.private = PrivateElements(private) if private else None
+        self.instances = functools.lru_cache(_LAYOUTS_KEPT)(self._instances)
+
+    def _instances(self, private: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
+        """What decodes instances with some private elements, by their keys: scanners have few ways to lay them out."""
+        values: Any = _values(self.keywords, private)
+        return msgspec.json.Decoder(dict[str, Instance[values]])
+
+
+def _values(keywords: Iterable[str], private: Iterable[str] = ()) -> type[msgspec.Struct]:
+    """A type with some keywords, and with the keys of private elements as `_GGGGEEEE`; every value stays text."""
+    names = {f"_{key}": key for key in sorted(private)}
+    fields = [(name, msgspec.Raw, None) for name in (*sorted(keywords), *names)]
+    # Nothing in it can refer back to it, which the garbage collector need not find out a million times.
+    return msgspec.defstruct("Values", fields, rename=names, omit_defaults=True, gc=False)
+
+
+def _level(values: type[msgspec.Struct], **more: Any) -> type[msgspec.Struct]:
+    """A type with a level's `DICOM`, and what else it has."""
+    fields = {"DICOM": values, **more}
+    return msgspec.defstruct("Level", [(name, each | None, None) for name, each in fields.items()])
+
+
+def border_of_instances(block: bytes) -> int:
+    """The last comma before something like `"1.2.3":{`; a line or blank in between is not looked for."""
+    end = len(block)
+    for _ in range(_KEYS_TRIED):
+        end = block.rfind(b'":{', 0, end)
+        start = block.rfind(b',"', 0, max(end, 0))
+        if start < 0:
+            break
+        if not block[start + 2 : end].strip(_DIGITS_AND_DOTS):
+            return start
+    return -1
+
+
+def _border_of_frames(block: bytes) -> int:
+    border = block.rfind(b'},{"ID"')
+    return border if border < 0 else border + 1
+
+
+def _border_of_groups(block: bytes) -> int:
+    # An item ends with the item of one of its sequences.
+    border = block.rfind(b"}]},{")
+    return border if border < 0 else border + 3
+
+
+FRAMES: Final = Long(b"[]", msgspec.json.Decoder(list[Frame]), _border_of_frames)
