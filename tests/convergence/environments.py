@@ -18,7 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, Final, Protocol, Self
 from unittest import mock
 
-import boto3
+from botocore.session import Session
 
 from imaging_index import breaker, delivery, indexing, instances, profile, table
 from imaging_index.errors import Fault, NotReady
@@ -72,8 +72,8 @@ def _call(service: str, operation: str, **arguments: Any) -> Answer:
     return _Plug.wire.call(service, operation, arguments)
 
 
-def client(service: str, **_: Any) -> Any:
-    """A client of a service, in place of `boto3.client`."""
+def client(service: str) -> Any:
+    """A client of a service, in place of botocore's."""
     calls: Any = SimpleNamespace(**{name: partial(_call, service, name) for name in _OPERATIONS[service]})
     if service == "dynamodb":
         calls.get_paginator = lambda operation: QueryPaginator(getattr(calls, operation))
@@ -136,7 +136,7 @@ def _environment(revision: int, number: int) -> Environment:
     selected = profile.parse(f"revision = {revision}\nattributes = {_ATTRIBUTES[revision]}")
     with (
         mock.patch.dict(os.environ, variables),
-        mock.patch.object(boto3, "client", client),
+        mock.patch.object(Session, "create_client", lambda _, service, **__: client(service)),
         mock.patch.object(profile, "load", return_value=selected),
     ):
         spec.loader.exec_module(module)
