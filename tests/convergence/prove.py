@@ -22,7 +22,7 @@ from cli.output import screen
 from local.cloud import LocalCloud
 from tests.convergence import kills, model, orders, refusals, simulation
 from tests.image_sets import throttles_off
-from tests.package import fuzz
+from tests.package import adversarial, fuzz
 from tests.pipeline import make_pipeline
 
 REPORT: Final = Path(__file__).parents[2] / "build" / "prove.txt"
@@ -30,6 +30,8 @@ SEEDS: Final = 1_000_000
 SEEDS_AT_ONCE: Final = 5_000
 FUZZED: Final = 2_000_000
 FUZZED_AT_ONCE: Final = 100_000
+MISLEADING: Final = 500_000
+MISLEADING_AT_ONCE: Final = 50_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -82,6 +84,11 @@ def fuzzed(first: int, count: int) -> Outcome:
     report = fuzz.run(first, count)
     seconds, case = report.slowest
     return Outcome(report.tried, [*report.harms, *([f"case {case} took {seconds:.1f} s"] if seconds > 1 else [])])
+
+
+def misled(first: int, count: int) -> Outcome:
+    """Read documents made to mislead the reader, and compare."""
+    return Outcome(count, [f"case {number} is read otherwise" for number in adversarial.run(first, count)])
 
 
 def pairs_of_kills() -> Outcome:
@@ -137,6 +144,11 @@ def programme() -> list[Suite]:
             "Fuzzed documents and events",
             "cases",
             [(fuzzed, (first, FUZZED_AT_ONCE)) for first in range(0, FUZZED, FUZZED_AT_ONCE)],
+        ),
+        Suite(
+            "Documents made to mislead the reader",
+            "cases",
+            [(misled, (first, MISLEADING_AT_ONCE)) for first in range(0, MISLEADING, MISLEADING_AT_ONCE)],
         ),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import pydicom.data
 
-from imaging_index import entry, hint, profile
+from imaging_index import entry, hint, json_cursor, profile
 from imaging_index.dictionary import Level
 from imaging_index.errors import Permanent, Poison
 from imaging_index.metadata import Reader
@@ -170,11 +171,14 @@ def case(number: int) -> Callable[[], object]:
         packed = _spoilt(packed, chance) if chance.random() < 0.5 else packed
     size = chance.choice((7, 1000, 2**20))
     pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
-    return lambda: _index(pieces, using, reader)
+    # As if the document were too large to be decoded at once, or one of its instances to be held.
+    large = chance.choice((1000, json_cursor.LARGE))
+    return lambda: _index(pieces, using, reader, large)
 
 
-def _index(pieces: list[bytes], using: Profile, reader: Reader) -> None:
-    content = entry.build(reader, pieces, _SECRET)
+def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int) -> None:
+    with patch.object(json_cursor, "LARGE", large):
+        content = entry.build(reader, pieces, _SECRET)
     names = {each.name for each in (*using.attributes, *using.instances.keep)} | {"SeriesInstanceUIDs"}
     for noted in ("InvalidAttributes", "TruncatedAttributes"):
         assert names.issuperset(each["S"] for each in content.attributes.get(noted, {"L": []})["L"])
@@ -185,7 +189,7 @@ def _index(pieces: list[bytes], using: Profile, reader: Reader) -> None:
 def readers() -> list[tuple[Profile, Reader]]:
     """The profiles that documents are read under."""
     profiles = [profile.load(each) if isinstance(each, Path) else profile.parse(each) for each in _PROFILES]
-    return [(each, Reader(each)) for each in profiles]
+    return [(each, Reader(each, block)) for each in profiles for block in (500, 2**16)]
 
 
 @cache
