@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import pytest
 from hypothesis import given
@@ -92,9 +92,16 @@ def test_an_integer_may_be_written_with_a_point_but_has_no_fraction(vr: str) -> 
             dicom.parser(vr)(written)
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=6))
-def test_every_number_of_36_digits_comes_back_exactly(value: Decimal) -> None:
-    assert dicom.number(f" {value:f} ") == value
+@given(st.integers(-(10**38) + 1, 10**38 - 1), st.integers(-100, 80), st.sampled_from(("f", "e")))
+def test_every_number_of_38_digits_comes_back_exactly(digits: int, exponent: int, form: str) -> None:
+    value = Decimal(digits).scaleb(exponent, Context(prec=38))
+    for vr in ("DS", "FD"):
+        assert dicom.parser(vr)(f" {value:{form}} ") == value
+
+
+@given(st.integers(-(10**38) + 1, 10**38 - 1))
+def test_every_integer_string_comes_back_exactly(value: int) -> None:
+    assert dicom.parser("IS")(f" {value:+} ") == dicom.parser("IS")(f"{value}.0") == value
 
 
 @given(st.integers(-(2**63), 2**64 - 1))
@@ -154,10 +161,11 @@ def test_what_is_no_day_of_the_calendar_is_unusable(written: object) -> None:
         dicom.parser("DA")(written)
 
 
-@given(st.dates())
-def test_dates_are_in_order_as_text(day: date) -> None:
-    text = f"{day.year:04}{day.month:02}{day.day:02}"
-    assert dicom.date(text) == dicom.date(f"{text[:4]}.{text[4:6]}.{text[6:]}") == text
+@given(st.dates(), st.dates())
+def test_dates_are_in_order_as_text_and_come_back_from_either_form(one: date, other: date) -> None:
+    first, second = (f"{day.year:04}{day.month:02}{day.day:02}" for day in (one, other))
+    assert dicom.date(first) == dicom.date(f" {first[:4]}.{first[4:6]}.{first[6:]} ") == first
+    assert (first < second, first == second) == (one < other, one == other)
 
 
 @pytest.mark.parametrize(
@@ -398,3 +406,25 @@ def test_a_cut_text_is_a_beginning_within_the_size_and_as_long_as_fits(text: str
     assert text.startswith(short)
     assert len(short.encode()) <= size
     assert short == text or len(text[: len(short) + 1].encode()) > size
+
+
+_OFFSETS = st.sampled_from(("", "+0000", "-1200", "+1400", "+0530", "-0330"))
+
+
+@given(st.datetimes(), st.sampled_from((4, 6, 8, 10, 12, 14)), _OFFSETS)
+def test_a_moment_comes_back_in_the_precision_it_has(moment: datetime, length: int, offset: str) -> None:
+    written = f"{moment.year:04}{moment:%m%d%H%M%S}"[:length] + offset
+    assert dicom.parser("DT")(f"{written} ") == written
+
+
+@given(st.integers(0, 999), st.sampled_from("DWMY"))
+def test_every_age_comes_back_in_three_digits(number: int, unit: str) -> None:
+    assert dicom.parser("AS")(f" {number}{unit} ") == dicom.parser("AS")(f"{number:03}{unit}") == f"{number:03}{unit}"
+
+
+@pytest.mark.parametrize("vr", sorted(dicom.TEXTS - {"AS"}))
+@given(inner=st.text(min_size=1), left=st.text(" ", max_size=3), right=st.text(" \0", max_size=3))
+def test_a_text_comes_back_without_its_padding(vr: str, inner: str, left: str, right: str) -> None:
+    value = inner.strip(" \0\t\r\n")
+    kept = vr in {"LT", "PN", "ST", "UC", "UR", "UT"}
+    assert dicom.parser(vr)(f"{left}{value}{right}") == ((left + value if kept else value) if value else None)
