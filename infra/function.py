@@ -29,6 +29,9 @@ _USE_OF_KEY: Final = [
     "kms:ReEncryptTo",
 ]
 
+# What keeps, under the key, what functions read and write.
+_KEEPERS: Final = ("dynamodb", "secretsmanager", "sqs")
+
 
 class PackageFunction(Construct):
     """A Lambda function that may do what it is told it may, and write its own logs and traces.
@@ -78,7 +81,7 @@ class PackageFunction(Construct):
             description=description,
             statements=[
                 *permissions,
-                iam.PolicyStatement(actions=_USE_OF_KEY, resources=[key.key_arn]),
+                _use_of_key(key, settings.region),
                 iam.PolicyStatement(
                     actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
                 ),
@@ -86,7 +89,7 @@ class PackageFunction(Construct):
             ],
         )
         acknowledge(
-            self.policy, {"AwsSolutions-IAM5[Resource::*]": "X-Ray's two writing actions cannot be granted on less."}
+            self.policy, "X-Ray's two writing actions cannot be granted on less.", "AwsSolutions-IAM5[Resource::*]"
         )
         self.role = iam.Role(
             self,
@@ -121,8 +124,20 @@ class PackageFunction(Construct):
         )
         acknowledge(
             self.function,
-            {"AwsSolutions-L1": f"The locked dependencies are chosen for, and tested up to, Python {PYTHON}."},
+            f"The locked dependencies are chosen for, and tested up to, Python {PYTHON}.",
+            "AwsSolutions-L1",
         )
+
+
+def _use_of_key(key: kms.IKey, region: str) -> iam.PolicyStatement:
+    # Through these only (AWS KMS Developer Guide, "kms:ViaService"): a function never decrypts anything itself, and
+    # whoever has its role cannot either.
+    services = [f"{service}.{region}.amazonaws.com" for service in _KEEPERS]
+    return iam.PolicyStatement(
+        actions=_USE_OF_KEY,
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": services}},
+    )
 
 
 def _code(scope: Construct, settings: Settings) -> lambda_.Code:

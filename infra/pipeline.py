@@ -43,7 +43,8 @@ class Pipeline(Construct):
         self.rule_dead_letter_queue = self._make_dead_letter_queue("RuleDeadLetterQueue", storage)
         acknowledge(
             self.rule_dead_letter_queue,
-            {"AwsSolutions-SQS3": "It is a dead-letter queue itself, of a rule: only an operator empties it."},
+            "It is a dead-letter queue itself, of a rule: only an operator empties it.",
+            "AwsSolutions-SQS3",
         )
         self.rule = self._make_rule(settings, storage)
         self.function = self._make_function(settings, storage, tokens)
@@ -152,12 +153,34 @@ class Pipeline(Construct):
         )
         acknowledge(
             function.policy,
-            {
-                f"AwsSolutions-IAM5[Resource::{arn}]": "An image set comes to be long after the stack: the data store "
-                "is what can be named."
+            "An image set comes to be long after the stack: the data store is what can be named, and is where the "
+            "setting dataStores lists it.",
+            *(
+                f"AwsSolutions-IAM5[Resource::{arn}]"
                 for arn in datastores.image_set_arns(Stack.of(self), settings, account="<AWS::AccountId>")
                 if "*" in arn
-            },
+            ),
+        )
+        acknowledge(
+            function.function,
+            "Its queue alone is set to invoke it, and that event source's MaximumConcurrency is the limit. Concurrency "
+            "that is reserved besides is taken from the account's other functions, and a new account may have none.",
+            "HIPAA.Security-LambdaConcurrency",
+            "NIST.800.53.R5-LambdaConcurrency",
+        )
+        acknowledge(
+            function.function,
+            "A function's own dead letters are those of asynchronous invocations, and it has none: its queue invokes "
+            "it, and what it cannot handle is parked in DeadLetterQueue, whose alarm pages.",
+            "HIPAA.Security-LambdaDLQ",
+            "NIST.800.53.R5-LambdaDLQ",
+        )
+        acknowledge(
+            function.function,
+            "Nothing reaches it by a network, in a VPC or not. It calls AWS's endpoints over TLS only, with a role "
+            "that names what it may call, and needs nothing that is in a VPC.",
+            "HIPAA.Security-LambdaInsideVPC",
+            "NIST.800.53.R5-LambdaInsideVPC",
         )
         function.function.add_event_source_mapping(
             "Queue",

@@ -196,6 +196,19 @@ def test_the_function_may_do_what_the_write_protocol_does_and_nothing_else(templ
     }
 
 
+def test_the_function_may_use_the_key_through_what_keeps_its_data_only(template: Template) -> None:
+    (key,) = template.find_resources("AWS::KMS::Key")
+    (policy,) = template.find_resources("AWS::IAM::ManagedPolicy").values()
+    (statement,) = (
+        statement
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Resource"] == arn_of(key)
+    )
+    services = ["dynamodb", "secretsmanager", "sqs"]
+    through = [f"{service}.eu-central-1.amazonaws.com" for service in services]
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": through}}
+
+
 def test_the_functions_role_holds_that_policy_alone(template: Template, only: Only) -> None:
     (policy,) = template.find_resources("AWS::IAM::ManagedPolicy")
     assert only(template, "AWS::IAM::Role")["ManagedPolicyArns"] == [{"Ref": policy}]

@@ -79,7 +79,7 @@ def test_table_queues_and_logs_are_encrypted_with_the_stacks_own_key(template: T
         },
     )
     template.all_resources_properties("AWS::SQS::Queue", {"KmsMasterKeyId": arn})
-    template.all_resources_properties("AWS::Logs::LogGroup", {"KmsKeyId": arn})
+    template.all_resources_properties("AWS::Logs::LogGroup", {"KmsKeyId": arn, "RetentionInDays": 90})
     template.has_resource_properties("AWS::KMS::Key", {"EnableKeyRotation": True})
 
 

@@ -8,14 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from aws_cdk import aws_sqs as sqs
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from infra.config import ROOT
-from infra.synthesis import make_app
-
-TEMPLATE_ONLY = {"aws:cdk:bundling-stacks": [], "region": "eu-central-1"}
+from tests.infra.conftest import TEMPLATE_ONLY
 
 
 def run_alone(*, context: dict[str, object], outdir: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -40,23 +37,6 @@ def test_cfn_lint_finds_nothing(kind: str, request: pytest.FixtureRequest) -> No
         [cfn_lint, *options, request.getfixturevalue(kind)], capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-
-
-def test_every_finding_of_aws_solutions_is_acknowledged_with_a_reason_on_its_construct(template_file: Path) -> None:
-    # That the template is there at all says that no finding was left: this is about how.
-    report = json.loads((template_file.parent / "validation-report.json").read_text("utf-8"))
-    (solutions,) = (plugin for plugin in report["pluginReports"] if plugin["pluginName"] == "AwsSolutions")
-    assert solutions["suppressedViolations"]
-    for violation in solutions["suppressedViolations"]:
-        assert violation["reason"]
-        assert violation["acknowledgedAt"].count("/") >= 2, "acknowledged on the stack or on one of its halves"
-
-
-def test_a_finding_that_nobody_acknowledged_fails_the_synth(tmp_path: Path) -> None:
-    app = make_app(TEMPLATE_ONLY, str(tmp_path))
-    sqs.Queue(app.node.find_child("ImagingIndex"), "Unguarded")
-    with pytest.raises(RuntimeError, match="ValidationFailed"):
-        app.synth()
 
 
 def test_the_app_needs_neither_the_command_line_nor_credentials(tmp_path: Path) -> None:
