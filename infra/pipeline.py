@@ -75,6 +75,8 @@ class Pipeline(Construct):
 
     def _make_rule(self, settings: Settings, storage: Storage) -> events.CfnRule:
         pattern: dict[str, object] = {
+            # An organization's bus may take events of other accounts: none of them tells of a data store of this one.
+            "account": [Stack.of(self).account],
             "source": ["aws.medical-imaging", REPLAY_SOURCE],
             "detail-type": [{"prefix": "Image Set "}],
         }

@@ -42,9 +42,12 @@ def data_store_arn(path: str) -> dict[str, Any]:
     return {"Fn::Join": ["", ["arn:aws:medical-imaging:eu-central-1:", account, f":datastore/{path}"]]}
 
 
-def test_the_rule_takes_image_set_events_of_the_service_and_of_our_own_replays(template: Template, only: Only) -> None:
+def test_the_rule_takes_image_set_events_of_the_service_and_of_our_own_replays_in_this_account(
+    template: Template, only: Only
+) -> None:
     # Nothing else may be asked for: the id's spelling varies, and a primary mark or a version is not in every event.
     assert only(template, "AWS::Events::Rule")["EventPattern"] == {
+        "account": [{"Ref": "AWS::AccountId"}],
         "source": ["aws.medical-imaging", "imaging-index.replay"],
         "detail-type": [{"prefix": "Image Set "}],
     }
