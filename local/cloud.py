@@ -55,13 +55,16 @@ class LocalCloud:
 
     Args:
         port: the port of 127.0.0.1 to serve on; 0 takes a free one.
+        policies: whether identity and queue policies decide what a caller may do. An account's own key, of 12 digits,
+            may always do everything, as its root user; a function has its role's.
 
     Raises (on entering):
         LocalCloudError: the port is taken, or the process did not come up (the message ends with its log).
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, policies: bool = False) -> None:
         self._port = port
+        self._policies = policies
         self._running = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -76,7 +79,7 @@ class LocalCloud:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "local.cloud", "--serve", str(listener.fileno()), "--folder", folder],
                 cwd=Path(__file__).parents[1],
-                env=_server_environment(folder, self._port),
+                env=_server_environment(folder, self._port, self._policies),
                 stdin=subprocess.PIPE,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
@@ -172,7 +175,7 @@ def _client_environment(endpoint: str, account: str, region: str) -> dict[str, s
     }
 
 
-def _server_environment(folder: str, port: int) -> dict[str, str]:
+def _server_environment(folder: str, port: int, policies: bool) -> dict[str, str]:
     """All that the cloud sees of the outside. The functions inherit it, as they would inherit Lambda's own."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return kept | {
@@ -191,6 +194,7 @@ def _server_environment(folder: str, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",  # would listen on a second port
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
+        "AUTH": str(policies),
         **_client_environment(f"http://{_HOST}:{port}", DEFAULT_ACCOUNT, DEFAULT_REGION),
     }
 
@@ -211,6 +215,18 @@ def route(healthimaging: Application, others: Application) -> Application:
         await (healthimaging if ours else others)(scope, receive, send)
 
     return application
+
+
+def _over_tls(application: Application) -> Application:
+    """The application, told that each request came over TLS: nothing leaves this machine, and policies ask for it.
+
+    One with the header ``X-Forwarded-Proto: http`` still counts as what a policy on `aws:SecureTransport` refuses.
+    """
+
+    async def told(scope: Any, receive: Any, send: Any) -> None:
+        await application(scope | {"scheme": "https"} if scope["type"] == "http" else scope, receive, send)
+
+    return told
 
 
 def _publish(account: str, event: dict[str, Any]) -> None:
@@ -262,15 +278,19 @@ async def _serve(listener: int) -> None:
     """Serve on a listening socket until our parent is gone or tells us to stop."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
-    from ministack.app import app
+    from ministack.app import AUTH, app
     from ministack.core import hypercorn_compat, lambda_runtime
 
     from local.global_table import mend_updates
     from local.healthimaging import HealthImaging
+    from local.permissions import authorize
 
     hypercorn_compat.install()
     mend_updates()
-    healthimaging = HealthImaging(emit=_publish, read_s3=_read_s3, write_s3=_write_s3)
+    healthimaging = HealthImaging(
+        emit=_publish, read_s3=_read_s3, write_s3=_write_s3, authorize=authorize if AUTH else None
+    )
+    others = _over_tls(app) if AUTH else app
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(sys.stdin.fileno(), stop.set)  # our parent never writes: readable means closed
@@ -283,7 +303,7 @@ async def _serve(listener: int) -> None:
     config.graceful_timeout = 0.1  # nothing outlives us that a request in flight could still write to
     config.loglevel = "WARNING"
     try:
-        await serve(route(healthimaging, app), config, shutdown_trigger=stop.wait)
+        await serve(route(healthimaging, others), config, shutdown_trigger=stop.wait)
     finally:
         await healthimaging.stop()
         lambda_runtime.reset()  # ends the functions' processes, and collects them

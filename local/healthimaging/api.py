@@ -19,6 +19,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+# (access key id, region, request) -> the account that the caller acts for.
+Authorize = Callable[[str, str, wire.Request], str]
+
 PREFIX: Final = "/_healthimaging/"
 
 _OPERATIONS: Final[dict[str, Callable[[Call], Awaitable[dict[str, Any] | bytes]]]] = {
@@ -49,8 +52,7 @@ _PIECE: Final = 64 * 1024
 class HealthImaging:
     """AWS HealthImaging on this machine, as an ASGI 3 application.
 
-    An access key id of 12 digits is the account, any other means account 000000000000; signatures are not checked.
-    Everything is kept in memory.
+    Signatures are not checked. Everything is kept in memory.
 
     Args:
         emit: called on the event loop with (account, complete EventBridge event) of each event; must not block.
@@ -58,6 +60,8 @@ class HealthImaging:
             thread.
         write_s3: (account, `s3://bucket/key`, content), for the output of imports to S3; called in a thread.
         settings: what it starts with.
+        authorize: tells a caller's account, or raises `AccessDenied`. Unless given, everybody may do everything, an
+            access key id of 12 digits is the account, and any other means account 000000000000.
     """
 
     def __init__(
@@ -66,10 +70,12 @@ class HealthImaging:
         read_s3: ReadS3 | None = None,
         write_s3: WriteS3 | None = None,
         settings: Settings | None = None,
+        authorize: Authorize | None = None,
     ) -> None:
         settings = settings or Settings()
         self._service = Service(Bus(emit, settings), settings, read_s3, write_s3)
         self._throttle = Throttle()
+        self._authorize = authorize or _everybody
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the server's lifespan."""
@@ -100,7 +106,8 @@ class HealthImaging:
                 answer: dict[str, Any] | bytes = self._own(scope["method"], path.removeprefix(PREFIX), body)
             else:
                 request = wire.parse(scope["method"], path, scope["query_string"].decode("latin-1"), body)
-                answer = await self._operate(request, *_caller(scope))
+                key, region = _caller(scope)
+                answer = await self._operate(request, self._authorize(key, region, request), region)
         except ServiceError as error:
             await _send(send, error.status, {"message": str(error)}, {"x-amzn-ErrorType": error.code})
             return
@@ -148,7 +155,11 @@ def _caller(scope: Scope) -> tuple[str, str]:
     header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     match = _CREDENTIAL.search(header)
     key, region = match.groups() if match else ("", "us-east-1")
-    return (key if re.fullmatch("[0-9]{12}", key) else "000000000000"), region
+    return key, region
+
+
+def _everybody(access_key_id: str, _region: str, _request: wire.Request) -> str:
+    return access_key_id if re.fullmatch("[0-9]{12}", access_key_id) else "000000000000"
 
 
 async def _body(receive: Receive) -> bytes:

@@ -10,11 +10,18 @@ class ServiceError(Exception):
     code: ClassVar[str] = "InternalServerException"
 
 
-class Invalid(ServiceError):  # noqa: N818  these four bear the service's own words
+class Invalid(ServiceError):  # noqa: N818  these five bear the service's own words
     """The request does not hold to the service's model, or asks for what the service does not do."""
 
     status = 400
     code = "ValidationException"
+
+
+class AccessDenied(ServiceError):  # noqa: N818
+    """No policy of the caller's allows the action on the resource."""
+
+    status = 403
+    code = "AccessDeniedException"
 
 
 class NotFound(ServiceError):  # noqa: N818
