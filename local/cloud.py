@@ -55,8 +55,8 @@ class LocalCloud:
 
     Args:
         port: the port of 127.0.0.1 to serve on; 0 takes a free one.
-        policies: whether identity and queue policies decide what a caller may do. An account's own key, of 12 digits,
-            may always do everything, as its root user; a function has its role's.
+        policies: whether IAM's policies and the queues' decide what a caller may do. A function acts in its role; an
+            account's own key, of 12 digits, is its root user's, whom only a queue's policy refuses anything.
 
     Raises (on entering):
         LocalCloudError: the port is taken, or the process did not come up (the message ends with its log).
