@@ -55,8 +55,8 @@ WHAT_TO_DO: Final = {
     "HandedBack": f"It was never begun, since others failed. {_WAITED}",
     _KILLED: "Received 1,000 times and never finished: invocations were killed. Look for time-outs and memory in the "
     "function's log, raise memorySize if need be, then redrive.",
-    _UNDELIVERED: "EventBridge could not put the event into the queue: `make deploy` restores the policies of queue "
-    "and key. Then redrive.",
+    _UNDELIVERED: "EventBridge could not put the event into the queue: somebody changed the policy of the queue or of "
+    "the key, as CloudFormation's drift detection tells. Put it back, then redrive.",
     _OTHER: "Parked by another version of the index, or by somebody else. Redrive tries it again.",
 }
 
