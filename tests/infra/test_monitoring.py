@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -201,8 +202,9 @@ def go_every_way(account: Account, folder: Path) -> None:
     tell(repair)  # poison
     series = {f"1.2.{number}": {"DICOM": {"SeriesInstanceUID": f"1.2.{number}"}, "Instances": {}} for number in (8, 9)}
     whole = {"SchemaVersion": "1.1", "DatastoreID": key.datastore_id, "ImageSetID": key.image_set_id}
-    instead.says(200, json.dumps(whole | {"Study": {"DICOM": {}, "Series": series}}).encode())
-    tell(repair)  # several series
+    document = whole | {"Study": {"DICOM": {}, "Series": series}, "Calibration": math.nan}
+    instead.says(200, json.dumps(document).encode())
+    tell(repair)  # several series, and not quite JSON
     for status, error in (
         (500, "InternalServerException"),
         (403, "AccessDeniedException"),
