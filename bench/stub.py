@@ -6,6 +6,7 @@ It keeps nothing. Version n of every image set is the nth document; every write 
 path tells the totals since the last one.
 """
 
+import base64
 import json
 import subprocess
 import sys
@@ -15,15 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from cli.sizes import item_size, units
 from imaging_index import profile
 from imaging_index.profile import Index
-
-_UNIT: Final = 1024  # DynamoDB Developer Guide, "Capacity unit consumption for write operations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +62,12 @@ def running(latency: float, selected: Path, documents: Iterable[Path]) -> Iterat
             process.terminate()
 
 
-def size(item: Mapping[str, Any]) -> int:
-    """The bytes that DynamoDB counts for an item (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _size(value) for name, value in item.items())
-
-
-def _size(value: Mapping[str, Any]) -> int:
-    ((kind, content),) = value.items()
-    if kind in ("S", "B"):
-        length: int = len(content.encode())
-        return length if kind == "S" else length * 3 // 4 - content[-2:].count("=")
-    if kind == "N":
-        digits = content.lstrip("-").replace(".", "").strip("0")
-        return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
-    if kind == "L":
-        return 3 + sum(1 + _size(each) for each in content)
-    return 3 + len(content) + size(content) if kind == "M" else 1
-
-
-def units(item: Mapping[str, Any], indexes: Iterable[Index]) -> int:
-    """The write units of a new item, with its copy in each index that it has all key attributes of."""
+def write_units(item: Mapping[str, Any], indexes: Iterable[Index]) -> int:
+    """The write units of a new item as it is sent, with its copy in each index that it has all key attributes of."""
     copies = sum(all(key in item for key in (*index.partition, *index.sort)) for index in indexes)
-    return -(-size(item) // _UNIT) * (1 + copies)
+    # Bytes are sent in base64, and counted without.
+    binary = {name: {"B": base64.b64decode(value["B"])} for name, value in item.items() if "B" in value}
+    return units(item_size({**item, **binary})) * (1 + copies)
 
 
 class _Server(ThreadingHTTPServer):
@@ -111,7 +95,7 @@ class _Server(ThreadingHTTPServer):
         return {}
 
     def _charge(self, items: Iterable[Mapping[str, Any]]) -> int:
-        charged = sum(units(item, self.indexes) for item in items)
+        charged = sum(write_units(item, self.indexes) for item in items)
         self.write_units += charged
         return charged
 
