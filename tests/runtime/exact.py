@@ -178,7 +178,9 @@ class Runtime:
                 f"mount --rbind {var} /var",
                 "mount -t tmpfs -o size=512m,mode=1777 none /tmp",
             ]
-        steps += [f"cd {self._task}", f"exec {sys.executable} -S -m awslambdaric {self._handler}"]
+        # Not a virtual environment's link: that may be in the /tmp which is not this one any more.
+        python = Path(sys.executable).resolve()
+        steps += [f"cd {self._task}", f"exec {python} -S -m awslambdaric {self._handler}"]
         return [*_namespaces(), "sh", "-e", "-c", "\n".join(steps)]
 
 
