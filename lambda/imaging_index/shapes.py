@@ -76,7 +76,9 @@ class Shapes:
             )
         )
         group = _values(profile.per_frame())
-        self.groups = Long(b"[]", msgspec.json.Decoder(list[group | None]), _border_of_groups)  # type: ignore[valid-type]
+        # What is no item stays what it is, and is named when it is typed.
+        item = group | None | bool | int | float | str | list[Any]
+        self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]
         private = profile.private_sources()
         self.private = PrivateElements(private) if private else None
         self.instances = functools.lru_cache(_LAYOUTS_KEPT)(self._instances)
