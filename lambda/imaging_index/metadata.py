@@ -226,10 +226,11 @@ class _Reading:
         values: dict[str, Any] = dict.fromkeys(self._shapes.keywords)
         for keyword in self._cursor.members():
             if keyword == PER_FRAME and keyword in values and self._cursor.peek() == b"[":
-                values[keyword] = [
+                parts = [
                     b"[%b]" % b",".join(dict.fromkeys(map(msgspec.json.encode, groups)))
                     for groups, _ in self._cursor.runs(self._shapes.groups)
                 ]
+                values[keyword] = parts or None
             elif keyword in values:
                 values[keyword] = msgspec.Raw(self._cursor.value())
             elif self._shapes.private and PRIVATE_KEY.fullmatch(keyword):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaging_index import entry, profile
+from imaging_index import entry, json_cursor, profile
 from imaging_index.entry import Content
 from imaging_index.metadata import Reader
 from imaging_index.pages import COLUMNS, unpack
@@ -599,3 +599,18 @@ def test_plain_values_are_those_of_python() -> None:
         "E": {"Min": 3},
         "F": b"z",
     }
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3000])
+def test_a_very_large_instance_says_what_a_small_one_says(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    measures = {"PixelMeasuresSequence": [{"SliceThickness": "5.0 ", "PixelSpacing": ["1", "2"]}]}
+    thin = {"PixelMeasuresSequence": [{"SliceThickness": 2}], "FrameContentSequence": [{"X": "x" * 50}]}
+    values = {"Rows": 7, "PerFrameFunctionalGroupsSequence": [measures, thin, None][:frames] * max(frames // 3, 1)}
+    document = _document(instances=[values if frames else values | {"SliceThickness": "1"}], frames=frames)
+    small = _build(document)
+    monkeypatch.setattr(json_cursor, "LARGE", 100)
+    body = json.dumps(document).encode()
+    large = entry.build(Reader(PROFILE, 200), [body[start : start + 100] for start in range(0, len(body), 100)])
+    assert large == small
+    if frames > 1:
+        assert plain(small.attributes)["SliceThickness"] == {"Min": 2, "Max": 5, "Values": [2, 5]}
