@@ -606,7 +606,9 @@ def test_a_very_large_instance_says_what_a_small_one_says(frames: int, monkeypat
     measures = {"PixelMeasuresSequence": [{"SliceThickness": "5.0 ", "PixelSpacing": ["1", "2"]}]}
     thin = {"PixelMeasuresSequence": [{"SliceThickness": 2}], "FrameContentSequence": [{"X": "x" * 50}]}
     values = {"Rows": 7, "PerFrameFunctionalGroupsSequence": [measures, thin, None][:frames] * max(frames // 3, 1)}
-    document = _document(instances=[values if frames else values | {"SliceThickness": "1"}], frames=frames)
+    document = _document(
+        instances=[values if frames else values | {"SliceThickness": "1", "Padding": "x" * 500}], frames=frames
+    )
     small = _build(document)
     monkeypatch.setattr(json_cursor, "LARGE", 100)
     body = json.dumps(document).encode()
