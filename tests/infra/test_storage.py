@@ -97,6 +97,18 @@ def test_cloudwatch_logs_may_use_the_key_for_the_stacks_log_groups_only(template
     assert "LogGroupName" not in only(template, "AWS::Logs::LogGroup")
 
 
+def test_the_key_is_for_the_account_the_logs_the_rule_and_the_alarms_and_for_nobody_else(
+    template: Template, only: Only
+) -> None:
+    account = {"AWS": {"Fn::Join": ["", ["arn:aws:iam::", {"Ref": "AWS::AccountId"}, ":root"]]}}
+    services = ("logs.eu-central-1.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com")
+    statements = only(template, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    assert [statement["Principal"] for statement in statements] == [
+        account,
+        *({"Service": service} for service in services),
+    ]
+
+
 def test_what_is_retained_is_protected_from_deletion(template: Template) -> None:
     for resource_type in (TABLE, "AWS::KMS::Key", "AWS::Logs::LogGroup"):
         template.has_resource(resource_type, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
