@@ -60,7 +60,7 @@ def agrees(number: int) -> bool:
     chance = random.Random(number)
     document = _document(chance)
     body = plain = _written(document, chance)
-    wanted = _told(json.loads(body, parse_constant=lambda _: False))
+    wanted = _comparable(_told(json.loads(body, parse_constant=lambda _: False)))
     if chance.random() < 0.5:
         cuts = sorted(chance.choices(range(len(body)), k=chance.choice((0, 0, 1, 3))))
         body = b"".join(gzip.compress(body[start:end], 1) for start, end in zip([0, *cuts], [*cuts, None], strict=True))
@@ -195,13 +195,12 @@ def _told_instance(instance: dict[str, Any]) -> dict[str, Any]:
     return {
         "values": _selected(values, _INSTANCE),
         "frames": [_whole_characters(frame["ID"]) for frame in instance.get("ImageFrames") or ()],
-        "private": [*map(_whole_characters, private)],
+        "private": dict(enumerate(map(_whole_characters, private))),
     }
 
 
 def _selected(values: dict[str, Any], keywords: tuple[str, ...]) -> dict[str, Any]:
-    found = {keyword: _whole_characters(values[keyword]) for keyword in keywords if keyword in values}
-    return found | ({PER_FRAME: _groups(found[PER_FRAME])} if PER_FRAME in found else {})
+    return {keyword: _whole_characters(values[keyword]) for keyword in keywords if keyword in values}
 
 
 def _groups(items: Any) -> Any:
@@ -229,6 +228,7 @@ def _comparable(told: dict[str, Any]) -> dict[str, Any]:
     for series in told["Series"].values():
         for instance in series["Instances"].values():
             instance["private"] = [*instance["private"].values()]
-            if PER_FRAME in instance["values"]:
-                instance["values"][PER_FRAME] = _groups(instance["values"][PER_FRAME])
+            # An empty sequence and none are the same to whoever takes the values.
+            groups = instance["values"].pop(PER_FRAME, None) or None
+            instance["values"][PER_FRAME] = _groups(groups)
     return told
