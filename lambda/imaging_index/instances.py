@@ -14,16 +14,19 @@ from typing import Any, Final, TypeVar
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
+from imaging_index.functional_groups import PER_FRAME
 from imaging_index.metadata import Run
 from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
-from imaging_index.shapes import KEPT
+from imaging_index.shapes import KEPT, Values
 from imaging_index.stored import Item
 from imaging_index.summary import Summary
 from imaging_index.values import Making, Text, decoded, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
+# To look at each keyword of a few instances costs as much as of many.
+_RUNS_HELD: Final = 8
 
 _UIDS: Final = frozenset({"SOPInstanceUID", "SOPClassUID"})
 # Marks a series whose UID comes later in the document. No UID begins like it.
@@ -47,6 +50,8 @@ class Instances:
         self._pages = Pages()
         self._series: list[str] = []
         self._keys: list[str] = []
+        self._values: list[Values] = []
+        self._runs = 0
         self._frames: list[list[str]] = []
         # The keys of series whose values the document tells behind their instances.
         self._later: set[str] = set()
@@ -61,15 +66,8 @@ class Instances:
     def take(self, run: Run) -> None:
         """More instances, in the order of the document."""
         size = len(run.instances)
-        values = [self._nothing if each.dicom is None else each.dicom for each in run.instances.values()]
-        for keyword, get in self._getters.items():
-            raws = [*map(get, values)]
-            if not any(raws):
-                self._columns[keyword] += raws
-            elif isinstance(raws[0], list):  # of a very large instance, which comes alone
-                self._columns[keyword].append((*raws[0],))
-            else:
-                self._columns[keyword] += [raw and bytes(raw) for raw in raws]
+        self._values += (self._nothing if each.dicom is None else each.dicom for each in run.instances.values())
+        self._runs += 1
         for source in self._sources:
             self._columns[source] += run.private.get(source) or [None] * size
         self._keys += run.instances
@@ -80,11 +78,25 @@ class Instances:
         self.frames += sum(map(len, ids))
         self._frames += ids if self._making.profile.instances.frames else ([] for _ in ids)
         self.count += size
+        if self._runs == _RUNS_HELD or len(self._keys) >= _ROWS_A_PAGE:
+            self._gather()
         while len(self._keys) >= _ROWS_A_PAGE:
             self._flush()
 
+    def _gather(self) -> None:
+        """The values of the last runs in columns: until then they hold the runs' texts in memory."""
+        for keyword, get in self._getters.items():
+            raws = [*map(get, self._values)]
+            if keyword == PER_FRAME:
+                self._columns[keyword] += map(_text, raws)
+            else:
+                self._columns[keyword] += [raw and bytes(raw) for raw in raws] if any(raws) else raws
+        self._values.clear()
+        self._runs = 0
+
     def finish(self, series: Mapping[str, str]) -> tuple[Item, Pages]:
         """What the entry gets of all of them, and their pages; `series` has the UID of each series by its key."""
+        self._gather()
         if self._keys:
             self._flush()
         attributes: Item = {}
@@ -148,6 +160,12 @@ class Instances:
 def _places(attribute: Attribute) -> list[_Place]:
     """The columns of an attribute's sources."""
     return [source.path[0] if source.creator is None else source for source in attribute.sources]
+
+
+def _text(raw: Any) -> Text:
+    if raw is None:
+        return None
+    return tuple(raw) if isinstance(raw, list) else bytes(raw)
 
 
 def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
