@@ -1,7 +1,10 @@
-"""One local cloud and one synthesized stack for all tests that ask for them; an account of its own for each test."""
+"""One local cloud and one synthesized stack for all tests that ask for them; an account of its own for each test.
+
+And the canary (`tests/canary.py`): a test fails when something of a document has left by another way than the table.
+"""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import boto3
@@ -9,6 +12,7 @@ import pytest
 
 from local.cloud import LocalCloud
 from local.deployment import Assembly, synth
+from tests import canary
 
 _accounts = itertools.count(100_000_000_001)
 
@@ -27,7 +31,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 @pytest.fixture
-def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, str]]:
     """A new account's variables, which this process and its children have for the time of the test."""
     variables = cloud.environment(str(next(_accounts)))
     for name, value in variables.items():
@@ -35,13 +39,33 @@ def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # nor what the developer has configured
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    return variables
+    yield variables
+    harms = canary.Account(variables).harms()
+    assert not harms, "\n".join(harms)
 
 
 @pytest.fixture
 def aws(environment: dict[str, str]) -> boto3.Session:  # noqa: ARG001  # the session reads them from os.environ
     """The SDK, as that account."""
     return boto3.Session()
+
+
+@pytest.fixture(autouse=True)
+def leaked() -> Iterator[list[str]]:
+    """Nothing of a document is logged or sent. A test that has planted a leak clears the list of what was found."""
+    with canary.watching() as harms:
+        yield harms
+    assert not harms, "\n".join(harms)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Nothing of a document is printed, as metrics are."""
+    report = yield
+    for name, text in report.sections:
+        if report.passed and (place := canary.found(text)):
+            report.outcome, report.longrepr = "failed", f"{name} holds a value of a document: {place}"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

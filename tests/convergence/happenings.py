@@ -10,11 +10,10 @@ import msgspec
 
 from imaging_index import generation
 from imaging_index.hint import REPLAY_SOURCE, Cause, Kind
+from tests.canary import MARKER
 from tests.convergence import memory
 from tests.convergence.environments import DATASTORE, NEW
 from tests.convergence.timeline import Timeline
-
-MARKER: Final = "CANARY"  # in every value of every document
 
 _UNDER_WAY: Final = (Kind.COPYING, Kind.COPYING_WITH_READ_ONLY_ACCESS, Kind.UPDATING, Kind.DELETING)
 

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import screen
 from local.cloud import LocalCloud
-from tests.convergence import kills, model, orders, refusals, simulation
+from tests.convergence import kills, leaks, model, orders, refusals, simulation
 from tests.image_sets import throttles_off
 from tests.package import adversarial, fuzz
 from tests.pipeline import make_pipeline
@@ -32,6 +32,8 @@ FUZZED: Final = 2_000_000
 FUZZED_AT_ONCE: Final = 100_000
 MISLEADING: Final = 500_000
 MISLEADING_AT_ONCE: Final = 50_000
+LEAKS: Final = 10_000
+LEAKS_AT_ONCE: Final = 1_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -89,6 +91,12 @@ def fuzzed(first: int, count: int) -> Outcome:
 def misled(first: int, count: int) -> Outcome:
     """Read documents made to mislead the reader, and compare."""
     return Outcome(count, [f"case {number} is read otherwise" for number in adversarial.run(first, count)])
+
+
+def leaks_looked_for(first: int, count: int) -> Outcome:
+    """Fail anywhere over documents full of the marker, and look for it in all that leaves."""
+    report = leaks.run(first, count)
+    return Outcome(report.tried, report.harms)
 
 
 def pairs_of_kills() -> Outcome:
@@ -149,6 +157,11 @@ def programme() -> list[Suite]:
             "Documents made to mislead the reader",
             "cases",
             [(misled, (first, MISLEADING_AT_ONCE)) for first in range(0, MISLEADING, MISLEADING_AT_ONCE)],
+        ),
+        Suite(
+            "The canary under faults",
+            "runs",
+            [(leaks_looked_for, (first, LEAKS_AT_ONCE)) for first in range(0, LEAKS, LEAKS_AT_ONCE)],
         ),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(

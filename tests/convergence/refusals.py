@@ -22,6 +22,8 @@ from imaging_index import instances, table
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Poison, Unknown
 from imaging_index.hint import REPLAY_SOURCE, Cause
 from imaging_index.table import Key
+from tests import canary
+from tests.canary import MARKER
 from tests.convergence import kills, truth
 from tests.pipeline import response
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from tests.convergence.kills import Progress
     from tests.convergence.truth import Dump
     from tests.pipeline import Pipeline
-
-MARKER: Final = "CANARY^MARKER"
 
 Class = type[Fault]
 # What each code means, whoever answers with it; the status is the one that AWS documents. The first ones are any
@@ -286,7 +286,7 @@ class Stage:
         ):
             failed = self._pipeline.handle([message | {"Attributes": attributes}])
         words = "\n".join([self._pipeline.log.getvalue(), metrics.getvalue()])
-        assert MARKER not in words
+        assert not canary.found(words)
         return Handled(bool(failed), self._refuser.calls, self._refuser.visibility, words)
 
     def open(self) -> Class | None:

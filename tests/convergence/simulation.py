@@ -25,9 +25,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from imaging_index.errors import NotReady, Permanent, Poison
 from imaging_index.hint import Cause, Kind
 from imaging_index.table import Damaged, Key
+from tests import canary
 from tests.convergence import environments, memory, promises
 from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, OLD, QUEUE, TABLE, Environment
-from tests.convergence.happenings import MARKER, Happenings, Promise, document
+from tests.convergence.happenings import Happenings, Promise, document
 from tests.convergence.mutants import MUTANTS
 from tests.convergence.promises import Promises
 from tests.convergence.timeline import Timeline, Violation
@@ -190,14 +191,18 @@ class _Simulation:
         written = io.StringIO()
         with (
             environments.plugged(self, most_tries=self._most_tries, observed=self._observed),
-            _into(written) if self._observed else contextlib.nullcontext(),
+            into(written) if self._observed else contextlib.nullcontext(),
         ):
             try:
                 self._live()
             finally:
                 self._end()
-        if MARKER in written.getvalue():
+        if canary.found(written.getvalue()):
             self.timeline.violated("a value of a document is in the log or in the metrics")
+        messages = [(each.body, each.attributes) for queue in self._queues.messages.values() for each in queue]
+        items = (item for partition in self._table.partitions.values() for item in partition.values())
+        if canary.found((messages, [*canary.keys(items)])):
+            self.timeline.violated("a value of a document is in a message, a key or a tombstone")
 
     def _live(self) -> None:
         self._begin()
@@ -555,7 +560,7 @@ def _applies(fault: str, operation: str) -> bool:
 
 
 @contextlib.contextmanager
-def _into(written: io.StringIO) -> Iterator[None]:
+def into(written: io.StringIO) -> Iterator[None]:
     """The real logger and metrics, into `written`."""
     observability = environments.environments()[NEW][0].module.observability
     handlers = observability.logger.handlers

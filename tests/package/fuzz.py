@@ -4,7 +4,6 @@ The documents are real: pydicom's files as the local HealthImaging turns them in
 in every text, which no exception may quote.
 """
 
-import base64
 import gzip
 import json
 import random
@@ -25,9 +24,9 @@ from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
 from imaging_index.profile import Profile
 from local.healthimaging.importing import folder, scan
+from tests import canary
+from tests.canary import MARKER, PACKED_MARKER
 
-MARKER: Final = "CANARY"
-PACKED_MARKER: Final = base64.b64encode(f"{MARKER} ".encode()).decode()
 _DOCUMENTS_IN_TEN: Final = 8  # the others are events
 _PACKED_IN: Final = 16  # one document of so many comes as gzip, and half of these are broken as such
 _LARGEST: Final = 13_000  # bytes of a document: what it holds counts, and not how often
@@ -134,24 +133,14 @@ def run(first: int, count: int) -> Report:
             attempt()
         except (Poison, Permanent) as error:
             report.refused += 1
-            if quotes(error):
+            if canary.found(canary.told(error)):
                 report.harms.append(f"case {number}: {type(error).__name__} quotes what it met")
         except Exception as error:  # whatever else it is, it should not be
-            quoted = ", and quotes what it met" if quotes(error) else ""
+            quoted = ", and quotes what it met" if canary.found(canary.told(error)) else ""
             report.harms.append(f"case {number}: {type(error).__name__}{quoted}")
         report.slowest = max(report.slowest, (time.perf_counter() - begun, number))
         report.tried += 1
     return report
-
-
-def quotes(error: BaseException | None) -> bool:
-    """Whether the marker stands in what a log would show of an exception."""
-    while error is not None:
-        shown = f"{error!s} {error!r}"
-        if MARKER in shown.upper() or PACKED_MARKER in shown:
-            return True
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return False
 
 
 def case(number: int) -> Callable[[], object]:

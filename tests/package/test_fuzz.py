@@ -6,6 +6,7 @@ import pytest
 
 from imaging_index import dicom, entry
 from imaging_index.errors import Poison
+from tests.canary import MARKER, PACKED_MARKER
 from tests.package import fuzz
 
 CASES = 50_000
@@ -24,7 +25,7 @@ def test_what_was_tampered_with_is_taken_or_refused_and_never_quoted(
 def test_half_of_the_documents_have_the_marker_in_every_text() -> None:
     documents = fuzz.corpus()
     for document in documents[len(documents) // 2 :]:
-        assert all(text.endswith((fuzz.MARKER, fuzz.PACKED_MARKER)) for text in fuzz.texts(document))
+        assert all(text.endswith((MARKER, PACKED_MARKER)) for text in fuzz.texts(document))
     assert len(documents) > 40
 
 
