@@ -202,8 +202,8 @@ def keys(items: Iterable[Any]) -> Iterator[tuple[str, str]]:
         yield "a primary key", " ".join(item[name]["S"] for name in ("ImageSet", "Part") if name in item)
         if item.get("Generation") == {"S": generation.TOMBSTONE}:
             yield "a tombstone", str(item)
-            if item.keys() - _OURS:
-                yield "a tombstone", f"{MARKER}: {item.keys() - _OURS} are more than it may have"
+            if attributes := [name for name in item if dictionary.lookup(name)]:
+                yield "a tombstone", f"{MARKER}: it has {attributes}"
 
 
 def _values(item: Mapping[str, Any]) -> Iterator[str]:
