@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+import boto3
 import pytest
 
 from imaging_index import errors, indexing
@@ -114,3 +115,15 @@ def test_the_marker_is_found_behind_an_exception_unless_it_is_never_shown() -> N
         failing(scrubbed=True)
     assert canary.found(canary.told(shown.value))
     assert not canary.found(canary.told(never_shown.value))
+
+
+def test_what_is_left_in_an_account_is_found(
+    aws: boto3.Session, environment: dict[str, str], leaked: list[str]
+) -> None:
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName="hints")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=f"the patient {MARKER}")
+    assert canary.Account(environment).harms()
+    assert leaked
+    leaked.clear()
+    sqs.delete_queue(QueueUrl=url)
