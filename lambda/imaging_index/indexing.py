@@ -79,6 +79,7 @@ class Indexer:
         self._healthimaging = healthimaging
         self._table = table
         self._profile = profile
+        self._profile_hash = profile.hash
         self._reader = reader
 
     def converge(self, hint: Hint, *, age: timedelta, tries: int) -> Result:
@@ -183,7 +184,7 @@ class Indexer:
             "DatastoreId": {"S": key.datastore_id},
             "ImageSetId": {"S": key.image_set_id},
             "ImageSetVersion": {"N": str(target.version)},
-            "ProfileHash": {"S": self._profile.hash},
+            "ProfileHash": {"S": self._profile_hash},
             "Pages": {"N": str(len(content.pages))},
             "PagesChecksum": {"S": content.checksum},
             "IndexedAt": {"S": _now()},

@@ -112,7 +112,7 @@ def test_a_number_that_is_no_port_is_an_error_that_says_what_to_do() -> None:
 
 
 def test_a_cloud_that_does_not_start_shows_its_last_words(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(folder: str, port: int) -> dict[str, str]:
+    def broken(folder: str, port: int, *_: object) -> dict[str, str]:
         return {"TMPDIR": folder, "GATEWAY_PORT": str(port), "PYTHONHOME": "/nowhere"}
 
     monkeypatch.setattr(cloud_module, "_server_environment", broken)
