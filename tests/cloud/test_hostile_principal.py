@@ -36,7 +36,7 @@ INTRUDER = "Eve^Intruder"
 AWS_SOURCE = "aws.medical-imaging"
 _NESTED = "[" * 100_000
 _BACKLOG = 200  # forged messages that wait at any time
-_POURED = 1_000
+_POURED = 600
 _LARGE = 255 * 2**10  # bytes; SQS takes 256 KiB where a MiB has not arrived yet
 
 
