@@ -15,8 +15,8 @@ from rich.table import Column, Table
 
 from cli import profiles, sizes
 from cli.output import Failure, print_json, screen
-from cli.prices import AS_OF, REGION, Prices
 from imaging_index.profile import ProfileError
+from infra.prices import AS_OF, REGION, Prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

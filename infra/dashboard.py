@@ -12,15 +12,12 @@ from constructs import Construct
 from imaging_index.profile import Profile
 from infra.metrics import Metrics
 from infra.pipeline import FUNCTION_SECONDS
+from infra.prices import Prices
 
 _OUTCOMES: Final = ("Indexed", "Duplicate", "Stale", "Deleted", "Passed", "OtherDatastore")
 _FAULTS: Final = ("Permanent", "Poison", "NotReady", "Overload", "Configuration", "Unknown", "HandedBack")
 
-# Dollars of a write request unit on demand, and of a GB-second and an invocation of Lambda on arm64: AWS's price lists
-# for us-east-1. x86_64 costs a quarter more, and other regions up to twice as much.
-_WRITE_UNIT: Final = 0.625e-6
-_GB_SECOND: Final = 13.3334e-6
-_INVOCATION: Final = 0.2e-6
+_PRICES: Final = Prices()
 
 _WIDTH: Final = 24
 
@@ -186,9 +183,9 @@ class Dashboard(Construct):
     def _cost(self) -> list[cloudwatch.IWidget]:
         metrics = self._metrics
         hour = Duration.hours(1)
-        millisecond = metrics.settings.memory_size / 1024 * _GB_SECOND / 1000
+        millisecond = metrics.settings.memory_size / 1024 * _PRICES.gb_second / 1000
         price = cloudwatch.MathExpression(
-            expression=f"units * {_WRITE_UNIT:.9f} + calls * {_INVOCATION:.9f} + ms * {millisecond:.12f}",
+            expression=f"units * {_PRICES.write_unit:.9f} + calls * {_PRICES.invocation:.9f} + ms * {millisecond:.12f}",
             using_metrics={
                 "units": metrics.own("WriteUnits", "Sum"),
                 "calls": metrics.function("Invocations", "Sum"),

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-# Region and month that the prices are of. They change seldom, and differ by some ten percent in other regions.
+# Region and month that the prices are of. They change seldom, and differ by some ten percent in other regions. Written
+# down where AWS's pages could not be read: compare them before you rely on a sum.
 REGION: Final = "us-east-1"
 AS_OF: Final = "November 2026"
 
