@@ -102,9 +102,7 @@ class JsonCursor:
             # As much again: the text is then gone through twice at most, whatever the size of a block.
             if not self._more(self._held()):
                 raise _no_json()
-        text = self._text[self._at : end]
-        self._at = end
-        return text
+        return self._up_to(end)
 
     def null(self) -> bool:
         """Whether null comes next; it is then passed over."""
@@ -203,7 +201,8 @@ class JsonCursor:
                 yield large(key), b""
             else:
                 name = b"" if listed else msgspec.json.encode(key) + b":"
-                run = b"".join((opening, name, self.value(), closing))
+                value = self.value() if end is None else self._up_to(end)
+                run = b"".join((opening, name, value, closing))
                 decoded = _decoded(kind.decoder, run)
                 if not decoded:
                     raise _no_json()
@@ -238,6 +237,12 @@ class JsonCursor:
                 raise _no_json()
             self._blanks()
         return self._text[self._at : self._at + 1]
+
+    def _up_to(self, end: int) -> bytes:
+        """The text from here to `end`, which is passed over."""
+        text = self._text[self._at : end]
+        self._at = end
+        return text
 
     def _blanks(self) -> None:
         match = _BLANKS.match(self._text, self._at)
