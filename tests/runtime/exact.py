@@ -287,7 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(event)))
         self.send_header("Lambda-Runtime-Aws-Request-Id", f"request-{next(_numbers)}")
-        self.send_header("Lambda-Runtime-Deadline-Ms", str(round(deadline * 1000)))
+        # Rounded down, so that no function is told of more time than it has.
+        self.send_header("Lambda-Runtime-Deadline-Ms", str(int(deadline * 1000)))
         arn = "arn:aws:lambda:us-east-1:000000000000:function:index"
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", arn)
         self.end_headers()
