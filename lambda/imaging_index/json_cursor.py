@@ -42,7 +42,7 @@ _ESCAPED: Final = re.compile(
 )
 _REPLACEMENT: Final = rb"\ufffd"
 # What no parser of a VR takes: the value is left out, and named.
-_UNUSABLE: Final = b"false"
+UNUSABLE: Final = b"false"
 
 _any: Final = msgspec.json.Decoder(msgspec.Raw)
 _text: Final = msgspec.json.Decoder(str)
@@ -314,14 +314,14 @@ def _decoded(decoder: "msgspec.json.Decoder[_Members]", run: bytes) -> tuple[_Me
 def _mended(token: "re.Match[bytes]") -> bytes:
     """A token as it can be decoded; a text that is not here whole stays what it is."""
     if not token[0].startswith(b'"'):
-        return _UNUSABLE
+        return UNUSABLE
     following = _BLANKS.match(token.string, token.end())
     place = following.end() if following else token.end()
     whole = token[1] and place < len(token.string)
     replaced = _ESCAPED.sub(_whole_character, token[0]) if whole else token[0]
     if replaced == token[0]:
         return replaced
-    return replaced if token.string[place : place + 1] == b":" else _UNUSABLE
+    return replaced if token.string[place : place + 1] == b":" else UNUSABLE
 
 
 def _whole_character(escaped: "re.Match[bytes]") -> bytes:

@@ -6,7 +6,7 @@ as they come, by runs of many, so that memory stays the same however many there 
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,7 @@ import msgspec
 
 from imaging_index.errors import Poison
 from imaging_index.functional_groups import PER_FRAME
-from imaging_index.json_cursor import JsonCursor, Long
+from imaging_index.json_cursor import UNUSABLE, JsonCursor, Long
 from imaging_index.private_elements import KEY as PRIVATE_KEY
 from imaging_index.private_elements import Places
 from imaging_index.profile import Profile
@@ -226,10 +226,8 @@ class _Reading:
         values: dict[str, Any] = dict.fromkeys(self._shapes.keywords)
         for keyword in self._cursor.members():
             if keyword == PER_FRAME and keyword in values and self._cursor.peek() == b"[":
-                parts = [
-                    b"[%b]" % b",".join(dict.fromkeys(map(msgspec.json.encode, groups)))
-                    for groups, _ in self._cursor.runs(self._shapes.groups)
-                ]
+                runs = self._cursor.runs(self._shapes.groups)
+                parts = [(macro, text) for groups, _ in runs for macro, text in self._by_macro(groups)]
                 values[keyword] = parts or None
             elif keyword in values:
                 values[keyword] = msgspec.Raw(self._cursor.value())
@@ -238,6 +236,21 @@ class _Reading:
             else:
                 self._cursor.skip()
         return SimpleNamespace(**values)
+
+    def _by_macro(self, groups: list[Any]) -> Iterator[tuple[str, bytes]]:
+        """Of some frames' functional groups, for each macro the JSON list of its values in them, each once.
+
+        Whole items are nearly all distinct, since each frame has its own place; of most macros there is one.
+        """
+        others: list[bytes] = []
+        if {*map(type, groups)} != {self._shapes.group}:
+            # What is no item has no macro, and is named when it is typed.
+            others = [_NULL if each is None else UNUSABLE for each in groups if not isinstance(each, msgspec.Struct)]
+            groups = [each for each in groups if isinstance(each, msgspec.Struct)]
+        for macro, get in self._shapes.macros.items():
+            raws = [*map(get, groups)]
+            texts = (_NULL if raw is None else bytes(raw) for raw in raws) if any(raws) else [_NULL for _ in raws[:1]]
+            yield macro, b"[%b]" % b",".join(dict.fromkeys((*texts, *others)))
 
     def _keys(self) -> Iterable[str]:
         """The keys of the object that comes next; null is as if it were missing."""
@@ -249,5 +262,7 @@ class _Reading:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             raise Poison("the document is not HealthImaging's JSON") from None
 
+
+_NULL: Final = b"null"
 
 _anything: Final = msgspec.json.Decoder(Any)

@@ -5,6 +5,7 @@ Every value stays the JSON text that it is: most instances say the same, and who
 
 import functools
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -31,7 +32,7 @@ _DIGITS_AND_DOTS: Final = b"0123456789."
 _LAYOUTS_KEPT: Final = 64
 
 # One level's selected keywords as attributes: each the JSON text of the value (`msgspec.Raw`), or None. Of a very long
-# PerFrameFunctionalGroupsSequence a list of such texts, each of some of its items.
+# PerFrameFunctionalGroupsSequence a list of pairs: a macro's keyword, and the JSON list of its values in some frames.
 Values = Any
 
 _Values = TypeVar("_Values")
@@ -75,9 +76,9 @@ class Shapes:
                 ],
             )
         )
-        group = _values(profile.per_frame())
-        # What is no item stays what it is, and is named when it is typed.
-        item = group | None | bool | int | float | str | list[Any]
+        self.macros = {macro: attrgetter(macro) for macro in sorted(profile.per_frame())}
+        self.group = _values(self.macros)
+        item = self.group | None | bool | int | float | str | list[Any]
         self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]
         private = profile.private_sources()
         self.private = PrivateElements(private) if private else None

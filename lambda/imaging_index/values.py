@@ -12,8 +12,8 @@ from imaging_index import dicom
 from imaging_index.profile import LONGEST_TEXT, Privacy, Profile
 from imaging_index.selection import Attribute, Source
 
-# An attribute's JSON at one of its sources: a text, a very long list in several, or nothing.
-Text = bytes | tuple[bytes, ...] | None
+# An attribute's JSON at one of its sources: a text; of very many frames for each macro some texts; or nothing.
+Text = bytes | tuple[tuple[str, bytes], ...] | None
 Value = str | Decimal
 
 # DynamoDB Developer Guide, "Quotas": the size of all partition values of an index.
@@ -52,10 +52,15 @@ class Making:
             if text is None:
                 continue
             values: list[Value | None] = []
-            for part in text if isinstance(text, tuple) else (text,):
-                typed = [self._typed(attribute, source, each) for each in _components(source, decoded(part))]
-                # Parts are of very many frames, most of which say the same.
-                values += dict.fromkeys(typed) if isinstance(text, tuple) else typed
+            if isinstance(text, tuple):
+                _, wanted, *path = source.path
+                for macro, part in text:
+                    if macro == wanted:
+                        raws = _nested(source, path, _items(decoded(part)))
+                        # Most of the frames say the same.
+                        values += dict.fromkeys(self._typed(attribute, source, each) for each in raws)
+            else:
+                values += (self._typed(attribute, source, each) for each in _components(source, decoded(text)))
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
                 if not attribute.union:
@@ -92,10 +97,8 @@ class Making:
 
 def decoded(text: Text) -> object:
     """The value of a JSON text; of one that cannot be decoded, like a number beyond Python's, what no parser takes."""
-    if text is None:
+    if text is None or isinstance(text, tuple):
         return None
-    if isinstance(text, tuple):
-        text = b"[%b]" % b",".join(part[1:-1] for part in text)
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError):
@@ -123,8 +126,12 @@ def _components(source: Source, raw: object) -> list[object]:
     if len(source.path) == 1:
         values = list(raw) if isinstance(raw, list) else [raw]
         return values if source.component is None else values[source.component - 1 : source.component]
-    values = [raw]
-    for keyword in source.path[1:]:
+    return _nested(source, source.path[1:], [raw])
+
+
+def _nested(source: Source, path: Sequence[str], values: list[object]) -> list[object]:
+    """The single values at the end of a path within some values of the sequence that it begins in."""
+    for keyword in path:
         values = [_in_item(item, keyword) for value in values for item in _items(value)]
     if source.component is not None:
         return [

@@ -204,11 +204,17 @@ def _selected(values: dict[str, Any], keywords: tuple[str, ...]) -> dict[str, An
 
 
 def _groups(items: Any) -> Any:
-    """The items of a sequence as far as they are selected, each once, in any order."""
-    if not isinstance(items, list):
+    """What the items of a sequence say of each selected macro, each thing once, in any order."""
+    if isinstance(items, list):
+        items = tuple((macro, _of(macro, item)) for macro in _MACROS for item in items)
+    if not isinstance(items, tuple):
         return items
-    kept = ({key: item[key] for key in _MACROS if key in item} if isinstance(item, dict) else item for item in items)
-    return sorted({json.dumps(item, sort_keys=True) for item in kept})
+    return sorted({(macro, json.dumps(value, sort_keys=True)) for macro, value in items})
+
+
+def _of(macro: str, item: Any) -> Any:
+    """The value of a macro in an item; null where there is none, and false where there is no item."""
+    return item.get(macro) if isinstance(item, dict) else None if item is None else False
 
 
 def _whole_characters(node: Any) -> Any:

@@ -603,16 +603,41 @@ def test_plain_values_are_those_of_python() -> None:
 
 @pytest.mark.parametrize("frames", [0, 1, 3000])
 def test_a_very_large_instance_says_what_a_small_one_says(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    measures = {"PixelMeasuresSequence": [{"SliceThickness": "5.0 ", "PixelSpacing": ["1", "2"]}]}
-    thin = {"PixelMeasuresSequence": [{"SliceThickness": 2}], "FrameContentSequence": [{"X": "x" * 50}]}
-    values = {"Rows": 7, "PerFrameFunctionalGroupsSequence": [measures, thin, None][:frames] * max(frames // 3, 1)}
+    path = "PerFrameFunctionalGroupsSequence.FrameContentSequence"
+    attributes = [*ATTRIBUTES, f"{path}.FrameLabel", f"{path}.StackID"]
+    reader = Reader(profile.parse(f"revision = 1\nattributes = {json.dumps(attributes)}\n{INDEXES}"), 200)
+    measures = {
+        "PixelMeasuresSequence": [{"SliceThickness": "5.0 ", "PixelSpacing": ["1", "2"]}],
+        "FrameContentSequence": [{"FrameLabel": "b", "StackID": "1"}],
+    }
+    thin = {
+        "PixelMeasuresSequence": [{"SliceThickness": 2}],
+        "FrameContentSequence": [{"FrameLabel": "a", "X": "x" * 50}],
+    }
+    values = {"Rows": 7, "PerFrameFunctionalGroupsSequence": [measures, thin, thin][:frames] * max(frames // 3, 1)}
     document = _document(
         instances=[values if frames else values | {"SliceThickness": "1", "Padding": "x" * 500}], frames=frames
     )
-    small = _build(document)
+    small = entry.build(reader, _in_pieces(document))
     monkeypatch.setattr(json_cursor, "LARGE", 100)
-    body = json.dumps(document).encode()
-    large = entry.build(Reader(PROFILE, 200), [body[start : start + 100] for start in range(0, len(body), 100)])
+    large = entry.build(reader, _in_pieces(document))
     assert large == small
     if frames > 1:
-        assert plain(small.attributes)["SliceThickness"] == {"Min": 2, "Max": 5, "Values": [2, 5]}
+        said = plain(small.attributes)
+        assert said["SliceThickness"] == {"Min": 2, "Max": 5, "Values": [2, 5]}
+        assert said[f"{path}.FrameLabel"] == ["a", "b"]
+        assert said[f"{path}.StackID"] == ["", "1"]
+
+
+def _in_pieces(document: dict[str, Any]) -> list[bytes]:
+    body = json.dumps(document).encode()
+    return [body[start : start + 100] for start in range(0, len(body), 100)]
+
+
+def test_what_is_no_item_among_very_many_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_cursor, "LARGE", 100)
+    item = {"PixelMeasuresSequence": [{"SliceThickness": 2}]}
+    document = _document(instances=[{"PerFrameFunctionalGroupsSequence": [item, None, "text", [item]] * 100}])
+    said = plain(entry.build(Reader(PROFILE, 200), _in_pieces(document)).attributes)
+    assert said["SliceThickness"] == {"Min": 2, "Max": 2}
+    assert "SliceThickness" in said["InvalidAttributes"]

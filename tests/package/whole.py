@@ -54,9 +54,9 @@ def values(level: Any) -> dict[str, Any]:
     return {name: _decoded(text) for name, text in found.items() if text is not None}
 
 
-def _decoded(text: bytes | list[bytes]) -> Any:
+def _decoded(text: bytes | list[tuple[str, bytes]]) -> Any:
     if isinstance(text, list):
-        return [item for part in text for item in msgspec.json.decode(part)]
+        return tuple((macro, value) for macro, part in text for value in msgspec.json.decode(part))
     try:
         return msgspec.json.decode(text)
     except ValueError:
