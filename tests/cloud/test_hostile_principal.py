@@ -30,14 +30,11 @@ from imaging_index.table import Key, Table
 from local.deployment import Assembly, deploy
 from tests import canary, image_sets
 from tests.canary import DAY, MARKER
+from tests.forgeries import INTRUDER, LARGE, forged, lies, malformed
 from tests.image_sets import wait_for
 
-INTRUDER = "Eve^Intruder"
-AWS_SOURCE = "aws.medical-imaging"
-_NESTED = "[" * 100_000
 _BACKLOG = 200  # forged messages that wait at any time
 _POURED = 600
-_LARGE = 255 * 2**10  # bytes; SQS takes 256 KiB where a MiB has not arrived yet
 
 
 class Hospital:
@@ -106,7 +103,7 @@ class Hospital:
         """As somebody who may send to the queue."""
         for start in range(0, len(bodies), 10):
             some = bodies[start : start + 10]
-            for batch in [some] if sum(map(len, some)) < _LARGE else [[each] for each in some]:
+            for batch in [some] if sum(map(len, some)) < LARGE else [[each] for each in some]:
                 entries: Any = [{"Id": str(number), "MessageBody": each} for number, each in enumerate(batch)]
                 answer = self._sqs.send_message_batch(QueueUrl=self._outputs["QueueUrl"], Entries=entries)
                 assert not answer.get("Failed")
@@ -170,39 +167,6 @@ def hospital(aws: boto3.Session, assembly: Assembly, environment: dict[str, str]
     assert INTRUDER not in canary.Account(environment).logs()
 
 
-def forged(key: Key, kind: str, source: str = AWS_SOURCE, **detail: Any) -> str:
-    """The body of a message that HealthImaging has not sent."""
-    told = {"datastoreId": key.datastore_id, "imagesetId": key.image_set_id} | detail
-    return json.dumps(
-        {"source": source, "detail-type": kind, "time": "2026-01-01T00:00:00Z", "comment": INTRUDER, "detail": told}
-    )
-
-
-def toolbox(key: Key) -> list[str]:
-    """Everything that may be said about an image set, and is not true."""
-    lies = [forged(key, kind, source) for kind in Kind for source in (AWS_SOURCE, REPLAY_SOURCE)]
-    lies += [forged(key, kind, isPrimary=INTRUDER) for kind in (f"Image Set {INTRUDER}", "", "Image Set Deleted\0")]
-    versions = (0, -1, 1, 2, 7, 9_999_999_999, 10**30, "1", "01", "٣", "1e3", None, True, [1], {"a": 1}, INTRUDER)
-    for version in versions:
-        lies.append(forged(key, Kind.CREATED, imageSetVersion=version, isPrimary=INTRUDER))
-        lies.append(forged(key, Kind.DELETED, REPLAY_SOURCE, imageSetVersion=version, cause="repair"))
-    lies += [forged(key, Kind.UNKNOWN, REPLAY_SOURCE, imageSetVersion=1, cause="repair")] * 5
-    return lies
-
-
-def malformed(key: Key) -> list[str]:
-    """What is no hint at all."""
-    ids: tuple[Any, ...] = (
-        *("x" * 2_000, f"../../{key.image_set_id}", f"{key.image_set_id}/../{key.image_set_id}", "", "%00", "*"),
-        *(f"{key.image_set_id}\0", f"\x1b[2J{INTRUDER}", f"{key.image_set_id}\n", key.image_set_id.upper() + "Ω"),
-        *(None, 1, ["a" * 32], {"S": INTRUDER}),
-    )
-    bodies = [forged(key, Kind.DELETED, **{name: each}) for each in ids for name in ("imagesetId", "datastoreId")]
-    whole = forged(key, Kind.CREATED)
-    bodies += [INTRUDER, "null", "[]", "{}", '{"detail": 1}', whole[:-1], whole + INTRUDER, _NESTED, "NaN"]
-    return [*bodies, json.dumps({"detail": {"comment": INTRUDER * (_LARGE // len(INTRUDER) - 10)}})]
-
-
 @pytest.mark.parametrize("way", [Hospital.send, Hospital.put_events], ids=["queue", "bus"])
 def test_whatever_is_said_of_an_image_set_what_healthimaging_answers_stands(
     way: Callable[[Hospital, list[str]], None], hospital: Hospital, record_property: Callable[[str, object], None]
@@ -211,7 +175,7 @@ def test_whatever_is_said_of_an_image_set_what_healthimaging_answers_stands(
     never = Key(hospital.keys()[0].datastore_id, "0" * 32)
     bodies: list[str] = []
     for key in (*hospital.keys()[:2], *hospital.deleted, never, elsewhere):
-        bodies += toolbox(key)
+        bodies += lies(key)
     bodies += malformed(hospital.keys()[0])
     way(hospital, bodies)
     hospital.admit()
@@ -298,7 +262,7 @@ def test_malformed_dead_letters_neither_harm_nor_are_told_when_they_are_redriven
     monkeypatch.setattr("cli.dead_letters._WAIT", 0)
     true, *_ = hospital.keys()
     for queue in ("DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"):
-        for body in [*malformed(true)[:40:3], *toolbox(true)[::5], *toolbox(hospital.deleted[0])[::9]]:
+        for body in [*malformed(true)[:40:3], *lies(true)[::5], *lies(hospital.deleted[0])[::9]]:
             hospital.park(queue, body, ErrorClass=INTRUDER, Attempts=f"\x1b[2J{INTRUDER}", ERROR_MESSAGE=INTRUDER)
     for arguments in (["list"], ["list", "--json"], ["redrive", *only], ["redrive", "--json", *only], ["list"]):
         ended = CliRunner().invoke(application, ["dlq", *arguments])

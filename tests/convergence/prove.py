@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import screen
 from local.cloud import LocalCloud
-from tests.convergence import kills, leaks, model, orders, refusals, simulation
+from tests.convergence import flood, kills, leaks, model, orders, refusals, simulation
 from tests.image_sets import throttles_off
 from tests.package import adversarial, fuzz
 from tests.pipeline import make_pipeline
@@ -28,12 +28,14 @@ from tests.pipeline import make_pipeline
 REPORT: Final = Path(__file__).parents[2] / "build" / "prove.txt"
 SEEDS: Final = 1_000_000
 SEEDS_AT_ONCE: Final = 5_000
-FUZZED: Final = 2_000_000
+FUZZED: Final = 600_000  # half an hour of one core
 FUZZED_AT_ONCE: Final = 100_000
 MISLEADING: Final = 500_000
 MISLEADING_AT_ONCE: Final = 50_000
 LEAKS: Final = 10_000
 LEAKS_AT_ONCE: Final = 1_000
+FORGED: Final = 1_000_000
+FORGED_AT_ONCE: Final = 20_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -99,6 +101,12 @@ def leaks_looked_for(first: int, count: int) -> Outcome:
     return Outcome(report.tried, report.harms)
 
 
+def flooded(number: int, count: int) -> Outcome:
+    """Pour in forged hints, a wave of them, and look what becomes of the true ones."""
+    report = flood.run(number, count)
+    return Outcome(report.forged, report.harms)
+
+
 def pairs_of_kills() -> Outcome:
     """Kill twice, everywhere, in a local cloud."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
@@ -162,6 +170,11 @@ def programme() -> list[Suite]:
             "The canary under faults",
             "runs",
             [(leaks_looked_for, (first, LEAKS_AT_ONCE)) for first in range(0, LEAKS, LEAKS_AT_ONCE)],
+        ),
+        Suite(
+            "Forged hints among live ones",
+            "forged hints",
+            [(flooded, (number, FORGED_AT_ONCE)) for number in range(FORGED // FORGED_AT_ONCE)],
         ),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(
