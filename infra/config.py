@@ -107,7 +107,10 @@ class Settings:
         _refuse_misspelt(context)
         region = _region(context, environment)
         return cls(
-            stack_name=_pattern(context, "stackName", r"[A-Za-z][A-Za-z0-9-]{0,127}", "letters, digits and hyphens"),
+            # The rule has this name too, of which EventBridge takes 64 characters.
+            stack_name=_pattern(
+                context, "stackName", r"[A-Za-z][A-Za-z0-9-]{0,63}", "letters, digits and hyphens, 64 at most"
+            ),
             region=region,
             data_stores=_data_stores(context, region),
             profile=_profile(context),

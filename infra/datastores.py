@@ -24,14 +24,18 @@ def image_set_arns(stack: Stack, settings: Settings, account: str | None = None)
     ]
 
 
-def reading(stack: Stack, settings: Settings) -> list[iam.PolicyStatement]:
-    """The permissions to read the image sets of the data stores to index."""
-    image_sets = iam.PolicyStatement(
+def reading(stack: Stack, settings: Settings) -> iam.PolicyStatement:
+    """The permission to read the image sets of the data stores to index: of 25 nearly all that a policy may hold."""
+    return iam.PolicyStatement(
         actions=["medical-imaging:GetImageSet", "medical-imaging:GetImageSetMetadata"],
         resources=image_set_arns(stack, settings),
     )
+
+
+def using_keys(settings: Settings) -> list[iam.PolicyStatement]:
+    """The permission to use the data stores' own keys; none where no data store to index has one."""
     keys = _keys(settings)
-    return [image_sets, _use_of_keys(settings, resources=keys)] if keys else [image_sets]
+    return [_use_of_keys(settings, resources=keys)] if keys else []
 
 
 def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicyStatement | None:

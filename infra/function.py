@@ -38,8 +38,7 @@ class PackageFunction(Construct):
 
     Attributes:
         function: the Lambda function.
-        role: its role, whose permissions are the ones given here: the CDK adds none.
-        policy: those permissions.
+        role: its role, whose permissions are the ones given here and what its owner adds: the CDK adds none.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class PackageFunction(Construct):
         )
         # The setting is a number of days, the CDK's enumeration a list of names.
         log_group.node.default_child.retention_in_days = settings.log_retention_days
-        self.policy = iam.ManagedPolicy(
+        policy = iam.ManagedPolicy(
             self,
             "Policy",
             description=description,
@@ -88,15 +87,13 @@ class PackageFunction(Construct):
                 iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]),
             ],
         )
-        acknowledge(
-            self.policy, "X-Ray's two writing actions cannot be granted on less.", "AwsSolutions-IAM5[Resource::*]"
-        )
+        acknowledge(policy, "X-Ray's two writing actions cannot be granted on less.", "AwsSolutions-IAM5[Resource::*]")
         self.role = iam.Role(
             self,
             "Role",
             description=description,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            managed_policies=[self.policy],
+            managed_policies=[policy],
         )
         self.function = lambda_.Function(
             self,

@@ -83,9 +83,30 @@ class Pipeline(Construct):
         # Nothing else of `detail` can be relied on: what stands there, and its spelling, vary from event to event.
         if settings.data_stores:
             pattern["detail"] = {"datastoreId": [store.id for store in settings.data_stores]}
+        # Its name is known beforehand, so that it is made when the queues already take what it sends.
+        name = settings.stack_name
+        arn = Stack.of(self).format_arn(service="events", resource="rule", resource_name=name)
+        event_bridge = iam.ServicePrincipal("events.amazonaws.com")
+        for queue in (self.queue, self.rule_dead_letter_queue):
+            queue.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[event_bridge],
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.queue_arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": arn}},
+                )
+            )
+        # On no condition: KMS is not told of the rule or its account, and would refuse every event without a trace. The
+        # queues' own policies confine what EventBridge may send.
+        storage.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[event_bridge], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"]
+            )
+        )
         rule = events.CfnRule(
             self,
             "Rule",
+            name=name,
             description="Changes of image sets in AWS HealthImaging, for the index",
             event_pattern=pattern,
             targets=[
@@ -98,23 +119,7 @@ class Pipeline(Construct):
                 )
             ],
         )
-        event_bridge = iam.ServicePrincipal("events.amazonaws.com")
-        for queue in (self.queue, self.rule_dead_letter_queue):
-            queue.add_to_resource_policy(
-                iam.PolicyStatement(
-                    principals=[event_bridge],
-                    actions=["sqs:SendMessage"],
-                    resources=[queue.queue_arn],
-                    conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
-                )
-            )
-        # On no condition: KMS is not told of the rule or its account, and would refuse every event without a trace. The
-        # queues' own policies confine what EventBridge may send.
-        storage.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[event_bridge], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"]
-            )
-        )
+        rule.node.add_dependency(self.queue, self.rule_dead_letter_queue)  # and on their policies
         return rule
 
     def _make_function(self, settings: Settings, storage: Storage, tokens: TokenSecret | None) -> PackageFunction:
@@ -149,12 +154,20 @@ class Pipeline(Construct):
                     resources=[self.queue.queue_arn],
                 ),
                 iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.dead_letter_queue.queue_arn]),
-                *datastores.reading(Stack.of(self), settings),
+                *datastores.using_keys(settings),
                 *([tokens.reading()] if tokens else []),
             ],
         )
+        # A policy of its own: of 25 data stores and what else the function may do, one would be too long for IAM.
+        reading = iam.ManagedPolicy(
+            function,
+            "ReadingPolicy",
+            description="Reads the image sets of the data stores to index",
+            statements=[datastores.reading(Stack.of(self), settings)],
+        )
+        function.role.add_managed_policy(reading)
         acknowledge(
-            function.policy,
+            reading,
             "An image set comes to be long after the stack: the data store is what can be named, and is where the "
             "setting dataStores lists it.",
             *(

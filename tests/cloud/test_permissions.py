@@ -1,9 +1,10 @@
-"""The function's policy, grant by grant: with all of them it does its work, and without one it is refused."""
+"""The function's policies, grant by grant: with all of them it does its work, and without one it is refused."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import re
 import shutil
@@ -111,46 +112,49 @@ class Deployed:
         self.aws, self.key, self.outputs = aws, key, outputs
         self.table = Table(aws.client("dynamodb"), outputs["TableName"])
         self._iam, self._sqs, self._lambda = aws.client("iam"), aws.client("sqs"), aws.client("lambda")
-        (policy,) = self._iam.list_policies(Scope="Local")["Policies"]
-        self._policy = policy["Arn"]
-        version = self._iam.get_policy_version(PolicyArn=self._policy, VersionId=policy["DefaultVersionId"])
-        self._statements = version["PolicyVersion"]["Document"]["Statement"]
+        self._policies: dict[str, list[Any]] = {}
+        for policy in self._iam.list_policies(Scope="Local")["Policies"]:
+            version = self._iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
+            self._policies[policy["Arn"]] = version["PolicyVersion"]["Document"]["Statement"]
         (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
         # The local cloud's CloudFormation makes of a reference to a secret its name, and AWS's its ARN.
-        for statement in self._statements:
+        for statement in itertools.chain(*self._policies.values()):
             if statement["Resource"] == secret["Name"]:
                 statement["Resource"] = secret["ARN"]
-        self._put(self._statements)
+        self._put(self._policies)
         (self._mapping,) = self._lambda.list_event_source_mappings(FunctionName=outputs["FunctionName"])[
             "EventSourceMappings"
         ]
 
     @property
     def grants(self) -> set[Grant]:
-        """What the function's policy grants."""
+        """What the function's policies grant."""
         return {
             (action, in_words(resource))
-            for statement in self._statements
+            for statement in itertools.chain(*self._policies.values())
             for action in listed(statement["Action"])
             for resource in listed(statement["Resource"])
         }
 
     @contextlib.contextmanager
     def without(self, grant: Grant) -> Iterator[None]:
-        """Take one grant out of the policy for a while."""
+        """Take one grant out of the policies for a while."""
         self._put(
-            [
-                {**statement, "Action": action, "Resource": resource}
-                for statement in self._statements
-                for action in listed(statement["Action"])
-                for resource in listed(statement["Resource"])
-                if (action, in_words(resource)) != grant
-            ]
+            {
+                policy: [
+                    {**statement, "Action": action, "Resource": resource}
+                    for statement in statements
+                    for action in listed(statement["Action"])
+                    for resource in listed(statement["Resource"])
+                    if (action, in_words(resource)) != grant
+                ]
+                for policy, statements in self._policies.items()
+            }
         )
         try:
             yield
         finally:
-            self._put(self._statements)
+            self._put(self._policies)
 
     @contextlib.contextmanager
     def unpolled(self) -> Iterator[None]:
@@ -193,14 +197,15 @@ class Deployed:
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
         return classes
 
-    def _put(self, statements: list[Any]) -> None:
-        """Make these the policy."""
-        # A policy has at most five versions.
-        for old in self._iam.list_policy_versions(PolicyArn=self._policy)["Versions"]:
-            if not old["IsDefaultVersion"]:
-                self._iam.delete_policy_version(PolicyArn=self._policy, VersionId=old["VersionId"])
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        self._iam.create_policy_version(PolicyArn=self._policy, PolicyDocument=document, SetAsDefault=True)
+    def _put(self, policies: Mapping[str, list[Any]]) -> None:
+        """Make these the policies' statements, by their ARNs."""
+        for policy, statements in policies.items():
+            # A policy has at most five versions.
+            for old in self._iam.list_policy_versions(PolicyArn=policy)["Versions"]:
+                if not old["IsDefaultVersion"]:
+                    self._iam.delete_policy_version(PolicyArn=policy, VersionId=old["VersionId"])
+            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            self._iam.create_policy_version(PolicyArn=policy, PolicyDocument=document, SetAsDefault=True)
 
 
 def listed(value: Any) -> list[str]:

@@ -22,6 +22,16 @@ PLAIN_STORE = "0123456789abcdef0123456789abcdef"
 STORE_WITH_KEY = "fedcba9876543210fedcba9876543210"
 STORE_KEY = f"arn:aws:kms:{REGION}:111122223333:key/8a1c0d3e-1111-2222-3333-444455556666"
 
+HASHING = """\
+revision = 1
+attributes = ["PatientID"]
+[privacy]
+PatientID = "hash"
+[indexes.patient]
+partition = ["PatientID"]
+sort = ["StudyMoment", "ImageSetId"]
+"""
+
 
 def synthesize(folder: Path, context: Mapping[str, Any]) -> Path:
     """The path of the template that the settings give."""
@@ -54,10 +64,7 @@ def listed_template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hashing_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The template of a profile that hashes an attribute."""
     folder = tmp_path_factory.mktemp("hashing")
-    (folder / "hashing.toml").write_text(
-        'revision = 1\nattributes = ["PatientID"]\n[privacy]\nPatientID = "hash"\n'
-        '[indexes.patient]\npartition = ["PatientID"]\nsort = ["StudyMoment", "ImageSetId"]\n'
-    )
+    (folder / "hashing.toml").write_text(HASHING)
     path = synthesize(folder / "out", {"profile": str(folder / "hashing.toml")})
     return Template.from_string(path.read_text("utf-8"))
 

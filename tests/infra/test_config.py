@@ -75,6 +75,7 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
     [
         ("stackName", "imaging_index", "letters, digits and hyphens"),
         ("stackName", 7, "letters, digits and hyphens"),
+        ("stackName", "S" * 65, "64 at most"),
         ("region", "Frankfurt", "the name of an AWS region"),
         ("dataStores", "none", '"all", or a list of 1 to 25'),
         ("dataStores", [], '"all", or a list of 1 to 25'),

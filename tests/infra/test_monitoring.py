@@ -37,6 +37,7 @@ Metric = tuple[str, str, frozenset[tuple[str, str]]]
 Only = Callable[[Template, str], dict[str, Any]]
 
 ALARM = "AWS::CloudWatch::Alarm"
+DOCS = ROOT / "docs"
 
 # What AWS sends, with the names of the dimensions that it comes under.
 AWS_METRICS: Final[Mapping[str, Mapping[tuple[str, ...], set[str]]]] = {
@@ -318,24 +319,32 @@ def section(file: str, heading: str) -> str:
     return rest.partition("\n## ")[0]
 
 
-def test_every_alarm_leads_to_an_entry_of_the_runbook_and_every_entry_is_of_an_alarm(template: Template) -> None:
+def anchor_of(heading: str) -> str:
+    return heading.lower().replace(",", "").replace(" ", "-")
+
+
+def test_every_alarm_leads_to_a_section_of_the_runbook_and_every_section_but_the_last_is_of_an_alarm(
+    template: Template,
+) -> None:
     alarms = [*template.find_resources(ALARM).values()]
     alarms += template.find_resources("AWS::CloudWatch::CompositeAlarm").values()
-    entries = re.findall(r"^## (.*)$", (ROOT / RUNBOOK).read_text("utf-8"), re.MULTILINE)
-    anchors = {entry.lower().replace(" ", "-") for entry in entries}
+    *sections, _ = re.findall(r"^## (.*)$", (ROOT / RUNBOOK).read_text("utf-8"), re.MULTILINE)
     led_to = {alarm["Properties"]["AlarmDescription"].partition(f"What to do: {RUNBOOK}#")[2] for alarm in alarms}
-    assert led_to == anchors
-    for entry in entries:
-        text = section("runbook.md", entry)
-        assert text.index("**Means:**") < text.index("**Look at**") < text.lower().index("**do"), entry
+    assert led_to == {anchor_of(heading) for heading in sections}
+    for heading in sections:
+        text = section("runbook.md", heading)
+        assert text.index("**Means:**") < text.index("**Look at**") < text.lower().index("**do"), heading
 
 
-@pytest.mark.parametrize("file", ["runbook.md", "monitoring.md"])
-def test_links_within_the_documents_lead_somewhere(file: str) -> None:
-    text = (ROOT / "docs" / file).read_text("utf-8")
-    anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^##+ (.*)$", text, re.MULTILINE)}
-    for path, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
-        assert (ROOT / "docs" / path).exists() if path else anchor in anchors, (path, anchor)
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in DOCS.glob("*.md"))])
+def test_links_within_the_documents_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    for path, anchor in re.findall(r"\]\((?!https:)([^)#]*)#?([^)]*)\)", text):
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), path
+        if anchor:
+            headings = re.findall(r"^##+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
+            assert anchor in map(anchor_of, headings), (path, anchor)
 
 
 def test_the_documented_alarms_are_the_ones_that_are_made(template: Template, only: Only) -> None:

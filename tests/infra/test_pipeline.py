@@ -1,4 +1,6 @@
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +8,7 @@ from aws_cdk.assertions import Match, Template
 
 from imaging_index import hint
 from infra import pipeline
+from tests.infra.conftest import HASHING, synthesize
 
 Only = Callable[[Template, str], dict[str, Any]]
 
@@ -23,11 +26,16 @@ def arn_of(logical_id: str) -> dict[str, list[str]]:
     return {"Fn::GetAtt": [logical_id, "Arn"]}
 
 
+def statements(template: Template) -> list[Any]:
+    """The statements of the function's policies."""
+    policies = template.find_resources("AWS::IAM::ManagedPolicy").values()
+    return [statement for each in policies for statement in each["Properties"]["PolicyDocument"]["Statement"]]
+
+
 def permissions(template: Template) -> dict[str, list[Any]]:
     """Every action that the function may do, with what it may do it on."""
-    (policy,) = template.find_resources("AWS::IAM::ManagedPolicy").values()
     granted: dict[str, list[Any]] = {}
-    for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+    for statement in statements(template):
         assert statement["Effect"] == "Allow"
         actions, resources = (
             value if isinstance(value, list) else [value] for value in (statement["Action"], statement["Resource"])
@@ -70,7 +78,7 @@ def test_the_rule_fills_the_queue_and_what_it_cannot_deliver_goes_to_a_queue_of_
 @pytest.mark.parametrize("name", ["QueueUrl", "RuleDeadLetterQueueUrl"])
 def test_only_the_rule_may_send_to_the_queues_it_writes(template: Template, name: str) -> None:
     logical_id, _ = queue(template, name)
-    (rule,) = template.find_resources("AWS::Events::Rule")
+    rule = {"Fn::Join": ["", ["arn:aws:events:eu-central-1:", {"Ref": "AWS::AccountId"}, ":rule/ImagingIndex"]]}
     template.has_resource_properties(
         "AWS::SQS::QueuePolicy",
         {
@@ -83,12 +91,23 @@ def test_only_the_rule_may_send_to_the_queues_it_writes(template: Template, name
                         "Principal": {"Service": "events.amazonaws.com"},
                         "Action": "sqs:SendMessage",
                         "Resource": arn_of(logical_id),
-                        "Condition": {"ArnEquals": {"aws:SourceArn": arn_of(rule)}},
+                        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
                     },
                 ]
             },
         },
     )
+
+
+def test_the_rule_is_made_when_the_queues_already_let_it_send(template: Template) -> None:
+    ((logical_id, rule),) = template.find_resources("AWS::Events::Rule").items()
+    assert rule["Properties"]["Name"] == "ImagingIndex"  # what the queues' policies name
+    policies = template.find_resources("AWS::SQS::QueuePolicy")
+    written = {queue(template, name)[0] for name in ("QueueUrl", "RuleDeadLetterQueueUrl")}
+    for name, policy in policies.items():
+        assert logical_id not in json.dumps(policy)
+        (guarded,) = policy["Properties"]["Queues"]
+        assert (name in rule["DependsOn"]) is (guarded["Ref"] in written)
 
 
 def test_eventbridge_may_use_the_key_on_no_condition_that_it_cannot_meet(template: Template, only: Only) -> None:
@@ -201,20 +220,16 @@ def test_the_function_may_do_what_the_write_protocol_does_and_nothing_else(templ
 
 def test_the_function_may_use_the_key_through_what_keeps_its_data_only(template: Template) -> None:
     (key,) = template.find_resources("AWS::KMS::Key")
-    (policy,) = template.find_resources("AWS::IAM::ManagedPolicy").values()
-    (statement,) = (
-        statement
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Resource"] == arn_of(key)
-    )
+    (statement,) = (statement for statement in statements(template) if statement["Resource"] == arn_of(key))
     services = ["dynamodb", "secretsmanager", "sqs"]
     through = [f"{service}.eu-central-1.amazonaws.com" for service in services]
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": through}}
 
 
-def test_the_functions_role_holds_that_policy_alone(template: Template, only: Only) -> None:
-    (policy,) = template.find_resources("AWS::IAM::ManagedPolicy")
-    assert only(template, "AWS::IAM::Role")["ManagedPolicyArns"] == [{"Ref": policy}]
+def test_the_functions_role_holds_those_two_policies_alone(template: Template, only: Only) -> None:
+    policies = template.find_resources("AWS::IAM::ManagedPolicy")
+    assert len(policies) == 2
+    assert only(template, "AWS::IAM::Role")["ManagedPolicyArns"] == [{"Ref": policy} for policy in policies]
     assert "Policies" not in only(template, "AWS::IAM::Role")
     template.resource_count_is("AWS::IAM::Policy", 0)
 
@@ -228,6 +243,52 @@ def test_only_listed_data_stores_may_be_read_both_as_stores_and_by_their_image_s
         data_store_arn(STORE_WITH_KEY),
         data_store_arn(f"{STORE_WITH_KEY}/imageset/*"),
     ]
+
+
+def test_of_25_data_stores_with_keys_of_their_own_each_policy_is_within_iams_quota(tmp_path: Path) -> None:
+    # The longest of all ARNs: of a region of GovCloud, whose partition is long as well, and of a stack's longest name.
+    region = "us-gov-west-1"
+    stores = [
+        {
+            "id": f"{number:032}",
+            "kmsKeyArn": f"arn:aws-us-gov:kms:{region}:111122223333:key/{number:08}-1111-2222-3333-444455556666",
+        }
+        for number in range(25)
+    ]
+    (tmp_path / "hashing.toml").write_text(HASHING)
+    name = "S" * 64
+    context = {
+        "region": region,
+        "stackName": name,
+        "profile": str(tmp_path / "hashing.toml"),
+        "dataStores": json.dumps(stores),
+    }
+    synthesize(tmp_path, context)
+    template = Template.from_string((tmp_path / f"{name}.template.json").read_text("utf-8"))
+    known = {"AWS::AccountId": "111122223333", "AWS::Partition": "aws-us-gov", "AWS::Region": region}
+
+    def resolved(value: Any) -> Any:
+        """As CloudFormation would have it, with ARNs of the longest kind."""
+        match value:
+            case {"Fn::Join": [between, parts]}:
+                return between.join(map(resolved, parts))
+            case {"Ref": str(name_of)} if name_of in known:
+                return known[name_of]
+            case {"Ref": str(logical_id)} | {"Fn::GetAtt": [str(logical_id), _]}:
+                return f"arn:aws-us-gov:secretsmanager:{region}:111122223333:secret:{name}-{logical_id}-{'X' * 19}"
+            case dict():
+                return {key: resolved(each) for key, each in value.items()}
+            case list():
+                return [resolved(each) for each in value]
+        return value
+
+    lengths = [
+        # IAM User Guide, "IAM and AWS STS quotas": white space does not count.
+        len(json.dumps(resolved(policy["Properties"]["PolicyDocument"]), separators=(",", ":")))
+        for policy in template.find_resources("AWS::IAM::ManagedPolicy").values()
+    ]
+    assert max(lengths) <= 6144, lengths
+    assert sum(lengths) > 6144, lengths
 
 
 def test_the_rule_takes_the_source_that_the_function_knows_as_the_projects_own() -> None:
