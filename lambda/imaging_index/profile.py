@@ -10,9 +10,10 @@ import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ OWN_KEYS: Final[Mapping[str, str]] = {
     "StudyMoment": "S",
     "PatientNameKey": "S",
 }
+_OF_TOMBSTONES: Final = frozenset({"DatastoreId", "ImageSetId", "IndexedAt"})
 OWN_NAMES: Final = frozenset(OWN_KEYS) | {
     "ImageSet",
     "Part",
@@ -224,10 +226,13 @@ def parse(text: str) -> Profile:
         )
         revision = 1
     selected = _attributes(document, mistakes)
-    private = _privacy(document.get("privacy", {}), selected, mistakes)
+    instances = _instances(document.get("instances", True), mistakes)
+    private = _privacy(document.get("privacy", {}), selected, instances.keep, mistakes)
     attributes = _protected(selected, private)
+    instances = replace(
+        instances, keep=tuple(_protected({each.name: each for each in instances.keep}, private).values())
+    )
     indexes = _indexes(document.get("indexes", {}), attributes, selected, mistakes)
-    instances = _instances(document.get("instances", True), private, mistakes)
     if (largest := sum(_largest(attribute) for attribute in attributes.values())) > _LARGEST_ENTRY:
         mistakes.add(
             f"An entry of these attributes could have {largest} bytes, and DynamoDB takes {_LARGEST_ENTRY}; select "
@@ -250,6 +255,7 @@ def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, A
         mistakes.add("Named attributes are tables: [named.BValue] with from = [...].", "named")
         named = {}
     selected = {}
+    private: dict[Source, str] = {}
     for name, times in Counter(names).items():
         if times > 1:
             mistakes.add(f"The attribute '{name}' is selected twice; take one of them out.", f'"{name}"')
@@ -265,40 +271,55 @@ def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, A
             selected[name] = selection.select_named(name, table)
         except SelectionError as error:
             mistakes.add(str(error), f"[named.{name}]")
+            continue
+        for source in selected[name].sources:
+            if source.creator and private.setdefault(source, selected[name].vr) != selected[name].vr:
+                mistakes.add(
+                    f"[named.{name}] reads {source.path[0]} as {selected[name].vr}, and another attribute reads it as "
+                    f"{private[source]}; take one VR for both.",
+                    f"[named.{name}]",
+                )
     return selected
 
 
-def _privacy(table: Any, selected: Mapping[str, Attribute], mistakes: _Mistakes) -> dict[str, Privacy]:
-    """What is not kept, by the attribute's name or the keyword that it is read from."""
+def _privacy(
+    table: Any, selected: Mapping[str, Attribute], kept: Iterable[Attribute], mistakes: _Mistakes
+) -> dict[str, Privacy]:
+    """What is not stored, by the attribute's name or a keyword that it is read from.
+
+    Whatever else reads the same keyword, at any depth, needs a word of its own.
+    """
     if not isinstance(table, dict):
         mistakes.add('Privacy is a table: [privacy] with lines like PatientName = "drop".', "privacy")
         return {}
     private = {}
+    every = {each.name: each for each in kept} | dict(selected)
     for name, word in table.items():
         where = ("[privacy]", name)
         if word not in list(Privacy):
             mistakes.add(f'[privacy] needs "keep", "drop" or "hash" for {name}.', *where)
-        elif name not in selected and not dictionary.lookup(name):
-            meant = difflib.get_close_matches(name, [*selected, *dictionary.keywords()], n=1)
+        elif name not in every and not dictionary.lookup(name):
+            meant = difflib.get_close_matches(name, [*every, *dictionary.keywords()], n=1)
             hint = f" Did you mean '{meant[0]}'?" if meant else ""
             mistakes.add(f"[privacy] names '{name}', which is neither selected nor a DICOM keyword.{hint}", *where)
         elif name == selection.AGE_IN_YEARS and word == Privacy.HASH:
             mistakes.add(f"[privacy] cannot hash {name}, which is a number of its own; drop it.", *where)
         elif word != Privacy.KEEP:
             private[name] = Privacy(word)
-    for attribute in selected.values():
-        name, last = attribute.name, attribute.name.rpartition(".")[2]
-        if name not in table and name != last and last in private:
-            mistakes.add(
-                f'[privacy] has {last}, and \'{name}\' may tell the same; add "{name}" as "drop", "hash" or "keep".',
-                "[privacy]",
-            )
-        for read in {".".join(source.path) for source in attribute.sources} - {name}:
-            if read in private and private.get(name) not in (private[read], Privacy.DROP):
+    for name, attribute in every.items():
+        whole = {".".join(source.path) for source in attribute.sources} - {name}
+        for read in sorted(whole & private.keys()):
+            if private.get(name) not in (private[read], Privacy.DROP):
                 mistakes.add(
                     f'[named.{name}] reads {read}, which is not kept; add to [privacy] {name} = "{private[read]}".',
                     f"[named.{name}]",
                 )
+        parts = {keyword for source in attribute.sources for keyword in source.path} - whole - {name}
+        for part in sorted(parts & private.keys()) if name not in table else ():
+            mistakes.add(
+                f'[privacy] has {part}, and \'{name}\' may tell the same; add "{name}" as "drop", "hash" or "keep".',
+                "[privacy]",
+            )
     return private
 
 
@@ -311,7 +332,8 @@ def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]
     }
 
 
-def _instances(table: Any, private: Mapping[str, Privacy], mistakes: _Mistakes) -> Instances:
+def _instances(table: Any, mistakes: _Mistakes) -> Instances:
+    """What the pages keep of each instance, before privacy is applied."""
     if isinstance(table, bool):
         return Instances(on=table)
     keep, frames = (table.get("keep", []), table.get("frames", True)) if isinstance(table, dict) else (None, None)
@@ -321,16 +343,23 @@ def _instances(table: Any, private: Mapping[str, Privacy], mistakes: _Mistakes) 
         )
         return Instances()
     kept = {}
-    for name in keep:
+    for name in map(str, keep):
         try:
-            kept[name] = selection.select(str(name))
+            attribute = selection.select(name)
         except SelectionError as error:
             mistakes.add(str(error), "[instances]", f'"{name}"')
             continue
-        if kept[name].level is not Level.INSTANCE:
-            level = kept[name].level
-            mistakes.add(f"[instances] cannot keep '{name}': HealthImaging keeps it with the {level}.", "[instances]")
-    return Instances(frames=frames, keep=tuple(_protected(kept, private).values()))
+        # What differs from frame to frame is no value of the instance.
+        sources = tuple(source for source in attribute.sources if source.path[0] != PER_FRAME)
+        if attribute.level is not Level.INSTANCE:
+            where = f"HealthImaging keeps it with the {attribute.level}"
+            mistakes.add(f"[instances] cannot keep '{name}': {where}.", "[instances]")
+        elif not sources:
+            mistakes.add(
+                f"[instances] cannot keep '{name}', which each frame has its own of; take it out.", "[instances]"
+            )
+        kept[name] = replace(attribute, sources=sources)
+    return Instances(frames=frames, keep=tuple(kept.values()))
 
 
 def _indexes(
@@ -353,6 +382,12 @@ def _indexes(
             mistakes.add(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.", where)
         keys = [_keys(where, part, table.get(part), mistakes) for part in ("partition", "sort")]
         indexes[name] = Index(*keys)
+        if all(keys) and _OF_TOMBSTONES.issuperset(chain(*keys)):
+            mistakes.add(
+                f"{where} would hold deleted image sets as well; add what only the others have, like FirstIndexedAt or "
+                "StudyMoment.",
+                where,
+            )
         for key, times in Counter((*indexes[name].partition, *indexes[name].sort)).items():
             if times > 1:
                 mistakes.add(f"{where} names '{key}' twice; take one of them out.", where, f'"{key}"')

@@ -109,6 +109,43 @@ def test_a_nested_attribute_that_would_tell_a_private_one_needs_a_word_of_its_ow
 
 
 @pytest.mark.parametrize(
+    ("private", "selection", "name"),
+    [
+        ("AccessionNumber", '[named.Order]\nfrom = ["RequestAttributesSequence.AccessionNumber"]', "Order"),
+        (
+            "RequestAttributesSequence",
+            '[named.Order]\nfrom = ["RequestAttributesSequence.RequestedProcedureID"]',
+            "Order",
+        ),
+        (
+            "PatientID",
+            '[instances]\nkeep = ["OriginalAttributesSequence.ModifiedAttributesSequence.PatientID"]',
+            "OriginalAttributesSequence.ModifiedAttributesSequence.PatientID",
+        ),
+        ("FrameAcquisitionDateTime", '[named.When]\nfrom = ["AcquisitionDateTime"]', "When"),
+    ],
+)
+def test_whatever_reads_a_private_keyword_at_any_depth_needs_a_word_of_its_own(
+    private: str, selection: str, name: str
+) -> None:
+    text = f'revision = 1\nattributes = ["PatientName"]\n{selection}\n[privacy]\n{private} = "drop"\n'
+    with pytest.raises(ProfileError, match=rf"has {private}, and '{name}' may tell the same"):
+        profile.parse(text)
+    profile.parse(f'{text}"{name}" = "keep"\n')
+    dropped = profile.parse(f'{text}"{name}" = "drop"\n')
+    assert dropped.find(name) is None
+    assert dropped.instances.keep == ()
+
+
+@pytest.mark.parametrize("written", ["100", "100.0", "1E2", "+100", 100])
+def test_equal_numbers_have_equal_tokens_however_they_are_written(written: object) -> None:
+    selected = profile.parse('revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n')
+    document = {"Study": {"Series": {"1.2": {"DICOM": {"SeriesNumber": written}}}}}
+    content = entry.build(Reader(selected), [json.dumps(document).encode()], SECRET)
+    assert content.attributes["SeriesNumber"] == {"S": token("100")}
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ('PatientID = "mask"', 'needs "keep", "drop" or "hash" for PatientID'),

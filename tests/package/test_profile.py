@@ -161,6 +161,11 @@ def test_text_that_is_no_toml_is_told_with_its_line() -> None:
             "since it holds several values; take it out of the index.",
         ),
         (
+            'partition = ["DatastoreId"]\nsort = ["IndexedAt", "ImageSetId"]',
+            "[indexes.patient] would hold deleted image sets as well; add what only the others have, "
+            "like FirstIndexedAt or StudyMoment.",
+        ),
+        (
             'partition = ["PatientID"]\nsort = ["ImageSetId", "ImageSetId"]',
             "[indexes.patient] names 'ImageSetId' twice; take one of them out.",
         ),
