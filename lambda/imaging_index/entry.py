@@ -26,7 +26,7 @@ from imaging_index.stored import Item, folded, size, stored, stored_list
 from imaging_index.values import LONGEST_PARTITION, Making, decoded, series_uid
 
 # Raised whenever the same document would become another entry: entries of an older format are then written anew.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
     instances = Instances(making)
     document = reader.read(pieces, instances.take)
     uids = {key: series_uid(values, key) for key, values in document.series.items()}
-    series = sorted(document.series, key=lambda key: (uids[key], key))
+    # One without a UID comes last: nobody could look for it.
+    series = sorted(document.series, key=lambda key: (not uids[key], uids[key], key))
     attributes: Item = {}
     for attribute in profile.at(Level.PATIENT):
         attributes |= _single(attribute, document.patient, making)
@@ -84,7 +85,7 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
     if len(series) > 1:
-        protected = [making.protected("SeriesInstanceUID", uids[key]) for key in series]
+        protected = [making.protected("SeriesInstanceUID", uids[key]) for key in series if uids[key]]
         if None not in protected:
             attributes["SeriesInstanceUIDs"] = stored_list("SeriesInstanceUIDs", protected, making)
     _leave_out_unusable_keys(attributes, making)

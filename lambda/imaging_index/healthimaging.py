@@ -1,4 +1,4 @@
-"""The three questions that the index asks AWS HealthImaging."""
+"""The two questions that the index asks AWS HealthImaging."""
 
 from __future__ import annotations
 

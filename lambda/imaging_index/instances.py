@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
@@ -137,7 +137,8 @@ class Instances:
         """The columns of a page."""
         page: Columns = {"SeriesInstanceUID": self._series[rows]}
         for keyword in KEPT:
-            kept = _each(columns[keyword], _uid if keyword in _UIDS else _whole_number)
+            column = cast("list[bytes | None]", columns[keyword])
+            kept = _each(column, _uid if keyword in _UIDS else _whole_number)
             if keyword == "SOPInstanceUID":
                 kept = [name or uid(key) for name, key in zip(kept, self._keys[rows], strict=True)]
             if keyword in self._making.profile.private:
@@ -174,11 +175,11 @@ def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
     return [known[value] for value in column]
 
 
-def _uid(text: Text) -> str | None:
+def _uid(text: bytes | None) -> str | None:
     return uid(decoded(text))
 
 
-def _whole_number(text: Text) -> int | None:
+def _whole_number(text: bytes | None) -> int | None:
     try:
         number = dicom.integer(decoded(text))
     except dicom.Unusable:

@@ -2,7 +2,8 @@
 
 The shape of a document is that of the AWS HealthImaging Developer Guide, "Understanding image sets": Patient, Study, a
 map of series by their UID, in each a map of instances by theirs. Nothing but the instances is large: they are handed on
-as they come, by runs of many, so that memory stays the same however many there are.
+as they come, by runs of many, so that memory stays the same however many there are. Of an instance that is large itself
+its frames' ids are held, and what differs in their functional groups.
 """
 
 import itertools
@@ -15,8 +16,7 @@ import msgspec
 
 from imaging_index.errors import Poison
 from imaging_index.functional_groups import PER_FRAME
-from imaging_index.json_cursor import UNUSABLE, JsonCursor, Long
-from imaging_index.private_elements import KEY as PRIVATE_KEY
+from imaging_index.json_cursor import LARGE, UNUSABLE, JsonCursor, Long
 from imaging_index.private_elements import Places
 from imaging_index.profile import Profile
 from imaging_index.selection import Source
@@ -226,16 +226,28 @@ class _Reading:
         values: dict[str, Any] = dict.fromkeys(self._shapes.keywords)
         for keyword in self._cursor.members():
             if keyword == PER_FRAME and keyword in values and self._cursor.peek() == b"[":
-                runs = self._cursor.runs(self._shapes.groups)
-                parts = [(macro, text) for groups, _ in runs for macro, text in self._by_macro(groups)]
+                parts = [part for groups in self._many_groups() for part in self._by_macro(groups)]
                 values[keyword] = parts or None
             elif keyword in values:
                 values[keyword] = msgspec.Raw(self._cursor.value())
-            elif self._shapes.private and PRIVATE_KEY.fullmatch(keyword):
+            elif self._shapes.private and self._shapes.private.wanted(keyword):
                 elements[keyword] = msgspec.Raw(self._cursor.value())
             else:
                 self._cursor.skip()
         return SimpleNamespace(**values)
+
+    def _many_groups(self) -> Iterator[list[Any]]:
+        """The functional groups of some frames at a time, however few of them a run has."""
+        many: list[Any] = []
+        held = 0
+        for groups, text in self._cursor.runs(self._shapes.groups):
+            many += groups
+            held += len(text)
+            if held >= LARGE:
+                yield many
+                many, held = [], 0
+        if many:
+            yield many
 
     def _by_macro(self, groups: list[Any]) -> Iterator[tuple[str, bytes]]:
         """Of some frames' functional groups, for each macro the JSON list of its values in them, each once.

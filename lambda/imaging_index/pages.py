@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -105,8 +106,12 @@ def unpack(pages: Iterable[bytes]) -> tuple[list[dict[str, Any]], str]:
     return [{name: value for name, value in row.items() if value is not None} for row in rows], checksum.hexdigest()
 
 
+# Numbers in the digits that they have: a DS may have more than a float.
+_decoder: Final = msgspec.json.Decoder(Columns, float_hook=Decimal)
+
+
 def _columns(plain: bytes) -> Columns:
-    return msgspec.json.decode(plain, type=Columns)
+    return _decoder.decode(plain)
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:

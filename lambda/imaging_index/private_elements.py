@@ -21,8 +21,6 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.selection import Source
 
-KEY: Final = re.compile(r"[0-9A-Fa-f]{8}")
-
 # Little-endian binary numbers: how HealthImaging hands on what came as UN (PS3.5, section 6.2.2).
 _BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _OPAQUE: Final = frozenset({"UN", "OB", "OW", "OD", "OF", "OL", "OV"})
@@ -61,7 +59,13 @@ class PrivateElements:
         self._vrs = vrs
         elements = "|".join(sorted({source.path[0].replace("xx", "[1-9A-F][0-9A-F]") for source in vrs}))
         self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
+        creators = "|".join(sorted({f"{source.path[0][:4]}00[1-9A-F][0-9A-F]" for source in vrs}))
+        self._wanted = re.compile(f"{elements}|{creators}", re.IGNORECASE)
         self._listed = functools.lru_cache(_LAYOUTS_KEPT)(self._in_listing)
+
+    def wanted(self, key: str) -> bool:
+        """Whether at a key there may be one of the sources, or a creator of one."""
+        return self._wanted.fullmatch(key) is not None
 
     def places(self, instances: Mapping[str, Any], text: bytes) -> list[Places]:
         """Where the sources may stand in each of some instances by key, that were decoded from a text.
@@ -145,7 +149,7 @@ def _opened(element: msgspec.Raw, vr: str) -> bytes:
     try:
         content = base64.b64decode(msgspec.json.decode(element, type=str | None) or "", validate=True)
         if vr not in _BINARY:
-            return msgspec.json.encode(content.decode("ascii" if vr in dicom.NUMBERS else "utf-8").split("\\"))
+            return msgspec.json.encode(content.decode("ascii" if vr in dicom.NUMBERS else "utf-8"))
         values = struct.unpack(f"<{len(content) // struct.calcsize(_BINARY[vr])}{_BINARY[vr]}", content)
         return msgspec.json.encode(values) if all(map(math.isfinite, values)) else _UNREADABLE
     except (ValueError, struct.error):  # base64, UTF-8 and msgspec raise kinds of the former

@@ -119,7 +119,7 @@ def select_named(name: str, table: Any) -> Attribute:
     if len(levels) > 1:
         raise SelectionError(f"{where} has sources at several levels ({', '.join(sorted(levels))}); keep those of one.")
     vr = table.get("vr", next((vr for _, vr, _, _ in found if vr), None))
-    if not isinstance(vr, str) or not _searchable(vr):
+    if not isinstance(vr, str) or " or " in vr or not _searchable(vr):
         raise SelectionError(f'{where} needs vr = "..." with a searchable VR, like "FD" or "LO".')
     union = table.get("union", False)
     if not isinstance(union, bool):
@@ -148,7 +148,8 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str | No
             raise SelectionError(f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.")
         attribute = select(str(source["path"]))
         sources = tuple(replace(each, **settings) for each in attribute.sources)
-        return sources, attribute.vr, attribute.multiple and component is None, attribute.level
+        several = attribute.multiple and (component is None or "." in attribute.name)
+        return sources, attribute.vr, several, attribute.level
     creator, element = source.get("creator"), source["element"]
     if not isinstance(creator, str) or not creator.strip() or not creator.isascii():
         raise SelectionError(f'{where} has a private element without its creator; add creator = "...".')

@@ -24,6 +24,9 @@ _EXACT: Final = Context(prec=300)
 
 _NO_VALUE: Final = object()  # what no parser takes
 
+# The VRs of one value, in which a backslash is a character like others (PS3.5, section 6.2).
+_WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
+
 
 @dataclass(slots=True)
 class Making:
@@ -36,12 +39,14 @@ class Making:
 
     def token(self, value: object) -> str:
         """What stands for a hashed value: equal values have equal tokens, under one key."""
-        return hmac.digest(self.secret, str(value).encode(), "sha256").hex()
+        # A number in its digits: Decimal writes 100 and 1E+2 as they came.
+        text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+        return hmac.digest(self.secret, text.encode(), "sha256").hex()
 
     def protected(self, keyword: str, value: Any) -> Any:
         """A value that is kept with the instances, as privacy allows."""
         privacy = self.profile.private.get(keyword)
-        if privacy is None or value is None:
+        if privacy is None or value in (None, ""):
             return value
         return None if privacy is Privacy.DROP else self.token(value)
 
@@ -60,7 +65,9 @@ class Making:
                         # Most of the frames say the same.
                         values += dict.fromkeys(self._typed(attribute, source, each) for each in raws)
             else:
-                values += (self._typed(attribute, source, each) for each in _components(source, decoded(text)))
+                values += (
+                    self._typed(attribute, source, each) for each in _components(attribute, source, decoded(text))
+                )
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
                 if not attribute.union:
@@ -95,9 +102,9 @@ class Making:
         return short
 
 
-def decoded(text: Text) -> object:
+def decoded(text: bytes | None) -> object:
     """The value of a JSON text; of one that cannot be decoded, like a number beyond Python's, what no parser takes."""
-    if text is None or isinstance(text, tuple):
+    if text is None:
         return None
     try:
         return msgspec.json.decode(text)
@@ -119,12 +126,15 @@ def series_uid(values: object, key: str) -> str:
     return uid(decoded(getattr(values, "SeriesInstanceUID", None))) or uid(key) or ""
 
 
-def _components(source: Source, raw: object) -> list[object]:
+def _components(attribute: Attribute, source: Source, raw: object) -> list[object]:
     """The single values in the JSON of a source; of a nested one, exactly one an item, so that siblings match."""
     if raw is None:
         return []
+    if source.creator is not None and isinstance(raw, str) and attribute.vr not in _WITH_BACKSLASHES:
+        # HealthImaging need not know the VR of a private element, and so leaves the values together.
+        raw = raw.split("\\")
     if len(source.path) == 1:
-        values = list(raw) if isinstance(raw, list) else [raw]
+        values = raw if isinstance(raw, list) else [raw]
         return values if source.component is None else values[source.component - 1 : source.component]
     return _nested(source, source.path[1:], [raw])
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -346,6 +347,87 @@ def test_of_two_series_the_lowest_uid_stands_and_all_are_listed() -> None:
     assert stored["InstanceCount"] == 2
     assert stored["Rows"] == {"Min": 1, "Max": 2, "Values": [1, 2]}
     assert [row["SeriesInstanceUID"] for row in unpack(content.pages)[0]] == ["1.4", "1.5"]
+
+
+def test_a_series_without_a_uid_comes_last_and_is_not_listed() -> None:
+    document = _document(series={"Modality": "CT"})
+    document["Study"]["Series"] = {
+        "": {"DICOM": {"Modality": "MR"}, "Instances": {"1": {"DICOM": {}}}},
+        "1.2": {"DICOM": {"SeriesInstanceUID": "1.2", "Modality": "CT"}},
+    }
+    stored = plain(_build(document).attributes)
+    assert (stored["SeriesInstanceUID"], stored["Modality"]) == ("1.2", "CT")
+    assert stored["SeriesInstanceUIDs"] == ["1.2"]
+    hashing = profile.parse('revision = 1\nattributes = ["Modality"]\n[privacy]\nSeriesInstanceUID = "hash"\n')
+    content = entry.build(Reader(hashing), [json.dumps(document).encode()], b"key")
+    assert unpack(content.pages)[0][0]["SeriesInstanceUID"] == ""
+
+
+KEEPING = profile.parse(
+    'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = ["SliceLocation", "PixelSpacing", "SliceThickness"]\n'
+)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["series first", "series behind"])
+def test_a_kept_number_has_the_digits_that_it_had(later: bool) -> None:
+    document = _document(instances=[{"SliceLocation": "0.12345678901234567890123"}])
+    series = document["Study"]["Series"]["1.2.3"]
+    document["Study"]["Series"]["1.2.3"] = dict(reversed(series.items())) if later else series
+    content = entry.build(Reader(KEEPING, 8), _in_pieces(document))
+    assert unpack(content.pages)[0][0]["SliceLocation"] == Decimal("0.12345678901234567890123")
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3000])
+def test_what_differs_from_frame_to_frame_is_not_kept_with_the_instance(
+    frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_cursor, "LARGE", 100)
+    measures = [{"PixelSpacing": ["1", "2"], "SliceThickness": "3"}]
+    values = {
+        "SharedFunctionalGroupsSequence": [{"PixelMeasuresSequence": [{"SliceThickness": "5"}]}],
+        "PerFrameFunctionalGroupsSequence": [{"PixelMeasuresSequence": measures}] * frames,
+    }
+    contents = [
+        entry.build(Reader(KEEPING, block), _in_pieces(_document(instances=[values]))) for block in (200, 700, 2**20)
+    ]
+    assert len({content.checksum for content in contents}) == 1
+    (row,) = unpack(contents[0].pages)[0]
+    assert "PixelSpacing" not in row
+    assert row["SliceThickness"] == 5
+
+
+def _peak(using: profile.Profile, document: dict[str, Any], separators: tuple[str, str] = (",", ":")) -> int:
+    """The most bytes that reading a document allocates at a time."""
+    body = gzip.compress(json.dumps(document, separators=separators).encode())
+    reader = Reader(using)
+    entry.build(reader, [body])
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        entry.build(reader, [body])
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["compact", "spaced"])
+def test_very_many_frames_are_held_in_little_memory_wherever_their_items_end(separators: tuple[str, str]) -> None:
+    item = {"PixelMeasuresSequence": [{"PixelSpacing": ["1", "2"]}], "ImageComments": "x" * 200}
+    document = _document(instances=[{"PerFrameFunctionalGroupsSequence": [item] * 20_000}])
+    assert _peak(PROFILE, document, separators) < 4 * 2**20
+
+
+def test_private_elements_that_nobody_selected_are_not_held() -> None:
+    selected = profile.parse(
+        'revision = 1\nattributes = ["Modality"]\n[named.B]\nvr = "FD"\n'
+        'from = [{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }]\n'
+    )
+    values = {"00190010": "SIEMENS MR HEADER", "0019100C": 7, "00191010": [{"X": "y" * 100}] * 50_000}
+    document = _document(instances=[values])
+    (instance,) = document["Study"]["Series"]["1.2.3"]["Instances"].values()
+    instance["DICOMVRs"] = {"00190010": "LO", "0019100C": "FD", "00191010": "SQ"}
+    assert plain(entry.build(Reader(selected), [json.dumps(document).encode()]).attributes)["B"]["Max"] == 7
+    assert _peak(selected, document) < 4 * 2**20
 
 
 def test_long_text_is_cut_and_named() -> None:

@@ -63,6 +63,20 @@ def test_one_component_of_several_can_be_a_named_attribute() -> None:
     assert "RowSpacing" not in build(text, {"PixelSpacing": []})
 
 
+def test_of_several_items_each_has_its_component() -> None:
+    path = "RequestAttributesSequence.ScheduledProcedureStepID"
+    items = [{"ScheduledProcedureStepID": ["A", "B"]}, {"ScheduledProcedureStepID": "C"}]
+    text = named("Step", f'{{ path = "{path}", component = 1 }}')
+    assert build(text, series={"RequestAttributesSequence": items})["Step"] == ["A", "C"]
+
+
+@pytest.mark.parametrize(("vr", "values"), [("IS", {"Min": 5, "Max": 7, "Values": [5, 7]}), ("LT", ["5\\7"])])
+def test_a_private_element_whose_values_stand_behind_backslashes_has_several(vr: str, values: object) -> None:
+    text = named("B", SIEMENS, f'vr = "{vr}"')
+    instance = {"00190010": "SIEMENS MR HEADER", "0019100C": "5\\7"}
+    assert build(text, instance, vrs={"0019100C": vr})["B"] == values
+
+
 @pytest.mark.parametrize("scaled", [1000, 10**9 + 1000, 2**30 + 1000])
 def test_a_modulo_takes_off_what_a_vendor_put_on_top(scaled: int) -> None:
     source = '{ creator = "GEMS_PARM_01", element = "0043xx39", component = 1, modulo = [1000000000, 1073741824] }'
@@ -183,8 +197,15 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
         (named("A", '{ element = "0019xx0C" }'), "without its creator"),
         (named("A", '{ creator = "X", element = "0018xx0C" }'), "not written like '0019xx0C'"),
         (named("A", '{ path = "Rows", component = 0 }'), "whole numbers from 1"),
+        (named("A", '"PixelPaddingValue"', 'vr = "US or SS"'), "with a searchable VR"),
+        (named("A", SIEMENS, f'vr = "FD"\n[named.B]\nvr = "LO"\nfrom = [{SIEMENS}]'), "take one VR for both"),
         (named("A", '"Rowz"'), "'Rowz' is not a DICOM keyword. Did you mean 'Rows'?"),
         ('attributes = ["Modality"]\n[instances]\nkeep = ["PatientID"]', "HealthImaging keeps it with the Patient"),
+        (
+            'attributes = ["Modality"]\n[instances]\n'
+            'keep = ["PerFrameFunctionalGroupsSequence.PlanePositionSequence.ImagePositionPatient"]',
+            "which each frame has its own of",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_is_told_with_its_line(text: str, message: str) -> None:
