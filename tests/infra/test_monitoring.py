@@ -336,7 +336,9 @@ def test_every_alarm_leads_to_a_section_of_the_runbook_and_every_section_but_the
         assert text.index("**Means:**") < text.index("**Look at**") < text.lower().index("**do"), heading
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in DOCS.glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted(DOCS.glob("*.md")))]
+)
 def test_links_within_the_documents_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     for path, anchor in re.findall(r"\]\((?!https:)([^)#]*)#?([^)]*)\)", text):
