@@ -1,5 +1,9 @@
 """The `imaging-index` command and its subcommands. Exit status: 0 done, 1 not done, 2 wrong usage."""
 
+import os
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from cli.costing import cost
@@ -12,6 +16,23 @@ from cli.profiles import profiles
 from cli.searching import search
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("imaging-index"))
+        raise typer.Exit
+
+
+@application.callback()
+def _imaging_index(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """A searchable index of AWS HealthImaging."""
+
+
 application.command()(demo)
 application.add_typer(local, name="local")
 application.command()(inspect)
@@ -24,4 +45,7 @@ application.command()(cost)
 
 def main() -> None:
     """Run the command that was typed."""
+    # The AWS CLI and the CDK know a region by the first name, and Python's SDK by the second only.
+    if region := os.environ.get("AWS_REGION"):
+        os.environ["AWS_DEFAULT_REGION"] = region
     application()

@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs on standard output, errors on standard error."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-screen: Final = Console(highlight=False)
+# Into a file or another program nothing is cut or folded.
+_ANY_WIDTH: Final = 100_000
+
+screen: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _ANY_WIDTH)
 errors: Final = Console(stderr=True, highlight=False)
 
 Entry = dict[str, Any]
@@ -23,9 +27,17 @@ _json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministi
 class Failure(typer.Exit):
     """The end of a command that could not do its work: exit status 1, and a sentence on standard error."""
 
+    status = 1
+
     def __init__(self, message: str) -> None:
         errors.print(Text(message), style="red", soft_wrap=True)
-        super().__init__(1)
+        super().__init__(self.status)
+
+
+class Misuse(Failure):
+    """The end of a command that was written wrongly: exit status 2."""
+
+    status = 2
 
 
 def print_json(value: Any) -> None:
@@ -48,6 +60,11 @@ def shown(value: Any) -> Text:
     return Text("".join(character if character.isprintable() else "·" for character in text))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, as `1 page` or `2 pages`; of `noun` the singular is given."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _cell(value: Any) -> Text:
     """A value on one line of a table, its end cut off where there is no room."""
     text = shown(value)
@@ -55,14 +72,21 @@ def _cell(value: Any) -> Text:
     return text
 
 
+def _whole(value: Any) -> Text:
+    """A value of a table that is never cut: it goes on in the next line where there is no room at all."""
+    text = shown(value)
+    text.no_wrap, text.overflow = False, "fold"
+    return text
+
+
 def _day(value: Any) -> Text:
     """A DA as `YYYY-MM-DD`."""
     text = str(value or "")
-    return _cell(f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text)
+    return _whole(f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text)
 
 
 def _table(*columns: Column) -> Table:
-    """A table that gives way in its descriptions first, and never breaks an id or a date."""
+    """A table that gives way in its names and descriptions, and in its whole columns only when these are gone."""
     return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
 
 
@@ -74,7 +98,7 @@ def image_sets_table(entries: Iterable[Entry]) -> Table:
     """A row for each entry."""
     table = _table(
         Column("Patient"),
-        Column("ID"),
+        _whole_column("ID"),
         _whole_column("Date"),
         _whole_column("Mod"),
         Column("Description"),
@@ -84,12 +108,12 @@ def image_sets_table(entries: Iterable[Entry]) -> Table:
     for entry in entries:
         table.add_row(
             _cell(entry.get("PatientName")),
-            _cell(entry.get("PatientID")),
+            _whole(entry.get("PatientID")),
             _day(entry.get("StudyDate")),
-            _cell(entry.get("Modality")),
+            _whole(entry.get("Modality")),
             _cell(entry.get("SeriesDescription", entry.get("StudyDescription"))),
             str(entry["InstanceCount"]),
-            entry["ImageSetId"],
+            _whole(entry["ImageSetId"]),
         )
     return table
 
@@ -118,7 +142,7 @@ def studies_table(entries: Iterable[Entry]) -> Table:
     """A row for each study that the entries belong to."""
     table = _table(
         Column("Patient"),
-        Column("ID"),
+        _whole_column("ID"),
         _whole_column("Date"),
         Column("Modality"),
         Column("Description"),
@@ -128,7 +152,7 @@ def studies_table(entries: Iterable[Entry]) -> Table:
     for study in _studies(entries):
         table.add_row(
             _cell(study.first("PatientName")),
-            _cell(study.first("PatientID")),
+            _whole(study.first("PatientID")),
             _day(study.first("StudyDate")),
             _cell(", ".join(study.distinct("Modality"))),
             _cell(study.first("StudyDescription")),

@@ -1,14 +1,18 @@
 """`imaging-index search`: the entries that an index holds for some conditions."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
-from cli.output import Failure, image_sets_table, print_json_array, screen
+from cli.output import Failure, Misuse, counted, image_sets_table, print_json_array, screen
 from imaging_index import searching
 from imaging_index.stored import plain
+
+# AWS HealthImaging API Reference, "GetDatastore".
+_DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
 
 
 def search(
@@ -24,8 +28,15 @@ def search(
     json: Annotated[bool, typer.Option("--json", help="Print the whole entries as JSON.")] = False,
 ) -> None:
     """Find image sets by the attributes of one of the table's indexes."""
+    if not all(_DATASTORE.fullmatch(each) for each in datastore or ()):
+        raise Misuse(
+            "A data store's id is 32 lower-case letters and digits; aws medical-imaging list-datastores shows it."
+        )
     try:
         wanted = searching.parse(conditions or [])
+    except searching.SearchError as error:
+        raise Misuse(str(error)) from None
+    try:
         table = deployed.find(stack).table
         stores = datastore or deployed.datastores()
         found = (plain(item) for item in searching.search(table, stores, wanted, index))
@@ -34,10 +45,10 @@ def search(
             return
         entries = list(found)
     except searching.SearchError as error:
-        raise Failure(str(error)) from None
-    except ClientError as error:
-        raise Failure(f"The table cannot be searched: {error.response['Error']['Code']}.") from None
-    except BotoCoreError as error:
-        raise Failure(f"The table cannot be searched: {type(error).__name__}.") from None
+        raise (Failure if wanted or index else Misuse)(str(error)) from None
+    except (ClientError, BotoCoreError) as error:
+        raise Failure(
+            deployed.why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
+        ) from None
     screen.print(image_sets_table(entries))
-    screen.print(f"{len(entries)} image sets")
+    screen.print(counted(len(entries), "image set"))

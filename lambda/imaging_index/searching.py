@@ -6,6 +6,7 @@ A condition is written `Keyword=value`; the value may end in `*` (what begins so
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 _DATE: Final = re.compile(r"[0-9]{8}|[0-9]{0,8}\*")
 _RANGE: Final = re.compile(r"([0-9]{8})?-([0-9]{8})?")
+_DIGIT: Final = re.compile(r"[0-9]")
+# Moments as entries have them, with 0 for every digit: ours, and those of events, in seconds or milliseconds.
+_ISO: Final = ("0000-00-00T00:00:00.000000Z", "0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00Z")
+_MOMENTS: Final = {"FirstIndexedAt": _ISO, "IndexedAt": _ISO, "EventTime": _ISO, "StudyMoment": ("0" * 14,)}
 # The ends of an open range: DynamoDB takes no empty text, and compares text by its bytes in UTF-8.
 _BEFORE_ALL: Final = "\x01"
 _AFTER_ALL: Final = "\U0010ffff"
@@ -64,6 +69,8 @@ def parse(texts: Iterable[str]) -> dict[str, str | Between]:
 
 
 def _condition(name: str, value: str) -> str | Between:
+    if name == "StudyDate" and not all(map(_is_day, re.findall(r"[0-9]{8}", value))):
+        raise SearchError("StudyDate names a day that no calendar has; write year, month and day, as in 20240131.")
     if name == "StudyDate" and (dates := _RANGE.fullmatch(value)):
         first, last = dates[1] or _FIRST_DAY, dates[2] or _AFTER_ALL
         if first > last:
@@ -75,7 +82,23 @@ def _condition(name: str, value: str) -> str | Between:
         )
     if name == "PatientName" and not dicom.name_key(value.rstrip("*")) and value != "*":
         raise SearchError("Write PatientName with at least one letter, the family name first, like PatientName=doe*.")
+    if name in _MOMENTS and not _is_moment(name, value):
+        day = "20240131*" if name == "StudyMoment" else "2024-01-31*"
+        raise SearchError(f"A range is understood for StudyDate only. Write {name}={day} for a day, or a whole moment.")
     return _beginning(value[:-1]) if value.endswith("*") else value
+
+
+def _is_day(digits: str) -> bool:
+    try:
+        return dicom.date(digits) is not None
+    except dicom.Unusable:
+        return False
+
+
+def _is_moment(name: str, value: str) -> bool:
+    """Whether the value has the form of the moments that entries have, or of the beginning of one before a `*`."""
+    form = _DIGIT.sub("0", value.removesuffix("*"))
+    return any(whole.startswith(form) if value.endswith("*") else whole == form for whole in _MOMENTS[name])
 
 
 def _beginning(value: str) -> Between:
@@ -100,7 +123,8 @@ def plan(indexes: Mapping[str, Index], conditions: Mapping[str, str | Between], 
         if index in (None, name) and (found := _plan(name, each, conditions)) is not None
     ]
     if not plans:
-        raise SearchError(f"No index answers this. {_offer(indexes)}")
+        asked = indexes if index is None else {index: indexes[index]}
+        raise SearchError(f"{_why_none(asked, conditions)} {_offer(indexes)}")
     return max(plans, key=lambda found: len(indexes[found.index].partition))
 
 
@@ -108,7 +132,7 @@ def _plan(name: str, index: Index, conditions: Mapping[str, str | Between]) -> P
     left = dict(conditions)
     used: dict[str, str | Between] = {}
     for key in index.partition:
-        value = left.pop(key, None)
+        value = _take(key, left)
         if not isinstance(value, str):
             return None
         used[key] = value
@@ -124,7 +148,7 @@ def _plan(name: str, index: Index, conditions: Mapping[str, str | Between]) -> P
 
 
 def _take(key: str, conditions: dict[str, str | Between]) -> str | Between | None:
-    """The condition on a sort attribute, taken out of `conditions`."""
+    """The condition on a key attribute, taken out of `conditions`."""
     if key in conditions:
         return conditions.pop(key)
     for keyword, own in _STANDS_AS.items():
@@ -147,6 +171,25 @@ def _in_form_of_key(keyword: str, condition: str | Between) -> str | Between:
     return Between(max(condition.low, _FIRST_DAY), condition.high + _AFTER_ALL)
 
 
+def _why_none(asked: Mapping[str, Index], conditions: Mapping[str, str | Between]) -> str:
+    """What keeps each of the indexes that were asked from answering the conditions."""
+    sort = {_shown(key) for index in asked.values() for key in index.sort}
+    known = {_shown(key) for index in asked.values() for key in (*index.partition, *index.sort)}
+    for name, condition in conditions.items():
+        if _shown(name) not in known | {"DatastoreId"}:
+            where = "in no index" if len(asked) > 1 else f"not in the index {', '.join(asked)}"
+            return f"'{name}' is {where}.{_meant(name, known)}"
+        if isinstance(condition, Between) and _shown(name) not in sort:
+            return f"{name} needs a whole value: a * or a range is understood for {', '.join(sorted(sort))}."
+    return "No index answers this."
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
+    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
 def _offer(indexes: Mapping[str, Index]) -> str:
     forms = []
     for name, index in sorted(indexes.items()):
@@ -166,9 +209,12 @@ def search(
     """The entries of `datastores` that match all `conditions`, in the order of the index.
 
     Raises:
-        SearchError: when no index, or not `index`, answers them.
+        SearchError: when no index, or not `index`, answers them, or a number is compared with something else.
     """
-    indexes = table.indexes()
+    indexes, types = table.indexes(), table.key_types()
+    for name, condition in conditions.items():
+        if types.get(name) == "N" and not _is_number(condition):
+            raise SearchError(f"{name} is a number: write it whole, like {name}=3, and without a *.")
     for datastore in datastores:
         found = plan(indexes, {"DatastoreId": datastore, **conditions}, index)
         for item in table.query(found.index, found.conditions):
@@ -176,3 +222,10 @@ def search(
                 yield item
         if "DatastoreId" not in found.conditions:
             return  # an index that spans all data stores
+
+
+def _is_number(condition: str | Between) -> bool:
+    try:
+        return isinstance(condition, str) and dicom.number(condition) is not None
+    except dicom.Unusable:
+        return False

@@ -170,7 +170,7 @@ class Table:
         these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits.
         """
         names = {f"#{number}": name for number, name in enumerate(conditions)}
-        types = self._key_types()
+        types = self.key_types()
         terms = []
         values: Item = {}
         for number, (name, condition) in enumerate(conditions.items()):
@@ -191,7 +191,8 @@ class Table:
         for page in pages:
             yield from cast("list[Item]", page["Items"])
 
-    def _key_types(self) -> dict[str, str]:
+    def key_types(self) -> dict[str, str]:
+        """The DynamoDB type, `S` or `N`, of every attribute that is a key of the table or of an index."""
         table = self._client.describe_table(TableName=self._name)["Table"]
         return {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
 

@@ -1,13 +1,23 @@
 """Whatever fails a command, it ends with a sentence of its own, and quotes neither AWS nor a document."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError, ParamValidationError, ReadTimeoutError
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 from typer.testing import CliRunner
 
 from cli.main import application
@@ -24,7 +34,12 @@ COMMANDS = (
     ["dlq", "redrive"],
     ["doctor"],
 )
-STACK = dict.fromkeys(("TableName", "QueueUrl", "DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"), "any")
+OUTPUTS = ("TableName", "QueueUrl", "DeadLetterQueueUrl", "RuleDeadLetterQueueUrl", "FunctionName", "DataStores")
+STACK = {
+    "Outputs": [{"OutputKey": name, "OutputValue": "any"} for name in OUTPUTS],
+    "StackStatus": "CREATE_COMPLETE",
+    "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+}
 
 Failing = Callable[[str], Any]
 
@@ -82,9 +97,81 @@ def test_a_command_that_aws_fails_quotes_nothing(
     session.events.register("before-call", answer)
     ended = CliRunner().invoke(application, command)
     assert not canary.found(ended.output + ended.stderr + canary.told(ended.exception))
-    assert isinstance(ended.exception, SystemExit), canary.told(ended.exception)
-    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit | None), canary.told(ended.exception)
+    # What the doctor cannot ask once it has the stack is a warning, part by part.
+    assert ended.exit_code == (0 if there and command == ["doctor"] else 1)
     assert ended.output
+
+
+SETUP = {
+    "none": (NoCredentialsError(), "No AWS credentials"),
+    "partial": (PartialCredentialsError(provider="env", cred_var="secret"), "No AWS credentials"),
+    "signed out": (UnauthorizedSSOTokenError(), "aws sso login"),
+    "token": (TokenRetrievalError(provider="sso", error_msg="any"), "aws sso login"),
+    "profile": (ProfileNotFound(profile="nope"), "no such AWS profile"),
+    "cut off": (EndpointConnectionError(endpoint_url="any"), "Check the network"),
+}
+
+
+@pytest.mark.parametrize(("error", "sentence"), SETUP.values(), ids=SETUP)
+def test_what_is_missing_on_this_side_is_told_with_what_to_do(
+    error: Exception, sentence: str, session: boto3.Session
+) -> None:
+    session.events.register("before-call", lambda **_: raised(error)(""))
+    ended = CliRunner().invoke(application, ["dlq", "list"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
+    assert sentence in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("ExpiredToken", "does not take your credentials"),
+        ("AccessDenied", "It takes cloudformation:DescribeStacks on the stack."),
+        ("ValidationError", "There is no stack ImagingIndex in us-east-1."),
+    ],
+)
+def test_a_stack_that_cannot_be_seen_is_told_with_its_reason(code: str, sentence: str, session: boto3.Session) -> None:
+    session.events.register("before-call", lambda model, **_: refused(400, code)(model.name))
+    ended = CliRunner().invoke(application, ["doctor"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
+    assert sentence in ended.stderr
+
+
+@pytest.mark.parametrize("refusing", ["DescribeTable", "Query", "ListDatastores"])
+def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusing: str, session: boto3.Session) -> None:
+    keys = [{"AttributeName": "StudyInstanceUID", "KeyType": "HASH"}]
+    table = {"GlobalSecondaryIndexes": [{"IndexName": "study", "KeySchema": keys}], "AttributeDefinitions": []}
+    table["AttributeDefinitions"] = [{"AttributeName": "StudyInstanceUID", "AttributeType": "S"}]
+    answers: dict[str, Any] = {
+        "DescribeStacks": {"Stacks": [STACK]},
+        "ListDatastores": {"datastoreSummaries": [{"datastoreId": "a" * 32}]},
+        "DescribeTable": {"Table": table},
+    }
+
+    def answer(model: Any, **_: Any) -> Any:
+        if model.name == refusing:
+            return refused(403, "AccessDeniedException")(model.name)
+        return SimpleNamespace(status_code=200), answers[model.name]
+
+    session.events.register("before-call", answer)
+    ended = CliRunner().invoke(application, ["search", "StudyInstanceUID=1.2"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
+    service = "medical-imaging" if refusing == "ListDatastores" else "dynamodb"
+    assert f"refuses {refusing} (AccessDeniedException). It takes {service}:{refusing}" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [("nonsense", "AWS_ENDPOINT_URL is no address."), ("http://127.0.0.1:1", "Nothing answers at http://127.0.0.1:1,")],
+)
+@pytest.mark.usefixtures("session")
+def test_an_address_at_which_nobody_is_is_told(address: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    ended = CliRunner().invoke(application, ["search", "PatientID=1"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
+    assert sentence in ended.stderr
+    assert "unset AWS_ENDPOINT_URL" in ended.stderr
 
 
 def test_a_document_that_was_tampered_with_is_not_quoted_when_it_cannot_be_inspected() -> None:

@@ -1,6 +1,7 @@
 """`imaging-index search` against the deployed stack."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,9 @@ from local.deployment import Assembly, deploy
 from tests.image_sets import wait_for
 
 
-def search(*arguments: str) -> subprocess.CompletedProcess[str]:
+def search(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from cli.main import main; main()", "search", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
 
 
 def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
@@ -47,8 +48,20 @@ def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
 
     shown = search("PatientID=1CT1").stdout
     assert "2004-01-19" in shown
-    assert "1 image sets" in shown
-    for wrong in (["Modality=CT"], [], ["PatientID"], ["--index", "none"], ["--stack", "None", "PatientID=1"]):
+    assert shown.endswith("\n1 image set\n")
+    assert search("--index", "arrived").stdout.endswith("\n2 image sets\n")
+    for wrong, status, told in (
+        (["Modality=CT"], 1, "'Modality' is in no index."),
+        (["--index", "none"], 1, "There is no index 'none'."),
+        (["--stack", "None", "PatientID=1"], 1, "There is no stack None in us-east-1."),
+        ([], 2, "Give a condition"),
+        (["PatientID"], 2, "Write a condition as"),
+        (["StudyDate=20049999"], 2, "a day that no calendar has"),
+        (["PatientID=1CT1", "--datastore", "hospital"], 2, "A data store's id is 32"),
+    ):
         ended = search(*wrong)
-        assert (ended.returncode, ended.stdout) == (1, ""), wrong
+        assert (ended.returncode, ended.stdout) == (status, ""), wrong
+        assert told in ended.stderr
         assert len(ended.stderr.splitlines()) == 1
+    elsewhere = search("PatientID=1CT1", AWS_REGION="eu-west-3", AWS_DEFAULT_REGION="us-east-1")
+    assert "There is no stack ImagingIndex in eu-west-3." in elsewhere.stderr

@@ -91,6 +91,36 @@ def test_a_date_that_is_written_otherwise_is_told_how_to_write_it(date: str) -> 
         parse([f"StudyDate={date}"])
 
 
+@pytest.mark.parametrize("date", ["20049999", "20230229", "20240101-20240231", "00000000-", "-20241301", "20240100"])
+def test_a_day_that_no_calendar_has_is_no_date(date: str) -> None:
+    with pytest.raises(SearchError, match="StudyDate names a day that no calendar has"):
+        parse([f"StudyDate={date}"])
+
+
+@pytest.mark.parametrize("name", ["FirstIndexedAt", "IndexedAt", "EventTime"])
+@pytest.mark.parametrize(
+    "moment",
+    ["20261122-", "20261122-20261123", "2026-11-22-", "-2026-11-22", "2026-11-22", "20261122*", "2026-11-22Z*"],
+)
+def test_a_range_or_another_form_of_a_moment_of_the_index_is_told_how_to_write_it(name: str, moment: str) -> None:
+    with pytest.raises(SearchError) as met:
+        parse([f"{name}={moment}"])
+    assert f"Write {name}=2024-01-31* for a day" in str(met.value)
+    assert parse([f"{name}=2024-01-31*"]) == {name: Between("2024-01-31", "2024-01-31" + LAST)}
+
+
+def test_the_moment_of_a_study_has_no_hyphen_and_no_range() -> None:
+    for wrong in ("20240131-", "2024-01-31*", "20240131"):
+        with pytest.raises(SearchError, match=r"Write StudyMoment=20240131\* for a day"):
+            parse([f"StudyMoment={wrong}"])
+    assert parse(["StudyMoment=20240131120000"]) == {"StudyMoment": "20240131120000"}
+
+
+@pytest.mark.parametrize("moment", ["2026-11-22T10:17:30.229794Z", "2026-11-22T10:17:30.229Z", "2026-11-22T10:17:30Z"])
+def test_a_whole_moment_of_the_index_is_compared_as_it_is(moment: str) -> None:
+    assert parse([f"EventTime={moment}"]) == {"EventTime": moment}
+
+
 def test_a_range_that_ends_before_it_begins_is_told_so() -> None:
     with pytest.raises(SearchError, match="ends before it begins"):
         parse(["StudyDate=20240131-20240101"])
@@ -110,7 +140,7 @@ def test_a_name_without_a_letter_is_told_how_to_write_it(name: str) -> None:
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "Nd", "Zs"]), min_size=1), st.text(max_size=4))
 def test_a_value_is_found_by_each_of_its_beginnings(value: str, more: str) -> None:
-    found = _plan("PatientID=1", f"StudyMoment={value}*").conditions["StudyMoment"]
+    found = _plan("StudyInstanceUID=1", f"ImageSetId={value}*").conditions["ImageSetId"]
     assert isinstance(found, Between)
     assert found.low.encode() <= (value + more).encode("utf-8", "replace") <= found.high.encode()
 
@@ -126,22 +156,26 @@ def test_two_conditions_on_one_attribute_are_one_too_many() -> None:
         parse(["PatientID=1", "PatientID=2"])
 
 
+SORTED = "FirstIndexedAt, ImageSetId, PatientName, StudyDate"
+
+
 @pytest.mark.parametrize(
-    "texts",
+    ("texts", "cause"),
     [
-        ["Modality=CT"],
-        ["PatientID=1*"],
-        ["StudyInstanceUID=1.2", "PatientID=1"],
-        ["PatientName=doe", "StudyDate=20240101"],
-        ["PatientID=1", "StudyDate=20240101", "ImageSetId=x"],
-        ["patientid=1"],
+        (["Modality=CT"], "'Modality' is in no index."),
+        (["PatientID=1*"], f"PatientID needs a whole value: a * or a range is understood for {SORTED}."),
+        (["StudyInstanceUID=1.2", "PatientID=1"], "No index answers this."),
+        (["PatientName=doe", "StudyDate=20240101"], "No index answers this."),
+        (["PatientID=1", "StudyDate=20240101", "ImageSetId=x"], "No index answers this."),
+        (["patientid=1"], "'patientid' is in no index. Did you mean 'PatientID'?"),
+        (["PatientId=1", "StudyDate=20240101-"], "'PatientId' is in no index. Did you mean 'PatientID'?"),
     ],
 )
-def test_conditions_that_no_index_answers_are_told_what_can_be_searched(texts: list[str]) -> None:
+def test_conditions_that_no_index_answers_are_told_why_and_what_can_be_searched(texts: list[str], cause: str) -> None:
     with pytest.raises(SearchError) as met:
         _plan(*texts)
     assert str(met.value) == (
-        "No index answers this. Search by the attributes of one index: accession (AccessionNumber); "
+        f"{cause} Search by the attributes of one index: accession (AccessionNumber); "
         "arrived (FirstIndexedAt); date (StudyDate); name (PatientName); patient (PatientID + StudyDate); "
         "series (SeriesInstanceUID); study (StudyInstanceUID)."
     )
@@ -150,8 +184,10 @@ def test_conditions_that_no_index_answers_are_told_what_can_be_searched(texts: l
 def test_a_named_index_is_the_one_to_be_asked() -> None:
     assert _plan(index="date") == Plan("date", {"DatastoreId": STORE})
     assert _plan("StudyDate=20240101", index="date").index == "date"
-    with pytest.raises(SearchError, match="No index answers this"):
+    with pytest.raises(SearchError, match="'PatientID' is not in the index date"):
         _plan("PatientID=1", index="date")
+    with pytest.raises(SearchError, match="No index answers this"):
+        _plan("StudyDate=20240101", index="patient")
     with pytest.raises(SearchError, match="There is no index 'dates'"):
         _plan(index="dates")
 
@@ -172,11 +208,44 @@ def test_of_several_indexes_the_one_with_the_most_partition_attributes_is_asked(
     assert plan(indexes, conditions | {"StudyMoment": "2"}).index == "three"
 
 
+def test_a_name_is_folded_for_an_index_that_it_partitions_as_well() -> None:
+    indexes = {"same": Index(("DatastoreId", "PatientNameKey"), ("ImageSetId",))}
+    conditions = {"DatastoreId": STORE, **parse(["PatientName=Müller^Jan"])}
+    assert plan(indexes, conditions).conditions == {"DatastoreId": STORE, "PatientNameKey": "muller jan"}
+    with pytest.raises(SearchError, match="PatientName needs a whole value"):
+        plan(indexes, {"DatastoreId": STORE, **parse(["PatientName=Mü*"])})
+
+
+class _Numbers:
+    """A table with an index over a number."""
+
+    def indexes(self) -> Mapping[str, Index]:
+        return {"number": Index(("SeriesNumber",), ("InstanceCount",))}
+
+    def key_types(self) -> Mapping[str, str]:
+        return {"SeriesNumber": "N", "InstanceCount": "N"}
+
+    def query(self, index: str, conditions: Mapping[str, Any]) -> Iterator[Any]:
+        assert (index, conditions) == ("number", {"SeriesNumber": "-3.5"})
+        yield {"DatastoreId": {"S": STORE}}
+
+
+@pytest.mark.parametrize("wrong", ["SeriesNumber=three", "SeriesNumber=3*", "SeriesNumber=1-3", "InstanceCount=1*"])
+def test_a_number_is_compared_with_a_whole_number_only(wrong: str) -> None:
+    table = cast("Table", _Numbers())
+    assert len(list(searching.search(table, [STORE], parse(["SeriesNumber=-3.5"])))) == 1
+    with pytest.raises(SearchError, match=r"(SeriesNumber|InstanceCount) is a number: write it whole"):
+        list(searching.search(table, [STORE], parse([wrong])))
+
+
 class _Entries:
     """A table of two data stores, that answers every query with all it has."""
 
     def indexes(self) -> Mapping[str, Index]:
         return INDEXES
+
+    def key_types(self) -> Mapping[str, str]:
+        return {}
 
     def query(self, index: str, conditions: Mapping[str, Any]) -> Iterator[Any]:
         assert index == "study"
