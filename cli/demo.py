@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.local import Imported, existing, import_folder, make_datastore, running
-from cli.output import Entry, Failure, screen, shown, studies_table
+from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import searching
 from imaging_index.indexing import Outcome
 from imaging_index.stored import plain
@@ -135,7 +135,7 @@ class _Walk:
         study = known.get("StudyInstanceUID")
         if study:
             count = len(self.entries(StudyInstanceUID=study))
-            screen.print(f"   search StudyInstanceUID={study}: {count} image sets", soft_wrap=True)
+            screen.print(f"   search StudyInstanceUID={study}: {counted(count, 'image set')}", soft_wrap=True)
 
     def _key(self, image_set_id: str) -> Key:
         return Key(self._datastore, image_set_id)
@@ -172,7 +172,7 @@ def _say(what: str, image_set_id: str) -> None:
 
 
 def _say_what_was_imported(imported: Imported) -> None:
-    screen.print(f"{imported.files} DICOM files became {imported.image_sets} image sets.")
+    screen.print(f"{counted(imported.files, 'DICOM file')} became {counted(imported.image_sets, 'image set')}.")
     reasons: dict[str, list[str]] = {}
     for file, reason in imported.refused:
         reasons.setdefault(reason, []).append(file)

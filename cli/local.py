@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import tempfile
 import time
@@ -16,7 +17,7 @@ from uuid import uuid4
 import boto3
 import typer
 
-from cli.output import Failure, screen
+from cli.output import Failure, counted, screen
 from local.cloud import LocalCloud, LocalCloudError
 from local.deployment import DeploymentError, deploy, synth
 
@@ -31,6 +32,8 @@ local = typer.Typer(no_args_is_help=True, help="The whole index on this machine.
 # More functions than processors only wait for each other to start.
 _CONTEXT: Final = {"maximumConcurrency": "2"}
 _POLL: Final = 0.1  # seconds
+# To the SDKs and the AWS CLI a profile's credentials come before those of the environment.
+_PROFILES: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
 @contextlib.contextmanager
@@ -41,6 +44,8 @@ def running(port: int = 0) -> Iterator[tuple[LocalCloud, Mapping[str, str]]]:
         Failure: it could not be started.
     """
     before = dict(os.environ)
+    for name in _PROFILES:
+        os.environ.pop(name, None)
     try:
         with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder, contextlib.ExitStack() as stack:
             # Synthesized first: its errors are the user's own settings, and need no cloud.
@@ -117,7 +122,8 @@ def import_folder(client: HealthImagingClient, datastore_id: str, folder: Path) 
         refused=[(failure["inputFile"], failure["exception"]["message"]) for failure in failures],
     )
     if not imported.files:
-        raise Failure(f"{folder} holds no DICOM file that could be imported ({len(imported.refused)} files looked at).")
+        files = sum(each.is_file() for each in folder.rglob("*"))
+        raise Failure(f"{folder} holds no DICOM file that could be imported ({counted(files, 'file')} looked at).")
     return imported
 
 
@@ -135,6 +141,8 @@ def up(
     port: Annotated[int, typer.Option(help="The port of 127.0.0.1; 0 takes a free one.")] = 0,
 ) -> None:
     """Start the local cloud with the index in it, and keep it until Ctrl-C."""
+    folder = existing(dicom) if dicom else None
+    profiles = [name for name in _PROFILES if name in os.environ]
     # SIGINT too: who starts this in the background of a script has it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -142,10 +150,18 @@ def up(
         datastore = make_datastore(boto3.client("medical-imaging"), "local")
         screen.print("The local cloud is up. For any AWS client in another terminal:\n")
         for name, value in cloud.environment().items():
-            screen.print(f"export {name}={value}", soft_wrap=True)
+            screen.print(f"export {name}={shlex.quote(value)}", soft_wrap=True)
+        if profiles:
+            screen.print(f"unset {' '.join(profiles)}")
+        ours = " ".join(name for name in cloud.environment() if name.startswith("AWS_"))
+        screen.print("\nThat terminal then speaks to the local cloud only, until it is closed, or until")
+        screen.print(f"unset {ours}", soft_wrap=True)
         screen.print(f"\nIts data store is {datastore}.", soft_wrap=True)
-        if dicom:
-            done = import_folder(boto3.client("medical-imaging"), datastore, dicom)
-            screen.print(f"{done.files} files imported into {done.image_sets} image sets, {len(done.refused)} refused.")
+        if folder:
+            done = import_folder(boto3.client("medical-imaging"), datastore, folder)
+            screen.print(
+                f"{counted(done.files, 'file')} imported into {counted(done.image_sets, 'image set')}, "
+                f"{len(done.refused)} refused."
+            )
         screen.print("\nTry: imaging-index search --index arrived\nCtrl-C stops it and leaves nothing behind.")
         cloud.wait()

@@ -18,6 +18,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -109,7 +110,7 @@ class LocalCloud:
         """
         if not re.fullmatch(r"\d{12}", account):
             raise ValueError(f"an AWS account is 12 digits, not {account!r}")
-        return _client_environment(self.endpoint, account, region)
+        return _client_environment(self.endpoint, account, region) | _without_proxy(os.environ)
 
     def log(self, lines: int = 40) -> str:
         """The last lines that the cloud wrote (at most 64 KiB)."""
@@ -170,9 +171,15 @@ def _client_environment(endpoint: str, account: str, region: str) -> dict[str, s
         # HealthImaging's operations have the host prefix `runtime-`, which no name server knows for 127.0.0.1.
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": _HOST,  # a proxy of the network's cannot reach this machine's loopback address
-        "no_proxy": _HOST,
     }
+
+
+def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """What keeps clients from a proxy of the network's, which cannot reach this machine's loopback address."""
+    hosts = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    if _HOST not in hosts.split(","):
+        hosts = f"{hosts},{_HOST}".lstrip(",")
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def _server_environment(folder: str, port: int, policies: bool) -> dict[str, str]:
@@ -196,6 +203,7 @@ def _server_environment(folder: str, port: int, policies: bool) -> dict[str, str
         "LOG_LEVEL": "WARNING",
         "AUTH": str(policies),
         **_client_environment(f"http://{_HOST}:{port}", DEFAULT_ACCOUNT, DEFAULT_REGION),
+        **_without_proxy({}),
     }
 
 
@@ -344,7 +352,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with LocalCloud(options.port) as cloud:
             for name, value in cloud.environment().items():
-                sys.stdout.write(f"export {name}={value}\n")
+                sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
             sys.stdout.flush()
             cloud.wait()
     except LocalCloudError as error:

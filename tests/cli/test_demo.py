@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_l
     assert re.search(r"\d+ DICOM files became (\d+) image sets", shown)
     assert "refused: The file is not a DICOM P10 file" in shown
     assert "StudyDescription: Testing File-set -> CORRECTED BY THE DEMO" in shown
-    assert shown.index("2 image sets") < shown.index("1 image sets")
+    assert shown.index("2 image sets") < shown.index("1 image set\n")
     assert re.search(r"used\s+\d+ write units", shown)
     assert "make deploy" in shown
     assert list(tmp_path.iterdir()) == []
@@ -35,30 +36,38 @@ def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_l
 def test_a_folder_without_dicom_is_a_clear_sentence_and_exit_status_1(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans" / "letter.txt").write_text("Dear colleague")
-    for folder, sentence in (("scans", "holds no DICOM file that could be imported"), ("none", "There is no folder")):
+    for command, folder, sentence in (
+        (["demo"], "scans", "holds no DICOM file that could be imported (1 file looked at)"),
+        (["demo"], "none", "There is no folder"),
+        (["local", "up"], "none", "There is no folder"),
+    ):
         ended = subprocess.run(
-            [*COMMAND, "demo", "--dicom", str(tmp_path / folder)],
+            [*COMMAND, *command, "--dicom", str(tmp_path / folder)],
             env=clean_environment(tmp_path),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert ended.returncode == 1
+        assert (ended.returncode, "export" in ended.stdout) == (1, False)
         assert sentence in " ".join(ended.stderr.split())
 
 
-def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "local", "up"], env=clean_environment(tmp_path), stdout=subprocess.PIPE, text=True
-    ) as process:
+def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_terminal_has_set(tmp_path: Path) -> None:
+    environment = clean_environment(tmp_path) | {"AWS_PROFILE": "nope", "NO_PROXY": "*.hospital,10.0.0.1"}
+    with subprocess.Popen([*COMMAND, "local", "up"], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         exports = {}
+        unset = []
         for line in process.stdout:
             if match := re.fullmatch(r"export (\w+)=(.*)\n", line):
-                exports[match[1]] = match[2]
+                (exports[match[1]],) = shlex.split(match[2])
+            if line.startswith("unset "):
+                unset.append(line.split()[1:])
             if "Ctrl-C" in line:
                 break
         session = boto3.Session(exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
+        assert unset == [["AWS_PROFILE"], [name for name in exports if name.startswith("AWS_")]]
+        assert exports["NO_PROXY"] == "*.hospital,10.0.0.1,127.0.0.1"
         client = session.client("medical-imaging", endpoint_url=exports["AWS_ENDPOINT_URL"])
         assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
         process.send_signal(signal.SIGINT)
