@@ -11,9 +11,10 @@ import contextlib
 import re
 import signal
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import boto3
@@ -25,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from cli import deployed
-from cli.output import Failure, errors, print_json, screen, shown
+from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
 from imaging_index import hint
 from imaging_index.errors import Permanent
 
@@ -55,8 +56,8 @@ WHAT_TO_DO: Final = {
     "HandedBack": f"It was never begun, since others failed. {_WAITED}",
     _KILLED: "Received 1,000 times and never finished: invocations were killed. Look for time-outs and memory in the "
     "function's log, raise memorySize if need be, then redrive.",
-    _UNDELIVERED: "EventBridge could not put the event into the queue: somebody changed the policy of the queue or of "
-    "the key, as CloudFormation's drift detection tells. Put it back, then redrive.",
+    _UNDELIVERED: "EventBridge could not put the event into the queue: somebody changed the policy of the queue, "
+    "which imaging-index doctor tells, or of the key. Put it back, then redrive.",
     _OTHER: "Parked by another version of the index, or by somebody else. Redrive tries it again.",
 }
 
@@ -80,6 +81,8 @@ _LONGEST_HIDDEN: Final = 12 * 60 * 60
 # A second asks all of SQS's servers (long polling), so that nothing means that nothing is there.
 _WAIT: Final = 1
 _ANSWERS_WITHOUT_NEWS: Final = 3
+# The step of the clock that SQS tells in the headers of its answers.
+_CLOCK: Final = timedelta(seconds=1)
 
 _LEAST_OF_ID: Final = 4
 
@@ -186,9 +189,9 @@ class _Reading:
         self.count = int(answer["Attributes"]["ApproximateNumberOfMessages"])
         self.hidden = int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
         self.kept = timedelta(seconds=int(answer["Attributes"]["MessageRetentionPeriod"]))
-        # By SQS's own clock, which is in whole seconds.
+        # By SQS's own clock.
         date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
-        self.begun = parsedate_to_datetime(date) + timedelta(seconds=1)
+        self.begun = parsedate_to_datetime(date) + _CLOCK
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -337,7 +340,7 @@ def list_(stack: Stack = deployed.DEFAULT_STACK, json: Json = False) -> None:
     for name in by_class:
         screen.print(f"[b]{name}[/b]: {WHAT_TO_DO[name]}")
     screen.print(_messages_table(letters))
-    screen.print(f"{len(letters)} dead letters; SQS forgets the oldest at {_minute(forgotten)} UTC.")
+    screen.print(f"{counted(len(letters), 'dead letter')}; SQS forgets the oldest at {_minute(forgotten)} UTC.")
 
 
 def _classes_table(by_class: dict[str, list[DeadLetter]]) -> Table:
@@ -416,14 +419,24 @@ class _Redrive:
     moved: Counter[str]
     failed: Counter[str]
     left: Counter[str]
+    _sent: set[bytes] = field(init=False, default_factory=set)
 
     def run(self, name: str, reading: _Reading, destination: str) -> Iterator[int]:
         """Move what is chosen of one dead-letter queue; gives after each batch how many messages were looked at."""
         for batch in reading.batches():
             letters = {message["MessageId"]: DeadLetter.of(message, name) for message in batch}
-            # What has come since the start may be what was just sent: it would go round for ever.
-            chosen = {each.id for each in letters.values() if self._chosen(each) and each.sent < reading.begun}
+            digests = {message["MessageId"]: sha256(message["Body"].encode()).digest() for message in batch}
+            # What has come since the start may be what was just sent: it would go round for ever. In the second of
+            # the start its body tells.
+            chosen = {
+                each.id
+                for each in letters.values()
+                if self._chosen(each)
+                and each.sent < reading.begun
+                and (each.sent < reading.begun - _CLOCK or digests[each.id] not in self._sent)
+            }
             moved = reading.move([message for message in batch if message["MessageId"] in chosen], destination)
+            self._sent |= {digests[each] for each in moved}
             for each in letters.values():
                 count = self.moved if each.id in moved else self.failed if each.id in chosen else self.left
                 count[each.error_class] += 1
@@ -445,10 +458,11 @@ def redrive(
 
     Exit status 1 when it was interrupted, or SQS did not take all.
     """
-    if unknown := set(only or ()) - set(WHAT_TO_DO):
-        raise Failure(f"There is no class {', '.join(sorted(unknown))}. Classes are {', '.join(WHAT_TO_DO)}.")
+    names = {name.lower(): name for name in WHAT_TO_DO}
+    if unknown := [each for each in only or () if each.lower() not in names]:
+        raise Misuse(f"There is no class {', '.join(unknown)}. Classes are {', '.join(WHAT_TO_DO)}.")
     outputs = deployed.find(stack).outputs
-    done = _Redrive(frozenset(only or ()), Counter(), Counter(), Counter())
+    done = _Redrive(frozenset(names[each.lower()] for each in only or ()), Counter(), Counter(), Counter())
     interrupted = False
     columns = (TextColumn("Dead letters -> queue"), BarColumn(), MofNCompleteColumn())
     try:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +225,7 @@ def test_only_the_class_that_is_told_goes_back_and_the_others_can_be_received_ag
     for number in range(15):
         letters.park(event(number), errors.Poison("any"))
         letters.park(event(100 + number), errors.NotReady("any"))
-    status, output = run("redrive", "--only", "Poison", "--json")
+    status, output = run("redrive", "--only", "poison", "--json")
     assert status == 0
     assert json.loads(output) == {
         "redriven": {"Poison": 15},
@@ -237,7 +237,7 @@ def test_only_the_class_that_is_told_goes_back_and_the_others_can_be_received_ag
     assert letters.waiting(letters.parked) == 15
     assert called["after-call.sqs.ChangeMessageVisibilityBatch"] == 2  # for the 15, and none for what is gone
     status, output = run("redrive", "--only", "Doe")
-    assert status == 1
+    assert status == 2
     assert all(name in output for name in WHAT_TO_DO)
 
 
@@ -276,6 +276,30 @@ def test_what_comes_back_at_once_is_not_sent_round_and_round(
     told = json.loads(output)
     assert (told["redriven"], told["left"]) == ({"Permanent": 1}, {"Permanent": 1})
     assert letters.waiting(letters.parked) == 1
+
+
+def test_what_comes_back_within_the_second_of_the_start_is_moved_once(
+    letters: Letters, calls: list[Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.dead_letters._CLOCK", timedelta(minutes=1))  # for all that comes to be within it
+    bodies = [event(number) for number in range(2)]
+    for body in bodies:
+        letters.park(body, errors.NotReady("any"))
+    times = 0
+
+    def come_back(name: str) -> None:
+        nonlocal times
+        if name.startswith("after-call.sqs.SendMessageBatch") and times < 3:
+            times += 1
+            for body in letters.take(letters.queue):
+                letters.park(body, errors.NotReady("any"))
+
+    calls.append(come_back)
+    status, output = run("redrive", "--json")
+    assert status == 0
+    told = json.loads(output)
+    assert (told["redriven"], told["left"]) == ({"NotReady": 2}, {"NotReady": 2})
+    assert sorted(letters.take(letters.parked)) == bodies
 
 
 @pytest.mark.parametrize("command", ["list", "redrive"])
