@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from cli import profiles, sizes
-from cli.output import Failure, print_json, screen
+from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile import ProfileError
 from infra.prices import AS_OF, REGION, Prices
 
@@ -213,7 +213,12 @@ def cost(
 ) -> None:
     """Say what a year costs, part by part, at AWS's list prices. Searches are not in it: they are yours."""
     if not studies <= series <= instances:
-        raise Failure("There are at least as many series as studies, and instances as series. Check the numbers.")
+        raise Misuse("There are at least as many series as studies, and instances as series. Check the numbers.")
+    if deletions > existing + series:
+        raise Misuse(
+            f"{deletions:,} image sets cannot be deleted where {existing:,} are there and {series:,} come. Give "
+            "--existing the number of those that are indexed already."
+        )
     try:
         selected = profiles.load(profile)
     except ProfileError as error:
@@ -246,7 +251,7 @@ def cost(
         f"US dollars a year, list prices of {REGION} in {AS_OF}, no free tier taken off. Of these "
         f"{_dollars(parts, Kind.STANDING):,.2f} stand without any image set. To index the year's {series:,} costs "
         f"{_dollars(parts, Kind.INDEXING):,.2f}, {_dollars(parts, Kind.INDEXING) / series * 1e6:,.2f} a million; the "
-        f"sizes are of {measured.image_sets} image sets{'' if sample else ' that pydicom ships'}."
+        f"sizes are of {counted(measured.image_sets, 'image set')}{'' if sample else ' that pydicom ships'}."
     )
     screen.print(
         f"Not in it: a raised profile revision, which has all documents read anew, {anew:,.2f} each time if "

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli import deployed, diagnosis
 from cli.diagnosis import Stack, Status
-from cli.output import print_json, screen
+from cli.output import counted, print_json, screen
 
 _STYLES: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "bold red"}
 
@@ -33,6 +33,6 @@ def doctor(
     if json:
         print_json([asdict(finding) for finding in findings])
     else:
-        screen.print(f"\n{counts[Status.FAILURE]} failures, {counts[Status.WARNING]} warnings")
+        screen.print(f"\n{counted(counts[Status.FAILURE], 'failure')}, {counted(counts[Status.WARNING], 'warning')}")
     if counts[Status.FAILURE]:
         raise typer.Exit(1)

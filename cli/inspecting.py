@@ -8,10 +8,10 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli import profiles
-from cli.output import Failure, errors, print_json, screen, shown
+from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
 from imaging_index import entry
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
@@ -20,6 +20,8 @@ from imaging_index.profile import ProfileError
 from imaging_index.stored import plain
 
 _PIECE: Final = 256 * 2**10
+# PS3.10, section 7.1: of a DICOM file's beginning nothing is fixed up to its prefix.
+_PREAMBLE: Final = 128
 
 
 def inspect(
@@ -29,15 +31,18 @@ def inspect(
     summary: Annotated[bool, typer.Option("--summary", help="Print one line of counts and sizes instead.")] = False,
 ) -> None:
     """Show what a metadata document of HealthImaging would become in the index."""
+    if json and summary:
+        raise Misuse("Take --json or --summary: each prints something else.")
+    name = "Standard input" if file == "-" else file
     try:
         selected = profiles.load(profile)
         content = entry.build(Reader(selected), _pieces(file), secrets.token_bytes())
     except Poison as error:
-        raise Failure(f"{file} cannot be indexed: {error}.") from None
+        raise Failure(f"{name} cannot be indexed: {error}.") from None
     except ProfileError as error:
         raise Failure(str(error)) from None
     except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
+        raise Failure(f"{name} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
     if selected.hashes:
         errors.print("The tokens are of a key made for this run, and will be others in the index.", soft_wrap=True)
     values = plain(content.attributes)
@@ -48,33 +53,44 @@ def inspect(
         print_json({"entry": values, "instances": unpack(content.pages)[0], "pages": pages})
     else:
         screen.print(_table(values))
-        screen.print(f"{values['InstanceCount']} instances in {pages} pages; --json shows them.")
+        screen.print(
+            f"{counted(values['InstanceCount'], 'instance')} in {counted(pages, 'page')}; --json shows "
+            f"{'it' if values['InstanceCount'] == 1 else 'them'}."
+        )
 
 
 def _pieces(file: str) -> Iterator[bytes]:
     if file == "-":
-        yield from _read(sys.stdin.buffer)
+        yield from _read(sys.stdin.buffer, "Standard input")
     else:
         with Path(file).open("rb") as opened:
-            yield from _read(opened)
+            yield from _read(opened, file)
 
 
-def _read(opened: BinaryIO) -> Iterator[bytes]:
-    while piece := opened.read(_PIECE):
-        yield piece
+def _read(opened: BinaryIO, name: str) -> Iterator[bytes]:
+    first = opened.read(_PIECE)
+    if first[_PREAMBLE:].startswith(b"DICM"):
+        raise Failure(
+            f"{name} is a DICOM file, and no metadata document yet: HealthImaging makes one of it. On this machine "
+            "`imaging-index local up --dicom FOLDER` imports a folder of such files."
+        )
+    while first:
+        yield first
+        first = opened.read(_PIECE)
 
 
 def _summary(plain: dict[str, Any], pages: list[bytes]) -> str:
     ours = {"InstanceCount", "FrameCount", "StudyMoment", "PatientNameKey", "InvalidAttributes", "TruncatedAttributes"}
     return (
-        f"{plain['InstanceCount']} instances, {plain['FrameCount']} frames, {len(plain.keys() - ours)} attributes, "
+        f"{counted(plain['InstanceCount'], 'instance')}, {counted(plain['FrameCount'], 'frame')}, "
+        f"{counted(len(plain.keys() - ours), 'attribute')}, "
         f"{len(plain.get('InvalidAttributes', []))} invalid, {len(plain.get('TruncatedAttributes', []))} truncated, "
-        f"{len(pages)} pages of {sum(map(len, pages))} bytes"
+        f"{counted(len(pages), 'page')} of {sum(map(len, pages))} bytes"
     )
 
 
 def _table(plain: dict[str, Any]) -> Table:
-    table = Table("Attribute", "Value", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("Attribute", Column("Value", overflow="fold"), box=SIMPLE_HEAD, pad_edge=False)
     for name, value in plain.items():
         table.add_row(name, shown(_readable(value)))
     return table

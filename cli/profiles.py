@@ -5,17 +5,21 @@ from typing import Annotated, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 
-from cli.output import Failure, errors, print_json, screen
+from cli.output import Failure, counted, errors, print_json, screen
 from imaging_index import dictionary, profile
 from imaging_index.dictionary import Level
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
+from infra import profile_lock
 
 DEFAULT: Final = "radiology"
 
 _FOLDER: Final = Path(__file__).parents[1] / "profiles"
+
+# What the index makes of attributes, for an index to be by.
+_MADE_OF: Final = {"StudyMoment": ("StudyDate", "StudyTime"), "PatientNameKey": ("PatientName",)}
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
 
@@ -26,20 +30,38 @@ def load(name: str) -> Profile:
     """The profile of a name in `profiles/`, or of a path that ends in `.toml`.
 
     Raises:
-        ProfileError: naming every mistake in it.
+        ProfileError: naming every mistake in it, or that there is none.
     """
-    return profile.load(Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml")
+    return profile.load(_path(name))
+
+
+def _path(name: str) -> Path:
+    if name.endswith(".toml"):
+        return Path(name)
+    shipped = sorted(file.stem for file in _FOLDER.glob("*.toml"))
+    if name not in shipped:
+        raise ProfileError(
+            [
+                f"There is no profile {name}. There are {' and '.join(shipped)}; a file of your own is named by a path "
+                "that ends in .toml."
+            ]
+        )
+    return _FOLDER / f"{name}.toml"
 
 
 @profiles.command()
 def check(name: Name = DEFAULT) -> None:
     """Say all that is wrong with a profile, each with its line. Exit status 1 when something is."""
     selected = _load(name)
+    try:
+        profile_lock.compare(_path(name), selected)
+    except ProfileError as error:
+        raise Failure(str(error)) from None
     for warning in selected.warnings:
         errors.print(f"Warning: {warning}", soft_wrap=True)
     screen.print(
-        f"{name} can be used: revision {selected.revision}, {len(selected.attributes)} attributes, "
-        f"{len(selected.indexes)} indexes.",
+        f"{name} can be used: revision {selected.revision}, {counted(len(selected.attributes), 'attribute')}, "
+        f"{len(selected.indexes)} {'index' if len(selected.indexes) == 1 else 'indexes'}.",
         soft_wrap=True,
     )
 
@@ -52,9 +74,11 @@ def show(name: Name = DEFAULT, json: Annotated[bool, typer.Option("--json", help
     if json:
         print_json(rows)
         return
-    table = Table(*(header.capitalize() for header in rows[0]), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+    heads = (name.upper() if name in ("vr", "vm") else name.capitalize() for name in rows[0])
+    columns = (Column(head, overflow="fold") for head in heads)
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(each if isinstance(each, str) else ", ".join(each) for each in row.values()))
     screen.print(table)
 
 
@@ -65,10 +89,10 @@ def _load(name: str) -> Profile:
         raise Failure(str(error)) from None
 
 
-def _row(attribute: Attribute, selected: Profile) -> dict[str, str]:
+def _row(attribute: Attribute, selected: Profile) -> dict[str, str | list[str]]:
     first = attribute.sources[0] if attribute.sources else Source((attribute.name,))
     element = dictionary.lookup(first.path[-1])
-    indexes = [name for name, index in selected.indexes.items() if attribute.name in (*index.partition, *index.sort)]
+    keys = {attribute.name, *(key for key, of in _MADE_OF.items() if attribute.name in of)}
     return {
         "attribute": attribute.name,
         "tag": f"({element.tag[:4]},{element.tag[4:]})" if element else first.path[0] if first.creator else "",
@@ -76,7 +100,7 @@ def _row(attribute: Attribute, selected: Profile) -> dict[str, str]:
         "vm": element.vm if element else "",
         "level": attribute.level.value,
         "stored": _stored(attribute),
-        "indexes": ", ".join(indexes),
+        "indexes": [name for name, index in selected.indexes.items() if keys & {*index.partition, *index.sort}],
     }
 
 

@@ -21,20 +21,34 @@ def check(path: Path, profile: Profile) -> None:
     Raises:
         ProfileError: it selects something else under the revision of the lock, or has a lower one.
     """
+    if not compare(path, profile):
+        path.with_suffix(".lock").write_text(json.dumps(_locked(profile)) + "\n", "utf-8")
+
+
+def compare(path: Path, profile: Profile) -> bool:
+    """Compare a profile with its lock, and leave the lock as it is: whether the lock is of this profile.
+
+    Raises:
+        ProfileError: as `check` does.
+    """
     lock = path.with_suffix(".lock")
-    now = {"revision": profile.revision, "hash": profile.hash}
-    if lock.is_file():
-        last = _read(lock)
-        if now == last:
-            return
-        if profile.revision <= last["revision"]:
-            raise ProfileError(
-                [
-                    f"The profile {path.name} selects something else than at revision {last['revision']}, under which "
-                    f"entries may exist: write revision = {last['revision'] + 1}, so that these count as old."
-                ]
-            )
-    lock.write_text(json.dumps(now) + "\n", "utf-8")
+    if not lock.is_file():
+        return False
+    last = _read(lock)
+    if last == _locked(profile):
+        return True
+    if profile.revision <= last["revision"]:
+        raise ProfileError(
+            [
+                f"The profile {path.name} selects something else than at revision {last['revision']}, under which "
+                f"entries may exist: write revision = {last['revision'] + 1}, so that these count as old."
+            ]
+        )
+    return False
+
+
+def _locked(profile: Profile) -> dict[str, Any]:
+    return {"revision": profile.revision, "hash": profile.hash}
 
 
 def _read(lock: Path) -> dict[str, Any]:

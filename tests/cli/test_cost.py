@@ -175,14 +175,15 @@ def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Pa
     (tmp_path / "letter.txt").write_text("Dear colleague")
     numbers = ["--studies", "2", "--series", "1", "--instances", "1"]
     good = ["--studies", "1", "--series", "1", "--instances", "1"]
-    for wrong, sentence in (
-        (numbers, "at least as many series"),
-        ([*good, "--sample", str(tmp_path)], "holds no DICOM files"),
-        ([*good, "--sample", str(tmp_path / "none")], "There is no folder"),
-        ([*good, "--profile", "none"], "none"),
+    for wrong, status, sentence in (
+        (numbers, 2, "at least as many series"),
+        ([*good, "--deletions", "3", "--existing", "1"], 2, "3 image sets cannot be deleted where 1 are there and 1"),
+        ([*good, "--sample", str(tmp_path)], 1, "holds no DICOM files"),
+        ([*good, "--sample", str(tmp_path / "none")], 1, "There is no folder"),
+        ([*good, "--profile", "none"], 1, "There is no profile none"),
     ):
         ended = CliRunner().invoke(application, ["cost", *wrong])
-        assert ended.exit_code == 1
+        assert ended.exit_code == status
         assert sentence in " ".join(ended.output.split())
 
 

@@ -61,6 +61,7 @@ def test_a_summary_is_one_line_of_counts_without_any_value() -> None:
     printed = inspect("-", "--summary", stdin=json.dumps(DOCUMENT).encode()).stdout.decode()
     assert printed.count("\n") == 1
     assert printed.startswith("3 instances, 3 frames, ")
+    assert ", 1 page of " in printed
     assert MARKER not in printed
 
 
@@ -89,5 +90,22 @@ def test_a_file_or_profile_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert b"none.toml cannot be read" in ended.stderr
 
 
+def test_a_dicom_file_is_called_one_and_told_how_to_be_imported(tmp_path: Path) -> None:
+    content = bytes(128) + b"DICM" + MARKER.encode()
+    (tmp_path / "ct.dcm").write_bytes(content)
+    for argument, name in ((str(tmp_path / "ct.dcm"), str(tmp_path / "ct.dcm")), ("-", "Standard input")):
+        ended = inspect(argument, stdin=content)
+        assert (ended.returncode, ended.stdout) == (1, b"")
+        assert ended.stderr.decode().startswith(f"{name} is a DICOM file")
+        assert b"imaging-index local up --dicom" in ended.stderr
+        assert MARKER.encode() not in ended.stderr
+
+
+def test_a_document_on_standard_input_that_cannot_be_indexed_is_called_so() -> None:
+    assert inspect("-", stdin=b"{").stderr.startswith(b"Standard input cannot be indexed: ")
+
+
 def test_wrong_usage_has_exit_status_2() -> None:
     assert inspect().returncode == 2
+    ended = inspect("-", "--summary", "--json", stdin=json.dumps(DOCUMENT).encode())
+    assert (ended.returncode, ended.stdout) == (2, b"")

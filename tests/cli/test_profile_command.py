@@ -8,6 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import application
+from cli.output import screen
+from imaging_index import profile
+from infra import profile_lock
 
 BROKEN = sorted((Path(__file__).parent / "broken_profiles").glob("*.toml"))
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "profile.md").read_text("utf-8")
@@ -49,11 +52,49 @@ def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
         "vm": "1",
         "level": "Patient",
         "stored": "text",
-        "indexes": "patient",
+        "indexes": ["patient"],
     }
     assert rows["SliceThickness"]["stored"] == "least and greatest number"
     assert rows["BValue"]["level"] == "Instance"
-    assert re.search(r"PatientID +\(0010,0020\)", run("show", "radiology")[1])
+    assert rows["StudyDate"]["indexes"] == rows["StudyTime"]["indexes"] == ["patient", "date"]
+    assert rows["PatientName"]["indexes"] == ["name"]
+    shown = run("show", "radiology")[1]
+    assert re.match(r"\s*Attribute +Tag +VR +VM +Level +Stored +Indexes", shown)
+    assert re.search(r"PatientID +\(0010,0020\)", shown)
+    assert re.search(r"StudyDate .* patient, date", shown)
+
+
+def test_in_a_narrow_window_a_long_name_goes_on_in_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "width", 60)
+    shown = run("show", "radiology")[1]
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_a_profile_that_would_not_be_synthesized_is_refused_and_its_lock_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('revision = 1\nattributes = ["PatientID"]\n')
+    assert run("check", str(path))[0] == 0
+    assert not path.with_suffix(".lock").exists()
+    profile_lock.check(path, profile.load(path))
+    locked = path.with_suffix(".lock").read_text()
+    path.write_text('revision = 1\nattributes = ["PatientID", "Modality"]\n')
+    status, printed, errors = run("check", str(path))
+    assert (status, printed) == (1, "")
+    assert "write revision = 2" in errors
+    path.write_text('revision = 2\nattributes = ["PatientID", "Modality"]\n')
+    assert run("check", str(path))[0] == 0
+    assert path.with_suffix(".lock").read_text() == locked
+
+
+@pytest.mark.parametrize("name", ["nope", "profiles/radiology", "./mine"])
+def test_of_a_name_that_is_none_the_profiles_are_told(name: str) -> None:
+    status, _, errors = run("check", name)
+    assert status == 1
+    assert errors == (
+        f"There is no profile {name}. There are minimal and radiology; a file of your own is named by a path that ends "
+        "in .toml.\n"
+    )
 
 
 def test_a_retired_keyword_is_a_warning_and_no_mistake(tmp_path: Path) -> None:
