@@ -1,6 +1,6 @@
 """`make deploy`: bring the stack to what cdk.json and the profile say, in as many updates as its indexes need.
 
-    python -m tools.deploy [--yes] [--profile NAME] [-c name=value ...]
+    python -m tools.deploy [--yes] [--profile NAME] [--local] [-c name=value ...]
 
 The CDK app makes every template, and the CDK's command line deploys it; arguments that are not named above go to the
 latter. It is to be found in node_modules, and the app's Python on the PATH: `make deploy` sees to both.
@@ -301,7 +301,14 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.deploy", allow_abbrev=False)
     parser.add_argument("--yes", action="store_true", help="ask nothing")
     parser.add_argument("--profile", help="the AWS profile to use")
+    parser.add_argument("--local", action="store_true", help="into the local cloud that AWS_ENDPOINT_URL names")
     options, arguments = parser.parse_known_args()
+    if (endpoint := os.environ.get("AWS_ENDPOINT_URL")) and not options.local:
+        sys.exit(
+            f"AWS_ENDPOINT_URL is {endpoint}: this terminal speaks to a local cloud, and not to AWS. Deploy from "
+            "another terminal, or unset AWS_ENDPOINT_URL with the other variables that `imaging-index local up` has "
+            "printed. If you mean the local cloud: make deploy CDK=--local"
+        )
     if options.profile:
         os.environ["AWS_PROFILE"] = options.profile
     try:

@@ -45,7 +45,7 @@ def make_deploy(profile: Path, *settings: str, answer: str | None = None) -> "su
     context = {**LOCAL_CONTEXT, "maximumConcurrency": "2", "profile": str(profile)}
     arguments = [f"-c {name}={value}" for name, value in context.items()]
     return subprocess.run(
-        ["make", "deploy", f"CDK={' '.join([*arguments, *settings])}", *([] if answer else ["YES=1"])],
+        ["make", "deploy", f"CDK={' '.join(['--local', *arguments, *settings])}", *([] if answer else ["YES=1"])],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
         input=answer or "",

@@ -1,9 +1,11 @@
 """What a change set would cost, and when a table's indexes are through."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tools import deploy
 from tools.deploy import costs_data, wait_for_indexes
 
 TABLE, KEY, SECRET = "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::SecretsManager::Secret"
@@ -69,3 +71,29 @@ def test_the_next_update_waits_until_every_index_is_made_or_gone(capsys: pytest.
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(".")[0] for line in said] == ["DynamoDB works on old, new", "DynamoDB works on new"]
     wait_for_indexes(dict, poll=0)
+
+
+def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
+    deployed: list[list[str]] = []
+
+    class Deployer:
+        def __init__(self, arguments: list[str], _: Path) -> None:
+            deployed.append(arguments)
+
+        def run(self, *, yes: bool) -> None:
+            assert yes
+
+    monkeypatch.setattr(deploy, "Deployer", Deployer)
+    with pytest.raises(SystemExit, match=r"AWS_ENDPOINT_URL is http://127\.0\.0\.1:4566"):
+        deploy.main()
+    assert not deployed
+    monkeypatch.setattr("sys.argv", ["deploy", "--yes", "--local", "-c", "profile=minimal"])
+    deploy.main()
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
+    deploy.main()
+    assert deployed == [["-c", "profile=minimal"]] * 2
