@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Older hints than this are waiting for something: one that is handled at once waits for seconds.
 _LATE: Final = timedelta(minutes=15)
 _EVENTS: Final = "Look for the first failure in the stack's events, and deploy again."
+_QUEUE_POLICY: Final = "AWS::SQS::QueuePolicy"
 _DATASTORE: Final = re.compile(r"\b[0-9a-z]{32}\b")
 
 
@@ -64,14 +65,44 @@ class Stack:
         template: Any = boto3.client("cloudformation").get_template(StackName=self.name)["TemplateBody"]
         return dict(template)
 
+    @cached_property
+    def about(self) -> Any:
+        """What CloudFormation tells of the stack (AWS CloudFormation API Reference, "Stack")."""
+        return boto3.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+
     def ids(self, kind: str) -> list[str]:
         """The physical ids of the resources of a CloudFormation type."""
-        return [each["PhysicalResourceId"] for each in self._resources if each["ResourceType"] == kind]
+        return [each["PhysicalResourceId"] for each in self._resources.values() if each["ResourceType"] == kind]
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of what is in the stack's account and region."""
+        _, partition, _, region, account, _ = self.about["StackId"].split(":", 5)
+        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+
+    def resolved(self, value: Any) -> Any:
+        """A part of the template as CloudFormation has made it, where it refers to queues, keys and the account."""
+        match value:
+            case {"Fn::Join": [str(between), list(parts)]}:
+                return between.join(map(self.resolved, parts))
+            case {"Ref": "AWS::AccountId"}:
+                return self.arn("", "").split(":")[4]
+            case {"Ref": str(name)}:
+                return self._resources[name]["PhysicalResourceId"]
+            case {"Fn::GetAtt": [str(name), "Arn"]}:
+                made = self._resources[name]
+                physical = made["PhysicalResourceId"]
+                is_key = made["ResourceType"] == "AWS::KMS::Key"
+                return self.arn("kms", f"key/{physical}") if is_key else self.arn("sqs", _name(physical))
+            case dict():
+                return {name: self.resolved(each) for name, each in value.items()}
+            case list():
+                return [self.resolved(each) for each in value]
+        return value
 
     @cached_property
-    def _resources(self) -> list[Any]:
+    def _resources(self) -> dict[str, Any]:
         pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
-        return [each for page in pages for each in page["StackResourceSummaries"]]
+        return {each["LogicalResourceId"]: each for page in pages for each in page["StackResourceSummaries"]}
 
 
 def examine(stack: Stack) -> Iterator[Finding]:
@@ -89,6 +120,21 @@ def examine(stack: Stack) -> Iterator[Finding]:
 
 # Status, what was found, what to do.
 _Said = tuple[Status, str, str]
+_Given = ParamSpec("_Given")
+
+
+def _of_one_thing(check: Callable[_Given, Iterator[_Said]]) -> Callable[_Given, Iterator[_Said]]:
+    """A check that says nothing good of what it has said something bad of."""
+
+    @wraps(check)
+    def checked(*given: _Given.args, **named: _Given.kwargs) -> Iterator[_Said]:
+        bad = False
+        for said in check(*given, **named):
+            bad = bad or said[0] is not Status.OK
+            if said[0] is not Status.OK or not bad:
+                yield said
+
+    return checked
 
 
 def _ok(found: str) -> _Said:
@@ -104,7 +150,7 @@ def _failure(found: str, next_step: str) -> _Said:
 
 
 def _stack(stack: Stack) -> Iterator[_Said]:
-    about = boto3.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"][0]
+    about = stack.about
     status = about["StackStatus"]
     if status.endswith("_IN_PROGRESS"):
         yield _warning(f"{stack.name} is {status}.", "Look again when the deployment is through.")
@@ -126,11 +172,16 @@ def _data_stores(stack: Stack) -> Iterator[_Said]:
     if not named:
         yield _warning("There is none in this account and region.", "Deploy into the region of your data stores.")
     for datastore in named:
-        try:
-            yield from _key_of_data_store(stack, client.get_datastore(datastoreId=datastore)["datastoreProperties"])
-            yield _read_one_image_set(client, datastore)
-        except ClientError as error:
-            yield _unreadable(stack, datastore, error)
+        yield from _data_store(stack, client, datastore)
+
+
+@_of_one_thing
+def _data_store(stack: Stack, client: Any, datastore: str) -> Iterator[_Said]:
+    try:
+        yield from _key_of_data_store(stack, client.get_datastore(datastoreId=datastore)["datastoreProperties"])
+        yield _read_one_image_set(client, datastore)
+    except ClientError as error:
+        yield _unreadable(stack, datastore, error)
 
 
 def _read_one_image_set(client: Any, datastore: str) -> _Said:
@@ -159,11 +210,11 @@ def _key_of_data_store(stack: Stack, properties: Any) -> Iterator[_Said]:
     key, datastore = properties.get("kmsKeyArn"), properties["datastoreId"]
     if not key or not key.startswith("arn:"):
         return
-    if "DataStoreKeyPolicyStatement" not in stack.outputs:
+    if key not in json.dumps(stack.template["Resources"]):
         yield _failure(
             f"{datastore} has a key of its own, which the function may not use.",
-            f'Set dataStores to [{{"id": "{datastore}", "kmsKeyArn": "{key}"}}, ...] and deploy; the stack then prints '
-            "the statement that the key's policy needs.",
+            f'Have {{"id": "{datastore}", "kmsKeyArn": "{key}"}} in the setting dataStores and deploy; the stack then '
+            "prints the statement that the key's policy needs.",
         )
         return
     try:
@@ -199,6 +250,7 @@ def _consent(stack: Stack) -> str:
     return f"Add to the policy of the data store's key: {statement}"
 
 
+@_of_one_thing
 def _rule(stack: Stack) -> Iterator[_Said]:
     client = boto3.client("events")
     (name,) = stack.ids("AWS::Events::Rule")
@@ -213,13 +265,18 @@ def _rule(stack: Stack) -> Iterator[_Said]:
         yield _failure(f"{name} is disabled: no change reaches the index.", f"aws events enable-rule --name {name}")
     if not any(target["Arn"].rpartition(":")[2] == _name(stack.outputs["QueueUrl"]) for target in targets):
         yield _failure(f"{name} does not send to the queue.", _again(stack))
-    if rule["State"] != "DISABLED":
-        yield _ok(f"{name} is enabled.")
+    yield _ok(f"{name} is enabled.")
 
 
+@_of_one_thing
 def _queue(stack: Stack) -> Iterator[_Said]:
     url = stack.outputs["QueueUrl"]
-    waiting, under_way = _counts(url)
+    attributes = _attributes(url)
+    if attributes is None:
+        yield _failure(f"The queue {_name(url)} is gone: no change reaches the index.", _make_queue(stack, url))
+        return
+    yield from _lets_the_rule_send(stack, url, attributes)
+    waiting, under_way = _counts(attributes)
     found = f"{waiting} hints wait, {under_way} are being handled"
     age = _oldest(_name(url))
     if age is not None:
@@ -230,11 +287,59 @@ def _queue(stack: Stack) -> Iterator[_Said]:
         yield _ok(f"{found}.")
 
 
-def _counts(url: str) -> tuple[int, int]:
-    attributes = boto3.client("sqs").get_queue_attributes(
-        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    )["Attributes"]
+def _attributes(url: str) -> dict[str, str] | None:
+    """What SQS tells of a queue; None when there is no such queue."""
+    client = boto3.client("sqs")
+    try:
+        attributes: Any = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    except client.exceptions.QueueDoesNotExist:
+        return None
+    return dict(attributes)
+
+
+def _counts(attributes: dict[str, str]) -> tuple[int, int]:
     return int(attributes["ApproximateNumberOfMessages"]), int(attributes["ApproximateNumberOfMessagesNotVisible"])
+
+
+def _lets_the_rule_send(stack: Stack, url: str, attributes: dict[str, str]) -> Iterator[_Said]:
+    """What keeps the rule from a queue; CloudFormation's drift detection does not look at the policies of queues."""
+    (rule,) = stack.ids("AWS::Events::Rule")
+    arn = stack.arn("events", f"rule/{rule.rpartition('/')[2]}")
+    statements = _listed(json.loads(attributes.get("Policy", "{}")), "Statement")
+    if not any(
+        statement["Effect"] == "Allow"
+        and "events.amazonaws.com" in _listed(statement.get("Principal", {}), "Service")
+        and {"sqs:sendmessage", "sqs:*"} & {action.lower() for action in _listed(statement, "Action")}
+        and arn in json.dumps(statement.get("Condition", arn))
+        for statement in statements
+    ):
+        policy = json.dumps({"Policy": json.dumps(_policy(stack, url))})
+        yield _failure(
+            f"The policy of {_name(url)} does not let the rule send: events are lost.",
+            f"aws sqs set-queue-attributes --queue-url {url} --attributes '{policy}'",
+        )
+
+
+def _policy(stack: Stack, url: str) -> Any:
+    """The policy that the stack gave to a queue."""
+    policies = [each["Properties"] for each in stack.template["Resources"].values() if each["Type"] == _QUEUE_POLICY]
+    (document,) = (each["PolicyDocument"] for each in policies if url in stack.resolved(each["Queues"]))
+    return stack.resolved(document)
+
+
+def _make_queue(stack: Stack, url: str) -> str:
+    """How a queue that the stack believes to be there is made again: CloudFormation would not."""
+    (declared,) = (
+        each["Properties"]
+        for name, each in stack.template["Resources"].items()
+        if each["Type"] == "AWS::SQS::Queue" and stack.resolved({"Ref": name}) == url
+    )
+    declared = {name: value for name, value in declared.items() if name != "Tags"} | {"Policy": _policy(stack, url)}
+    attributes = {
+        name: json.dumps(value) if isinstance(value, dict) else str(value)
+        for name, value in stack.resolved(declared).items()
+    }
+    return f"aws sqs create-queue --queue-name {_name(url)} --attributes '{json.dumps(attributes)}'"
 
 
 def _oldest(queue: str) -> timedelta | None:
@@ -257,18 +362,28 @@ def _oldest(queue: str) -> timedelta | None:
 
 
 def _dead_letters(stack: Stack) -> Iterator[_Said]:
-    for output, of in (("DeadLetterQueueUrl", "the queue"), ("RuleDeadLetterQueueUrl", "the rule")):
-        count = sum(_counts(stack.outputs[output]))
-        if count:
-            name = f" --stack {stack.name}"
-            yield _failure(
-                f"{count} dead letters of {of}: as many changes may not be indexed.",
-                f"imaging-index dlq list{name} says why; imaging-index dlq redrive{name} sends them again.",
-            )
-        else:
-            yield _ok(f"None of {of}.")
+    yield from _dead_letters_of("the queue", stack, stack.outputs["DeadLetterQueueUrl"])
+    yield from _dead_letters_of("the rule", stack, stack.outputs["RuleDeadLetterQueueUrl"])
 
 
+@_of_one_thing
+def _dead_letters_of(sender: str, stack: Stack, url: str) -> Iterator[_Said]:
+    attributes = _attributes(url)
+    if attributes is None:
+        yield _failure(f"The dead-letter queue of {sender}, {_name(url)}, is gone.", _make_queue(stack, url))
+        return
+    if sender == "the rule":
+        yield from _lets_the_rule_send(stack, url, attributes)
+    if count := sum(_counts(attributes)):
+        name = f" --stack {stack.name}"
+        yield _failure(
+            f"{count} dead letters of {sender}: as many changes may not be indexed.",
+            f"imaging-index dlq list{name} says why; imaging-index dlq redrive{name} sends them again.",
+        )
+    yield _ok(f"None of {sender}.")
+
+
+@_of_one_thing
 def _function(stack: Stack) -> Iterator[_Said]:
     client = boto3.client("lambda")
     name = stack.outputs["FunctionName"]
@@ -318,6 +433,7 @@ def _mapping(stack: Stack) -> Iterator[_Said]:
         yield _warning(f"The event source mapping is {state}.", "Look again in a minute.")
 
 
+@_of_one_thing
 def _table(stack: Stack) -> Iterator[_Said]:
     client = boto3.client("dynamodb")
     name = stack.outputs["TableName"]
@@ -332,6 +448,7 @@ def _table(stack: Stack) -> Iterator[_Said]:
     yield _ok(f"{name} can be read by you, and has about {table.get('ItemCount', 0)} items.")
 
 
+@_of_one_thing
 def _indexes(stack: Stack) -> Iterator[_Said]:
     name = stack.outputs["TableName"]
     table = boto3.client("dynamodb").describe_table(TableName=name)["Table"]
@@ -366,7 +483,16 @@ def _make_index(table: str, declared: Any, name: str) -> str:
 
 def _key(stack: Stack) -> Iterator[_Said]:
     (key,) = stack.ids("AWS::KMS::Key")
-    state = boto3.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
+    client = boto3.client("kms")
+    try:
+        state = client.describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
+    except client.exceptions.NotFoundException:
+        yield _failure(
+            f"{key} is gone, and all that it encrypted with it: the table, the queues and the logs.",
+            "Nothing brings it back. Make a stack of another stackName, and index the data stores again, as "
+            "docs/upgrades.md says.",
+        )
+        return
     if state == "Enabled":
         yield _ok(f"{key} is enabled.")
     elif state == "PendingDeletion":

@@ -1,6 +1,7 @@
 """`imaging-index doctor`: a healthy stack, and one that is broken in one place after the other."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -56,6 +57,8 @@ def wrong(*arguments: str) -> dict[str, dict[str, str]]:
     """What is not as it should be, by part."""
     status, findings = doctor(*arguments)
     bad = {each["part"]: each for each in findings if each["status"] != "ok"}
+    # There is one thing in each part, but for the two queues of dead letters: it is not also as it should be.
+    assert not {each["part"] for each in findings if each["status"] == "ok"} & bad.keys() - {"dead letters"}
     assert status == any(each["status"] == "failure" for each in bad.values())
     assert all(each["next"] for each in bad.values())
     return bad
@@ -112,6 +115,25 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     assert bad["dead letters"]["found"].startswith("1 dead letters of the queue")
     sqs.purge_queue(QueueUrl=outputs["DeadLetterQueueUrl"])
 
+    for part, output in (("queue", "QueueUrl"), ("dead letters", "RuleDeadLetterQueueUrl")):
+        given = sqs.get_queue_attributes(QueueUrl=outputs[output], AttributeNames=["All"])["Attributes"]
+        for policy in ("", given["Policy"].replace(rule["Name"], "Another")):
+            sqs.set_queue_attributes(QueueUrl=outputs[output], Attributes={"Policy": policy})
+            bad = wrong()
+            assert bad.keys() == {part}
+            assert "does not let the rule send" in bad[part]["found"]
+            run(bad[part]["next"])
+            assert not wrong()
+        sqs.delete_queue(QueueUrl=outputs[output])
+        bad = wrong()
+        assert bad.keys() == {part}
+        assert "is gone" in bad[part]["found"]
+        run(bad[part]["next"])
+        assert not wrong()
+        again = sqs.get_queue_attributes(QueueUrl=outputs[output], AttributeNames=["All"])["Attributes"]
+        for name in ("KmsMasterKeyId", "MessageRetentionPeriod", "RedrivePolicy", "VisibilityTimeout", "Policy"):
+            assert plain(again.get(name)) == plain(given.get(name)), name
+
     kms = session.client("kms")
     (key,) = (each["KeyId"] for each in kms.list_keys()["Keys"])
     kms.schedule_key_deletion(KeyId=key)
@@ -132,10 +154,20 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     assert "is gone" in bad["rule"]["found"]
 
 
+def plain(attribute: str | None) -> Any:
+    """A queue's attribute, of which some are JSON."""
+    try:
+        return json.loads(attribute or "null")
+    except ValueError:
+        return attribute
+
+
 def run(command: str) -> None:
     """Run an `aws` command as it was printed."""
     tool = Path(sys.executable).with_name("aws")
-    subprocess.run([tool, *shlex.split(command)[1:]], check=True, capture_output=True)
+    # For SQS the tool takes a name of AWS's own, whatever the environment says.
+    arguments = ["--endpoint-url", os.environ["AWS_ENDPOINT_URL"], *shlex.split(command)[1:]]
+    subprocess.run([tool, *arguments], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +209,20 @@ def test_what_may_not_be_asked_is_a_warning_that_names_the_permission(
     assert "DescribeKey" in bad["key"]["next"]
 
 
+def test_a_key_that_is_gone_is_a_failure(session: boto3.Session, outputs: dict[str, str]) -> None:
+    assert outputs
+
+    def refuse(request: Any, **_: Any) -> Any:
+        body = json.dumps({"__type": "NotFoundException", "message": "no"}).encode()
+        return response(request, 400, body, "x-amzn-ErrorType", "NotFoundException")
+
+    session.events.register("before-send.kms.DescribeKey", refuse)
+    bad = wrong()
+    assert bad.keys() == {"key"}
+    assert bad["key"]["status"] == "failure"
+    assert "is gone" in bad["key"]["found"]
+
+
 def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in_and_the_secret_whether_it_stays(
     assembly: Assembly, environment: dict[str, str], session: boto3.Session, tmp_path: Path
 ) -> None:
@@ -205,6 +251,16 @@ def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in_and_the_
         assert ("data stores" in bad) is not lets_in
         if not lets_in:
             assert bad["data stores"]["next"].endswith(outputs["DataStoreKeyPolicyStatement"])
+
+    def of_another_key(request: Any, **_: Any) -> Any:
+        told = {"datastoreId": store, "datastoreStatus": "ACTIVE", "kmsKeyArn": f"{key}-of-another"}
+        return response(request, 200, json.dumps({"datastoreProperties": told}).encode(), "Content-Type", "text/json")
+
+    session.events.register("before-send.medical-imaging.GetDatastore", of_another_key)
+    bad = wrong("--stack", "Listed")
+    assert bad.keys() == {"data stores"}
+    assert f'"kmsKeyArn": "{key}-of-another"' in bad["data stores"]["next"]
+    session.events.unregister("before-send.medical-imaging.GetDatastore", of_another_key)
 
     secrets = session.client("secretsmanager")
     (secret,) = (each["ARN"] for each in secrets.list_secrets()["SecretList"])
