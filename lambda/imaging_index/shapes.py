@@ -123,9 +123,11 @@ def _border_of_frames(block: bytes) -> int:
 
 
 def _border_of_groups(block: bytes) -> int:
-    # An item ends with the item of one of its sequences.
-    border = block.rfind(b"}]},{")
-    return border if border < 0 else border + 3
+    # Most items end with the item of one of their sequences, which no two items of a sequence within them do.
+    for border in (b"}]},{", b"},{", b"}, {"):
+        if (start := block.rfind(border)) >= 0:
+            return start + border.index(b",")
+    return -1
 
 
 FRAMES: Final = Long(b"[]", msgspec.json.Decoder(list[Frame]), _border_of_frames)
