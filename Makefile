@@ -66,7 +66,7 @@ bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and re
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap $(CDK)
 
 deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials; YES=1 asks nothing
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.deploy $(if $(YES),--yes) $(CDK)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.deploy $(if $(filter 1,$(YES)),--yes) $(CDK)
 
 lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \

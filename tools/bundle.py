@@ -162,8 +162,13 @@ def _zip(package: Path, archive: Path) -> None:
 def main() -> None:
     """Make the bundle of cdk.json's settings, or of those given."""
     parser = argparse.ArgumentParser(prog="make bundle", description="The function's package, as a zip.")
-    parser.add_argument("-c", action="append", default=[], metavar="NAME=VALUE", help="a setting, over cdk.json's")
-    given = dict(each.split("=", 1) for each in parser.parse_args().c)
+    parser.add_argument(
+        *("-c", "--context"), action="append", default=[], metavar="NAME=VALUE", help="a setting, over cdk.json's"
+    )
+    settings_given = parser.parse_args().context
+    if wrong := [each for each in settings_given if "=" not in each]:
+        parser.error(f"{wrong[0]} has no value: a setting is given as -c NAME=VALUE")
+    given = dict(each.split("=", 1) for each in settings_given)
     context = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     try:
         # The region is no part of the package.

@@ -164,6 +164,36 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     assert entries()["MR"]["FirstIndexedAt"] == before["MR"]["FirstIndexedAt"]
 
 
+def test_what_is_deployed_already_changes_nothing_and_is_no_failure(
+    aws: boto3.Session, assembly: Assembly, environment: dict[str, str]
+) -> None:
+    deploy(assembly, environment)
+    # The CDK's command line writes more metadata into the template than the app alone.
+    changed = make_deploy(ROOT / "profiles" / "radiology.toml", answer="y\n")
+    assert changed.returncode == 0, changed.stdout
+    account = environment["AWS_ACCESS_KEY_ID"]
+    assert f"Update the stack ImagingIndex in us-east-1 of account {account}? [y/N]" in changed.stdout
+    again = make_deploy(ROOT / "profiles" / "radiology.toml")
+    assert again.returncode == 0, again.stdout
+    assert "Nothing has changed." in again.stdout
+    cloudformation = aws.client("cloudformation")
+    assert cloudformation.list_change_sets(StackName=assembly.stack_name)["Summaries"] == []
+    stack = cloudformation.describe_stacks(StackName=assembly.stack_name)["Stacks"][0]
+    assert stack["StackStatus"] == "UPDATE_COMPLETE"
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_stack_of_another_application_is_left_alone(aws: boto3.Session) -> None:
+    cloudformation = aws.client("cloudformation")
+    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    cloudformation.create_stack(StackName="Legacy", TemplateBody=template)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="Legacy", WaiterConfig={"Delay": 1})
+    refused = make_deploy(ROOT / "profiles" / "minimal.toml", "-c stackName=Legacy")
+    assert refused.returncode != 0
+    assert "The stack Legacy is not one of Imaging Index: set another stackName." in refused.stdout
+    assert "Traceback" not in refused.stdout
+
+
 def test_what_would_replace_the_table_is_refused_and_changes_nothing(
     aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
 ) -> None:

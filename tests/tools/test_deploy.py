@@ -1,12 +1,15 @@
-"""What a change set would cost, and when a table's indexes are through."""
+"""What a change set would cost, when a stack and its table are through, and where a deployment goes."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from infra.config import ROOT
 from tools import deploy
-from tools.deploy import costs_data, wait_for_indexes
+from tools.deploy import DeployError, costs_data, environment_of, is_ours, is_there, may_be_executed, wait_for_indexes
 
 TABLE, KEY, SECRET = "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::SecretsManager::Secret"
 
@@ -54,6 +57,37 @@ def test_what_is_changed_in_place_or_holds_nothing_does_not(told: dict[str, Any]
     assert not costs_data(told)
 
 
+def test_a_change_set_without_changes_is_none_and_one_that_failed_otherwise_says_why() -> None:
+    failed = "The submitted information didn't contain changes. Submit different information to create a change set."
+    for reason in (failed, "No updates are to be performed."):
+        assert not may_be_executed([{"Status": "FAILED", "StatusReason": reason, "Changes": []}])
+    with pytest.raises(DeployError, match="Template format error"):
+        may_be_executed([{"Status": "FAILED", "StatusReason": "Template format error", "Changes": []}])
+
+
+def test_a_change_set_of_outputs_alone_is_executed_and_each_page_of_one_is_looked_at() -> None:
+    page = {"Status": "CREATE_COMPLETE", "Changes": []}
+    assert may_be_executed([page])
+    lost = {"ResourceChange": {"LogicalResourceId": "StorageTable", **change(TABLE, "Remove")}}
+    with pytest.raises(DeployError, match="This would replace StorageTable"):
+        may_be_executed([page, {**page, "Changes": [lost]}])
+
+
+def test_what_others_do_with_the_stack_is_waited_for_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    ends = {"UPDATE_COMPLETE": True, "ROLLBACK_COMPLETE": False, "REVIEW_IN_PROGRESS": False, None: False}
+    for end, there in ends.items():
+        statuses = [*["UPDATE_IN_PROGRESS"] * 3, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", end]
+        assert is_there(lambda given=statuses: given.pop(0), poll=0) is there  # type: ignore[misc]
+        assert not statuses
+        assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_stack_is_ours_by_the_profile_in_its_template() -> None:
+    assert is_ours({"Metadata": {"Profile": "revision = 1"}})
+    for other in ({}, {"Metadata": {}}, {"Metadata": "Profile"}, "Metadata:\n  Profile: of somebody else"):
+        assert not is_ours(other)
+
+
 def test_the_next_update_waits_until_every_index_is_made_or_gone(capsys: pytest.CaptureFixture[str]) -> None:
     def table(**statuses: str) -> dict[str, Any]:
         indexes = [{"IndexName": name, "IndexStatus": status} for name, status in statuses.items()]
@@ -77,11 +111,12 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
     deployed: list[list[str]] = []
 
     class Deployer:
-        def __init__(self, arguments: list[str], _: Path) -> None:
+        def __init__(self, _: boto3.Session, arguments: list[str], __: Path) -> None:
             deployed.append(arguments)
 
         def run(self, *, yes: bool) -> None:
@@ -97,3 +132,65 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
     deploy.main()
     assert deployed == [["-c", "profile=minimal"]] * 2
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file of AWS's profiles, which is all that is configured."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", *deploy._CREDENTIALS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def test_without_a_region_nothing_is_deployed_where_the_command_line_would_take_one_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, configured: Path
+) -> None:
+    def deployed(*arguments: str) -> bool:
+        """Whether it came to where the Deployer is made."""
+        monkeypatch.setattr("sys.argv", ["deploy", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            deploy.main()
+        assert ended.value.code in ("begun", deploy.NO_REGION)
+        return ended.value.code == "begun"
+
+    def begin(*_: object) -> None:
+        raise DeployError("begun")
+
+    monkeypatch.setattr(deploy, "Deployer", begin)
+    assert not deployed()
+    assert not deployed("-c", "profile=minimal")
+    assert deployed("-c", "region=eu-west-1")
+    assert deployed("--context=region=eu-west-1")
+    configured.write_text("[profile clinic]\nregion = eu-west-1\n")
+    assert deployed("--profile", "clinic")
+    assert not deployed()
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert deployed()
+
+
+def test_the_cdk_is_given_the_credentials_of_the_profile_and_not_its_name(
+    monkeypatch: pytest.MonkeyPatch, configured: Path
+) -> None:
+    with pytest.raises(DeployError, match="no AWS credentials"):
+        environment_of(boto3.Session())
+    configured.write_text(
+        "[profile clinic]\nregion = eu-west-1\naws_access_key_id = of-clinic\naws_secret_access_key = secret\n"
+    )
+    monkeypatch.setenv("AWS_PROFILE", "clinic")
+    given = environment_of(boto3.Session())
+    assert "AWS_PROFILE" not in given
+    assert (given["AWS_REGION"], given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"]) == (
+        *("eu-west-1", "of-clinic", "secret"),
+    )
+    assert "AWS_SESSION_TOKEN" not in given
+
+
+@pytest.mark.parametrize(("variable", "asks"), [("YES=1", False), ("YES=0", True), ("YES=", True), ("YES=no", True)])
+def test_only_yes_1_deploys_without_a_question(variable: str, asks: bool) -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "deploy", variable], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ("--yes" not in shown.stdout) is asks
