@@ -1,5 +1,6 @@
 """What a change set would cost, when a stack and its table are through, and where a deployment goes."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def test_what_others_do_with_the_stack_is_waited_for_and_told_once(capsys: pytes
 
 def test_a_stack_is_ours_by_the_profile_in_its_template() -> None:
     assert is_ours({"Metadata": {"Profile": "revision = 1"}})
-    for other in ({}, {"Metadata": {}}, {"Metadata": "Profile"}, "Metadata:\n  Profile: of somebody else"):
+    others: list[object] = [{}, {"Metadata": {}}, {"Metadata": "Profile"}, "Metadata:\n  Profile: of somebody else"]
+    for other in others:
         assert not is_ours(other)
 
 
@@ -171,20 +173,24 @@ def test_without_a_region_nothing_is_deployed_where_the_command_line_would_take_
     assert deployed()
 
 
-def test_the_cdk_is_given_the_credentials_of_the_profile_and_not_its_name(
-    monkeypatch: pytest.MonkeyPatch, configured: Path
+def test_a_profile_is_asked_once_for_credentials_and_the_cdk_is_given_these_instead_of_its_name(
+    monkeypatch: pytest.MonkeyPatch, configured: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DeployError, match="no AWS credentials"):
         environment_of(boto3.Session())
-    configured.write_text(
-        "[profile clinic]\nregion = eu-west-1\naws_access_key_id = of-clinic\naws_secret_access_key = secret\n"
-    )
+    asked, program = tmp_path / "asked", tmp_path / "ask"
+    answer = json.dumps({"Version": 1, "AccessKeyId": "of-clinic", "SecretAccessKey": "secret"})
+    program.write_text(f"echo once >> {asked}\necho '{answer}'\n")
+    configured.write_text(f"[profile clinic]\nregion = eu-west-1\ncredential_process = sh {program}\n")
     monkeypatch.setenv("AWS_PROFILE", "clinic")
-    given = environment_of(boto3.Session())
+    session = boto3.Session()
+    environment_of(session)
+    given = environment_of(session)
+    assert asked.read_text() == "once\n"
     assert "AWS_PROFILE" not in given
-    assert (given["AWS_REGION"], given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"]) == (
-        *("eu-west-1", "of-clinic", "secret"),
-    )
+    assert [given[name] for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")] == [
+        *("eu-west-1", "of-clinic", "secret")
+    ]
     assert "AWS_SESSION_TOKEN" not in given
 
 
