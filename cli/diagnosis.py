@@ -210,7 +210,7 @@ def _key_of_data_store(stack: Stack, properties: Any) -> Iterator[_Said]:
     key, datastore = properties.get("kmsKeyArn"), properties["datastoreId"]
     if not key or not key.startswith("arn:"):
         return
-    if key not in json.dumps(stack.template["Resources"]):
+    if not _names(stack.template["Resources"], key):
         yield _failure(
             f"{datastore} has a key of its own, which the function may not use.",
             f'Have {{"id": "{datastore}", "kmsKeyArn": "{key}"}} in the setting dataStores and deploy; the stack then '
@@ -241,6 +241,11 @@ def _listed(document: Any, name: str) -> list[Any]:
     """A member of a policy, which may be one value or a list of them."""
     value = document.get(name, []) if isinstance(document, dict) else document
     return value if isinstance(value, list) else [value]
+
+
+def _names(document: Any, arn: str) -> bool:
+    """Whether an ARN stands somewhere in a document, whole."""
+    return json.dumps(arn) in json.dumps(document)
 
 
 def _consent(stack: Stack) -> str:
@@ -310,7 +315,7 @@ def _lets_the_rule_send(stack: Stack, url: str, attributes: dict[str, str]) -> I
         statement["Effect"] == "Allow"
         and "events.amazonaws.com" in _listed(statement.get("Principal", {}), "Service")
         and {"sqs:sendmessage", "sqs:*"} & {action.lower() for action in _listed(statement, "Action")}
-        and arn in json.dumps(statement.get("Condition", arn))
+        and _names(statement.get("Condition", arn), arn)
         for statement in statements
     ):
         policy = json.dumps({"Policy": json.dumps(_policy(stack, url))})

@@ -115,9 +115,15 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     assert bad["dead letters"]["found"].startswith("1 dead letters of the queue")
     sqs.purge_queue(QueueUrl=outputs["DeadLetterQueueUrl"])
 
-    for part, output in (("queue", "QueueUrl"), ("dead letters", "RuleDeadLetterQueueUrl")):
+    for part, output in (
+        ("queue", "QueueUrl"),
+        ("dead letters", "RuleDeadLetterQueueUrl"),
+        ("dead letters", "DeadLetterQueueUrl"),
+    ):
         given = sqs.get_queue_attributes(QueueUrl=outputs[output], AttributeNames=["All"])["Attributes"]
-        for policy in ("", given["Policy"].replace(rule["Name"], "Another")):
+        sent_to = rule["Arn"] in given["Policy"]
+        assert sent_to is (output != "DeadLetterQueueUrl")
+        for policy in ("", given["Policy"].replace(rule["Arn"], f"{rule['Arn']}s")) if sent_to else ():
             sqs.set_queue_attributes(QueueUrl=outputs[output], Attributes={"Policy": policy})
             bad = wrong()
             assert bad.keys() == {part}
