@@ -7,14 +7,10 @@ Developer Guide, "Detecting and correcting index key violations").
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from imaging_index.dictionary import Level
-from imaging_index.profile import OWN_KEYS, Profile
+from imaging_index.profile import MOST_INDEXES, OWN_KEYS, Profile
 from infra.indexes import Indexes, TypedIndex
-
-# Amazon DynamoDB Developer Guide, "Quotas".
-_MOST_INDEXES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +92,7 @@ def _can_be_made(name: str, present: Indexes, wanted: Indexes, barred: frozenset
     types, types_now = wanted[name].types, _types(present.values())
     return (
         name not in present
-        and len(present) < _MOST_INDEXES
+        and len(present) < MOST_INDEXES
         and not barred & types.keys()
         and all(types_now.get(key, kind) == kind for key, kind in types.items())
     )

@@ -61,7 +61,7 @@ MOST_LISTED: Final = 16
 _LARGEST_ENTRY: Final = 380_000
 
 # DynamoDB Developer Guide, "Quotas": 20 indexes a table; "Multi-attribute keys": four attributes each.
-_MOST_INDEXES: Final = 20
+MOST_INDEXES: Final = 20
 _MOST_KEY_ATTRIBUTES: Final = 4
 # DynamoDB API Reference, "GlobalSecondaryIndex".
 _INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -368,8 +368,8 @@ def _indexes(
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         mistakes.add("Indexes are tables: [indexes.patient] with partition = [...] and sort = [...].", "indexes")
         return {}
-    if len(tables) > _MOST_INDEXES:
-        mistakes.add(f"{len(tables)} indexes are declared; DynamoDB allows {_MOST_INDEXES} a table. Take some out.")
+    if len(tables) > MOST_INDEXES:
+        mistakes.add(f"{len(tables)} indexes are declared; DynamoDB allows {MOST_INDEXES} a table. Take some out.")
     indexes = {}
     for name, table in tables.items():
         where = f"[indexes.{name}]"
