@@ -1,10 +1,11 @@
 """DICOM's data dictionary (PS3.6, section 6) with the level at which HealthImaging keeps each attribute."""
 
 import difflib
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+
+import msgspec
 
 
 class Level(StrEnum):
@@ -16,8 +17,7 @@ class Level(StrEnum):
     INSTANCE = "Instance"
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(msgspec.Struct, frozen=True):
     """One line of the dictionary: `tag` as 8 hexadecimal digits, `vr` and `vm` as in PS3.6 (`US or SS`, `1-n`)."""
 
     keyword: str

@@ -9,7 +9,6 @@ Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type dep
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -29,8 +28,7 @@ from imaging_index.values import LONGEST_PARTITION, Making, decoded, series_uid
 FORMAT: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """What one document says, without who wrote it when.
 
     `datastore_id` and `image_set_id` are the document's own words, whatever they are: compare them with what was asked

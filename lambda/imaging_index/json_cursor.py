@@ -15,7 +15,6 @@ So a wrong guess costs time only: the members of that block are taken one by one
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -50,8 +49,7 @@ _text: Final = msgspec.json.Decoder(str)
 _Members = TypeVar("_Members")
 
 
-@dataclass(slots=True)
-class Long(Generic[_Members]):
+class Long(msgspec.Struct, Generic[_Members]):
     """A kind of long map or list.
 
     `decoder` decodes a run of members in `brackets`; `border` finds the last comma in a block that looks like one

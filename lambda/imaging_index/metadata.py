@@ -8,7 +8,6 @@ its frames' ids are held, and what differs in their functional groups.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
@@ -45,8 +44,7 @@ class Run(NamedTuple):
     private: dict[Source, list[bytes | None]]
 
 
-@dataclass(slots=True)
-class Document:
+class Document(msgspec.Struct):
     """What a document says besides its instances.
 
     The ids are its own words: compare them with what was asked for. `series` has the values of each by its key in the
@@ -57,7 +55,7 @@ class Document:
     image_set_id: Any = None
     patient: Values = None
     study: Values = None
-    series: dict[str, Values] = field(default_factory=dict)
+    series: dict[str, Values] = msgspec.field(default_factory=dict)
     mended: bool = False
 
 

@@ -11,11 +11,13 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
+from msgspec import structs
 
 from imaging_index import dictionary, selection
 from imaging_index.dictionary import Level
@@ -82,16 +84,14 @@ class ProfileError(ValueError):
         super().__init__("\n".join(mistakes))
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """The key attributes of one global secondary index, as declared."""
 
     partition: tuple[str, ...]
     sort: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Instances:
+class Instances(msgspec.Struct, frozen=True, array_like=True):
     """What the pages keep of each instance, besides what they always keep: nothing at all when not `on`."""
 
     on: bool = True
@@ -99,8 +99,7 @@ class Instances:
     keep: tuple[Attribute, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author."""
 
     revision: int
@@ -115,8 +114,8 @@ class Profile:
         """Stands for all that decides what an entry holds, in 16 hexadecimal digits."""
         # Keys count, since an attribute that is one is never cut.
         keys = sorted([sorted(index.partition), sorted(index.sort)] for index in self.indexes.values())
-        content = [[astuple(attribute) for attribute in self.attributes], keys, sorted(self.private.items())]
-        content.append([astuple(self.instances)])
+        content = [msgspec.to_builtins(self.attributes), keys, sorted(self.private.items())]
+        content.append([msgspec.to_builtins(self.instances)])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
@@ -229,7 +228,7 @@ def parse(text: str) -> Profile:
     instances = _instances(document.get("instances", True), mistakes)
     private = _privacy(document.get("privacy", {}), selected, instances.keep, mistakes)
     attributes = _protected(selected, private)
-    instances = replace(
+    instances = structs.replace(
         instances, keep=tuple(_protected({each.name: each for each in instances.keep}, private).values())
     )
     indexes = _indexes(document.get("indexes", {}), attributes, selected, mistakes)
@@ -326,7 +325,7 @@ def _privacy(
 def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]) -> dict[str, Attribute]:
     """The attributes without those that are dropped; the hashed ones say so."""
     return {
-        name: replace(attribute, hashed=private.get(name) is Privacy.HASH)
+        name: structs.replace(attribute, hashed=private.get(name) is Privacy.HASH)
         for name, attribute in selected.items()
         if private.get(name) is not Privacy.DROP
     }
@@ -358,7 +357,7 @@ def _instances(table: Any, mistakes: _Mistakes) -> Instances:
             mistakes.add(
                 f"[instances] cannot keep '{name}', which each frame has its own of; take it out.", "[instances]"
             )
-        kept[name] = replace(attribute, sources=sources)
+        kept[name] = structs.replace(attribute, sources=sources)
     return Instances(frames=frames, keep=tuple(kept.values()))
 
 

@@ -1,8 +1,10 @@
 """One selected attribute: its name, its type, and the places in a document where its value may stand."""
 
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec import structs
 
 from imaging_index import dicom, dictionary, functional_groups
 from imaging_index.dictionary import Level
@@ -19,8 +21,7 @@ class SelectionError(ValueError):
     """A selection that cannot be. The text says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, array_like=True):
     """One place where an attribute's value may stand.
 
     `path` has keywords, the first of them at the attribute's level, the others in sequences; of a private element it
@@ -36,8 +37,7 @@ class Source:
     gaps: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, frozen=True, array_like=True):
     """One selected attribute.
 
     `name` is a keyword, a dotted path through sequences, or a name of the profile's own. Its value comes from the first
@@ -147,7 +147,7 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str | No
         if source["path"] == AGE_IN_YEARS:
             raise SelectionError(f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.")
         attribute = select(str(source["path"]))
-        sources = tuple(replace(each, **settings) for each in attribute.sources)
+        sources = tuple(structs.replace(each, **settings) for each in attribute.sources)
         several = attribute.multiple and (component is None or "." in attribute.name)
         return sources, attribute.vr, several, attribute.level
     creator, element = source.get("creator"), source["element"]

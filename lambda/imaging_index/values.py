@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, Final
 
@@ -28,14 +27,13 @@ _NO_VALUE: Final = object()  # what no parser takes
 _WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
 
 
-@dataclass(slots=True)
-class Making:
+class Making(msgspec.Struct):
     """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is."""
 
     profile: Profile
     secret: bytes
-    invalid: set[str] = field(default_factory=set)
-    truncated: set[str] = field(default_factory=set)
+    invalid: set[str] = msgspec.field(default_factory=set)
+    truncated: set[str] = msgspec.field(default_factory=set)
 
     def token(self, value: object) -> str:
         """What stands for a hashed value: equal values have equal tokens, under one key."""
