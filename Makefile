@@ -36,7 +36,8 @@ demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or 
 	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)")
 
 test: $(VENV)/.ready node_modules/.ready  ## all tests
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	# In the order of their names: by numbers of tests, the files with few long ones would come last.
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes: docs/performance.md
 	$(BIN)/python -m bench $(BENCH)
