@@ -46,7 +46,8 @@ class Pipeline:
 
     def handle(self, messages: list[Any]) -> set[str]:
         """Have the handler handle one batch: the ids that it wants to come back."""
-        response = self.module.handler({"Records": [record(message) for message in messages]}, self.context())
+        given = context(lambda: self.milliseconds)
+        response = self.module.handler({"Records": [record(message) for message in messages]}, given)
         return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
     def run(self) -> tuple[list[Any], set[str]]:
@@ -70,15 +71,16 @@ class Pipeline:
             found += messages
         return found
 
-    def context(self) -> Any:
-        """Lambda's context."""
-        return SimpleNamespace(
-            aws_request_id="request",
-            function_name="index",
-            memory_limit_in_mb=512,
-            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
-            get_remaining_time_in_millis=lambda: self.milliseconds,
-        )
+
+def context(remaining: Callable[[], int] = lambda: 60_000) -> Any:
+    """Lambda's context; `remaining` gives the milliseconds that are left."""
+    return SimpleNamespace(
+        aws_request_id="request",
+        function_name="index",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
+        get_remaining_time_in_millis=remaining,
+    )
 
 
 def record(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ import itertools
 import json
 import random
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from imaging_index import generation
@@ -28,6 +27,7 @@ from tests.convergence import environments, memory, simulation
 from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE
 from tests.convergence.happenings import document
 from tests.forgeries import AWS_SOURCE, INTRUDER, lies, malformed
+from tests.pipeline import context, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -188,27 +188,15 @@ class _World:
             message.received += 1
             handle = f"{message.number}-{message.received}"
             batch[handle] = message
-            records.append(
-                {
-                    "messageId": handle,
-                    "receiptHandle": handle,
-                    "body": message.body,
-                    "attributes": {
-                        "SentTimestamp": str(round(message.sent * 1000)),
-                        "ApproximateReceiveCount": str(message.received),
-                    },
-                }
-            )
+            attributes = {
+                "SentTimestamp": str(round(message.sent * 1000)),
+                "ApproximateReceiveCount": str(message.received),
+            }
+            received = {"MessageId": handle, "ReceiptHandle": handle, "Body": message.body, "Attributes": attributes}
+            records.append(record(received))
         self._received = batch
         self.report.deliveries += len(batch)
-        context = SimpleNamespace(
-            aws_request_id="request",
-            function_name="index",
-            memory_limit_in_mb=512,
-            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
-            get_remaining_time_in_millis=lambda: 60_000,
-        )
-        answer = next(self._slots).handler({"Records": records}, context)
+        answer = next(self._slots).handler({"Records": records}, context())
         for failed in answer["batchItemFailures"]:
             message = batch[failed["itemIdentifier"]]
             if message.live:

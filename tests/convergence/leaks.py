@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from decimal import InvalidOperation
 from functools import cache
 from pathlib import Path
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
@@ -36,7 +36,7 @@ from tests.canary import MARKER
 from tests.convergence import environments, memory, simulation
 from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE
 from tests.package import fuzz
-from tests.pipeline import record
+from tests.pipeline import context, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -219,13 +219,6 @@ class _World:
         messages = self._queues.receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=10).get("Messages", [])
         if not messages:
             return ""
-        context = SimpleNamespace(
-            aws_request_id="request",
-            function_name="index",
-            memory_limit_in_mb=512,
-            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
-            get_remaining_time_in_millis=lambda: 60_000,
-        )
         left = int(10 ** self.random.uniform(0, 3)) if self._fails and self.random.random() < 0.8 else 0
 
         def called() -> None:
@@ -236,7 +229,7 @@ class _World:
 
         try:
             with patch.object(_Plug, "called", called):
-                answer = self._environment.handler({"Records": [record(message) for message in messages]}, context)
+                answer = self._environment.handler({"Records": [record(message) for message in messages]}, context())
         except Exception as error:
             return canary.told(error)
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}

@@ -15,7 +15,6 @@ import contextlib
 import io
 import warnings
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import greenlet  # type: ignore[import-untyped]
@@ -32,7 +31,7 @@ from tests.convergence.happenings import Happenings, Promise, document
 from tests.convergence.mutants import MUTANTS
 from tests.convergence.promises import Promises
 from tests.convergence.timeline import Timeline, Violation
-from tests.pipeline import record
+from tests.pipeline import context, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -342,15 +341,9 @@ class _Simulation:
         slot.busy = True
         self._runs.append(one)
         self.timeline.note(f"slot {slot.number} begins {[message['MessageId'] for message in messages]}")
-        context = SimpleNamespace(
-            aws_request_id="request",
-            function_name="index",
-            memory_limit_in_mb=512,
-            invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:index",
-            get_remaining_time_in_millis=lambda: round((one.deadline - self.now) * 1000),
-        )
+        given = context(lambda: round((one.deadline - self.now) * 1000))
         event = {"Records": [record(message) for message in messages]}
-        self._resume(one, lambda response: self._returned(slot, one, response), event, context)
+        self._resume(one, lambda response: self._returned(slot, one, response), event, given)
 
     def _resume(self, one: _Run, then: Callable[[Any], None], *arguments: Any) -> None:
         """Let a run go on to its next call, or to its end."""
