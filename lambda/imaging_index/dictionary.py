@@ -1,4 +1,7 @@
-"""DICOM's data dictionary (PS3.6, section 6) with the level at which HealthImaging keeps each attribute."""
+"""DICOM's data dictionary (PS3.6, section 6) with the level at which HealthImaging keeps each attribute.
+
+And the VRs of private elements that are known from pydicom's dictionary of them. `tools/dictionary.py` writes both.
+"""
 
 import difflib
 from enum import StrEnum
@@ -18,7 +21,10 @@ class Level(StrEnum):
 
 
 class Element(msgspec.Struct, frozen=True):
-    """One line of the dictionary: `tag` as 8 hexadecimal digits, `vr` and `vm` as in PS3.6 (`US or SS`, `1-n`)."""
+    """One line of the dictionary: `tag` as 8 hexadecimal digits, `vr` and `vm` as in PS3.6 (`US or SS`, `1-n`).
+
+    `newer` says that HealthImaging's own dictionary, PS3.6 2022b, may not have it.
+    """
 
     keyword: str
     tag: str
@@ -26,11 +32,12 @@ class Element(msgspec.Struct, frozen=True):
     vm: str
     level: Level
     retired: bool
+    newer: bool
 
 
 @cache
-def _text() -> str:
-    return (Path(__file__).parent / "dictionary.tsv").read_text("utf-8")
+def _text(file: str = "dictionary.tsv") -> str:
+    return (Path(__file__).parent / file).read_text("utf-8")
 
 
 @cache
@@ -43,8 +50,19 @@ def lookup(keyword: str) -> Element | None:
     start = text.find(f"\n{keyword}\t") + 1
     if not start or not keyword.isalnum():
         return None
-    _, tag, vr, vm, level, retired = text[start : text.index("\n", start)].split("\t")
-    return Element(keyword, tag, vr, vm, Level(level), retired == "retired")
+    _, tag, vr, vm, level, retired, newer = text[start : text.index("\n", start)].split("\t")
+    return Element(keyword, tag, vr, vm, Level(level), retired == "retired", newer == "newer")
+
+
+def private_vr(creator: str, element: str) -> str | None:
+    """The VR of a creator's private element, like `0019xx0C`, or None when it is not known.
+
+    The creator is in capitals. Only a profile that does not say a VR itself has the file read.
+    """
+    text = _text("private_dictionary.tsv")
+    line = f"\n{creator}\t{element}\t"
+    start = text.find(line)
+    return None if start < 0 else text[start + len(line) : text.index("\n", start + 1)]
 
 
 def keywords() -> list[str]:

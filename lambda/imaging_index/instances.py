@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
-from imaging_index.functional_groups import PER_FRAME
+from imaging_index.functional_groups import GROUPS, PER_FRAME
 from imaging_index.metadata import Run
 from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
@@ -57,11 +57,12 @@ class Instances:
         self._later: set[str] = set()
         keywords = sorted(profile.keywords(Level.INSTANCE) | set(KEPT))
         self._nothing = SimpleNamespace(**dict.fromkeys(keywords))
-        self._getters = {keyword: attrgetter(keyword) for keyword in keywords}
-        self._sources = [*profile.private_sources()]
+        self._keywords = keywords
+        self._texts = attrgetter(*keywords)
+        self._sources = profile.by_tag()
         places: list[_Place] = [*keywords, *self._sources]
         self._columns: dict[_Place, list[Text]] = {place: [] for place in places}
-        self._summaries = [(Summary(each, making), _places(each)) for each in profile.at(Level.INSTANCE)]
+        self._summaries = [(Summary(each, making), _Origin(each)) for each in profile.at(Level.INSTANCE)]
 
     def take(self, run: Run) -> None:
         """More instances, in the order of the document."""
@@ -85,8 +86,7 @@ class Instances:
 
     def _gather(self) -> None:
         """The values of the last runs in columns: until then they hold the runs' texts in memory."""
-        for keyword, get in self._getters.items():
-            raws = [*map(get, self._values)]
+        for keyword, raws in zip(self._keywords, zip(*map(self._texts, self._values), strict=True), strict=False):
             if keyword == PER_FRAME:
                 self._columns[keyword] += map(_text, raws)
             else:
@@ -119,14 +119,10 @@ class Instances:
         """Sum up and pack as many as make a page."""
         rows = slice(0, _ROWS_A_PAGE)
         columns = {place: column[rows] for place, column in self._columns.items()}
-        filled = {place for place, column in columns.items() if any(column)}
+        filled = {place: column for place, column in columns.items() if any(column)}
         size = len(self._keys[rows])
-        for summary, places in self._summaries:
-            if filled.isdisjoint(places):
-                summary.add({(None,) * len(places): size})
-            else:
-                # Most instances say the same: what differs is typed once.
-                summary.add(Counter(zip(*(columns[place] for place in places), strict=True)))
+        for summary, origin in self._summaries:
+            summary.add(origin.texts(filled, size))
         if self._making.profile.instances.on:
             self._pages.add(self._rows(columns, rows))
         for column in self._columns.values():
@@ -145,7 +141,7 @@ class Instances:
                 kept = [self._making.protected(keyword, value) for value in kept]
             page[keyword] = kept
         for attribute in self._making.profile.instances.keep:
-            texts = zip(*(columns[place] for place in _places(attribute)), strict=True)
+            texts = zip(*(columns[place] for place in _Origin(attribute).places), strict=True)
             page[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
         return page | {"Frames": self._frames[rows]}
 
@@ -158,9 +154,35 @@ class Instances:
         return present[0] if len(present) == 1 else None
 
 
-def _places(attribute: Attribute) -> list[_Place]:
-    """The columns of an attribute's sources."""
-    return [source.path[0] if source.creator is None else source for source in attribute.sources]
+class _Origin:
+    """The columns of an attribute's sources: several sources may be in one, that of functional groups."""
+
+    def __init__(self, attribute: Attribute) -> None:
+        self._sources = attribute.sources
+        self.places: list[_Place] = [source.path[0] if source.vr is None else source for source in attribute.sources]
+
+    def texts(self, filled: Mapping[_Place, list[Text]], size: int) -> dict[tuple[Text, ...], int]:
+        """What so many instances say at each source, and how many say that; `filled` has columns with something in."""
+        places = [place for place in self.places if place in filled]
+        rest = (None,) * (len(self.places) - 1)
+        if not places:
+            return {(None, *rest): size}
+        # Most instances say the same: what differs is typed once.
+        if places == self.places[:1]:
+            return {(text, *rest): times for text, times in Counter(filled[places[0]]).items()}
+        places = [*dict.fromkeys(places)]
+        # What the text of functional groups must hold for a source to be in it: to look is far cheaper than to decode.
+        macros = [source.path[1].encode() if source.path[0] in GROUPS else b"" for source in self._sources]
+        texts: Counter[tuple[Text, ...]] = Counter()
+        for several, times in Counter(zip(*(filled[place] for place in places), strict=True)).items():
+            at = dict(zip(places, several, strict=True))
+            texts[tuple(_holding(macro, at.get(place)) for macro, place in zip(macros, self.places, strict=True))] += times
+        return texts
+
+
+def _holding(macro: bytes, text: Text) -> Text:
+    """A text, or None for one of functional groups that do not have a macro. (An escape may stand for any letter.)"""
+    return None if isinstance(text, bytes) and macro not in text and b"\\" not in text else text
 
 
 def _text(raw: Any) -> Text:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from imaging_index.errors import Poison
-from imaging_index.functional_groups import PER_FRAME
+from imaging_index.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.json_cursor import LARGE, UNUSABLE, JsonCursor, Long
 from imaging_index.private_elements import Places
 from imaging_index.profile import Profile
@@ -110,7 +110,7 @@ class _Reading:
         self._take = take
         self._document = Document()
         self._count = 0
-        # The keys of private elements that were met; most documents have the same in all instances.
+        # Private elements and rarer sequences that were met; most documents have the same in all instances.
         self._met: frozenset[str] = frozenset()
         self._kind = Long(b"{}", shapes.instances(self._met), border_of_instances)
 
@@ -175,20 +175,22 @@ class _Reading:
             self._count += len(run)
             if self._count > MOST_INSTANCES:
                 raise Poison(f"the document has more than {MOST_INSTANCES} instances")
-            if text and self._shapes.private:
-                places = self._shapes.private.places(run, text)
-                instances = self._with_private(places, run, text)
-                private = self._shapes.private.columns(places, instances.values())
+            if text:
+                places = self._shapes.private.places(run, text) if self._shapes.private else []
+                instances = self._with_more(places, run, text)
+                private = self._shapes.private.columns(places, instances.values()) if self._shapes.private else {}
             else:
                 instances, private = run, dict(large)
                 large.clear()
             self._take(Run(uid, values, instances, private))
 
-    def _with_private(
+    def _with_more(
         self, places: Iterable[Places], instances: dict[str, Instance[Values]], text: bytes
     ) -> dict[str, Instance[Values]]:
-        """Instances, decoded once more if they have private elements that none before had."""
+        """Instances, decoded once more if they have what none before had."""
         met = self._met.union(*(place.keys for each in {*places} for place in each))
+        if not met >= self._shapes.not_of_one_frame:
+            met |= self._shapes.more(instances.values())
         if met == self._met:
             return instances
         self._met = met
@@ -259,8 +261,22 @@ class _Reading:
             groups = [each for each in groups if isinstance(each, msgspec.Struct)]
         for macro, get in self._shapes.macros.items():
             raws = [*map(get, groups)]
-            texts = (_NULL if raw is None else bytes(raw) for raw in raws) if any(raws) else [_NULL for _ in raws[:1]]
+            if not any(raws):
+                texts: Iterable[bytes] = [_NULL for _ in raws[:1]]
+            elif macro == CONVERTED[PER_FRAME]:
+                texts = map(self._selected, raws)
+            else:
+                texts = (_NULL if raw is None else bytes(raw) for raw in raws)
             yield macro, b"[%b]" % b",".join(dict.fromkeys((*texts, *others)))
+
+    def _selected(self, converted: msgspec.Raw | None) -> bytes:
+        """Of all that a frame was converted with, what the profile selects: of that, most frames say the same."""
+        if converted is None:
+            return _NULL
+        try:
+            return msgspec.json.encode(self._shapes.converted.decode(converted))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return bytes(converted)  # no list of items: it is named when it is typed
 
     def _keys(self) -> Iterable[str]:
         """The keys of the object that comes next; null is as if it were missing."""

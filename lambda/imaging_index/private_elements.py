@@ -1,11 +1,14 @@
-"""Private elements of an instance: found by their creator (PS3.5, section 7.8.1) among HealthImaging's `GGGGEEEE` keys.
+"""Elements of an instance that HealthImaging keeps under their tags, `GGGGEEEE`, since it knows no keyword for them.
 
-A creator reserves a block of its group, in each data set anew: `00190010: "SIEMENS MR HEADER"` makes `0019100C` the
-element `0019xx0C` of that creator. Creators are compared trimmed and without case, within their group. Private elements
-inside sequences are not looked for.
+Most are private, and found by their creator (PS3.5, section 7.8.1). A creator reserves a block of its group, in each
+data set anew: `00190010: "SIEMENS MR HEADER"` makes `0019100C` the element `0019xx0C` of that creator. Creators are
+compared trimmed and without case, within their group. Where a creator reserves two blocks, the first with a value
+counts. Private elements inside sequences are not looked for. The others are DICOM's own, but newer than the service's
+dictionary.
 
-Where to look, an instance's `DICOMVRs` tell, which list the VRs of all its private elements. Most instances of a series
-have the same.
+Where to look, an instance's `DICOMVRs` tell, which list the VRs of all such elements. Most instances of a series have
+the same. A value is read as the VR says that is told there. One of unknown VR is bytes in base64, and read as the VR
+that its source has (PS3.5, section 6.2.2): never as another, and not at all where the bytes cannot be of that VR.
 """
 
 import base64
@@ -21,26 +24,41 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.selection import Source
 
-# Little-endian binary numbers: how HealthImaging hands on what came as UN (PS3.5, section 6.2.2).
-_BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+# Little-endian binary numbers, and the two halves of a tag: how HealthImaging hands on what came as UN.
+_BINARY: Final = {
+    **{"US": "<H", "SS": "<h", "UL": "<I", "SL": "<i", "UV": "<Q", "SV": "<q", "FL": "<f", "FD": "<d"},
+    "AT": "<HH",
+}
 _OPAQUE: Final = frozenset({"UN", "OB", "OW", "OD", "OF", "OL", "OV"})
+# Text in the character set of its file (PS3.5, section 6.1.2.3). All other text is ASCII.
+_IN_CHARACTER_SET: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+# An escape to another character set (PS3.5, section 6.1.2.5.3), of which the bytes do not tell the first.
+_ESCAPE: Final = b"\x1b"
+# The VRs of one value, in which a backslash is a character like others (PS3.5, section 6.2).
+_WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
+_VALUES: Final = dicom.TEXTS | dicom.NUMBERS | dicom.MOMENTS
+
+_EMPTY: Final = re.compile(rb'(?:null|"(?: |\\[tnr]|\\u0000)*+"|[\[\], \t\n\r])*+')
 _UNREADABLE: Final = b"false"  # what no parser takes
 _LAYOUTS_KEPT: Final = 64
 _any_object: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class Place(NamedTuple):
-    """Where an element may stand: the keys of its creator and of itself, and whether it is bytes in base64."""
+    """Where an element may stand: the keys of its creator (none of DICOM's own) and of itself; and the VR told of it.
+
+    The VR is that of `DICOMVRs`, whatever stands there, or an empty text.
+    """
 
     source: Source
     creator: str
     element: str
-    opaque: bool
+    told: str
 
     @property
-    def keys(self) -> tuple[str, str]:
+    def keys(self) -> tuple[str, ...]:
         """What an instance has to be read for."""
-        return self.creator, self.element
+        return (self.creator, self.element) if self.creator else (self.element,)
 
 
 Places = tuple[Place, ...]
@@ -53,14 +71,14 @@ class _Whole(msgspec.Struct, rename={"dicom": "DICOM"}):
 
 
 class PrivateElements:
-    """Finds the values of some private sources; `vrs` has the VR that each is to be read as."""
+    """Finds the values of some sources that stand under tags."""
 
-    def __init__(self, vrs: Mapping[Source, str]) -> None:
-        self._vrs = vrs
-        elements = "|".join(sorted({source.path[0].replace("xx", "[1-9A-F][0-9A-F]") for source in vrs}))
+    def __init__(self, sources: Collection[Source]) -> None:
+        self._sources = sources
+        elements = "|".join(sorted({source.path[0].replace("xx", "[1-9A-F][0-9A-F]") for source in sources}))
         self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
-        creators = "|".join(sorted({f"{source.path[0][:4]}00[1-9A-F][0-9A-F]" for source in vrs}))
-        self._wanted = re.compile(f"{elements}|{creators}", re.IGNORECASE)
+        creators = sorted({f"{source.path[0][:4]}00[1-9A-F][0-9A-F]" for source in sources if source.creator})
+        self._wanted = re.compile("|".join((elements, *creators)), re.IGNORECASE)
         self._listed = functools.lru_cache(_LAYOUTS_KEPT)(self._in_listing)
 
     def wanted(self, key: str) -> bool:
@@ -117,21 +135,30 @@ class PrivateElements:
 
     def _places(self, text: bytes, vrs: Mapping[str, Any]) -> Places:
         return tuple(
-            Place(source, f"{key[:4]}00{key[4:6]}", key, str(vrs.get(key)) in _OPAQUE)
+            Place(source, f"{key[:4]}00{key[4:6]}" if source.creator else "", key, str(vrs.get(key, "")))
             for key in sorted({match.decode() for match in self._elements.findall(text)})
-            for source in self._vrs
+            for source in self._sources
             if key.upper() == source.path[0].replace("xx", key[4:6].upper())
         )
 
     def find(self, places: Iterable[Place], get: Callable[[str], msgspec.Raw | None]) -> dict[Source, bytes]:
-        """The JSON texts of the sources that an instance has; `get` gives the JSON text at a key, None without one."""
+        """The JSON texts of the sources that an instance has; `get` gives the JSON text at a key, None without one.
+
+        Of an element of several values the text is a list.
+        """
         found: dict[Source, bytes] = {}
         for place in places:
-            creator, element = get(place.creator), get(place.element)
-            if creator is None or element is None or place.source in found:
+            source = place.source
+            if source in found and not _EMPTY.fullmatch(found[source]):
                 continue
-            if _name(bytes(creator)) == place.source.creator:
-                found[place.source] = _opened(element, self._vrs[place.source]) if place.opaque else bytes(element)
+            element = get(place.element)
+            if element is None:
+                continue
+            if place.creator:
+                creator = get(place.creator)
+                if creator is None or _name(bytes(creator)) != source.creator:
+                    continue
+            found[source] = _read(bytes(element).strip(), place.told, source.vr or "")
         return found
 
 
@@ -144,16 +171,61 @@ def _name(text: bytes) -> str:
         return ""
 
 
-def _opened(element: msgspec.Raw, vr: str) -> bytes:
-    """The value in the bytes of an element of unknown VR, as one that is known to be of `vr`, in JSON."""
+def _read(element: bytes, told: str, vr: str) -> bytes:
+    """An element of the VR that is told, or else of `vr`, with its values apart."""
+    if told in _OPAQUE:
+        return _opened(element, vr)
+    if not element.startswith(b'"') or b"\\" not in element:
+        return element
+    try:
+        text = msgspec.json.decode(element, type=str)
+    except (msgspec.MsgspecError, UnicodeError):
+        return _UNREADABLE
+    if "\\" not in text:
+        return element
+    # HealthImaging does not know how many values it has, and so leaves them together.
+    several = (told if told in _VALUES else vr) not in _WITH_BACKSLASHES
+    return msgspec.json.encode(text.split("\\") if several else [text])
+
+
+def _opened(element: bytes, vr: str) -> bytes:
+    """The values in the bytes of an element of unknown VR, as one that is known to be of `vr`, in JSON."""
     try:
         content = base64.b64decode(msgspec.json.decode(element, type=str | None) or "", validate=True)
-        if vr not in _BINARY:
-            return msgspec.json.encode(content.decode("ascii" if vr in dicom.NUMBERS else "utf-8"))
-        values = struct.unpack(f"<{len(content) // struct.calcsize(_BINARY[vr])}{_BINARY[vr]}", content)
-        return msgspec.json.encode(values) if all(map(math.isfinite, values)) else _UNREADABLE
+        values: list[Any]
+        if not content:
+            return b"null"
+        if vr in _BINARY:
+            numbers = struct.iter_unpack(_BINARY[vr], content)
+            values = [f"{each[0]:04X}{each[1]:04X}" if vr == "AT" else each[0] for each in numbers]
+        else:
+            text = _text(content, vr)
+            values = [text] if vr in _WITH_BACKSLASHES else text.split("\\")
+        return msgspec.json.encode([each if _is(each, vr) else False for each in values])
     except (ValueError, struct.error):  # base64, UTF-8 and msgspec raise kinds of the former
         return _UNREADABLE
+
+
+def _text(content: bytes, vr: str) -> str:
+    """Bytes as text, when they tell themselves which characters they are: the file's character set is not told here.
+
+    Raises:
+        ValueError: they do not, or are no text of that VR.
+    """
+    if vr not in _VALUES or _ESCAPE in content:
+        raise ValueError
+    return content.decode("utf-8" if vr in _IN_CHARACTER_SET else "ascii")
+
+
+def _is(value: Any, vr: str) -> bool:
+    """Whether a value is one of a VR, or empty."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    try:
+        dicom.parser(vr)(value)
+    except dicom.Unusable:
+        return False
+    return True
 
 
 _whole: Final = msgspec.json.Decoder(dict[str, _Whole])

@@ -21,7 +21,7 @@ from msgspec import structs
 
 from imaging_index import dictionary, selection
 from imaging_index.dictionary import Level
-from imaging_index.functional_groups import PER_FRAME
+from imaging_index.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.selection import Attribute, SelectionError, Source
 
 # What the index itself writes into an entry, and which of it may be a key. No name is a DICOM keyword (a test).
@@ -37,7 +37,10 @@ OWN_KEYS: Final[Mapping[str, str]] = {
     "Cause": "S",
     "StudyMoment": "S",
     "PatientNameKey": "S",
+    "NonPrimary": "S",
 }
+# What not every entry has, so that an index sorted by it would miss some.
+_SOMETIMES: Final = frozenset({"EventTime", "NonPrimary"})
 _OF_TOMBSTONES: Final = frozenset({"DatastoreId", "ImageSetId", "IndexedAt"})
 OWN_NAMES: Final = frozenset(OWN_KEYS) | {
     "ImageSet",
@@ -65,6 +68,7 @@ _LARGEST_ENTRY: Final = 380_000
 # DynamoDB Developer Guide, "Quotas": 20 indexes a table; "Multi-attribute keys": four attributes each.
 MOST_INDEXES: Final = 20
 _MOST_KEY_ATTRIBUTES: Final = 4
+_LONGEST_MESSAGE: Final = 1000
 # DynamoDB API Reference, "GlobalSecondaryIndex".
 _INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
@@ -141,16 +145,22 @@ class Profile(msgspec.Struct, frozen=True):
         """The top keywords that a document is read for at one level."""
         sources = (source for attribute in self.read if attribute.level is level for source in attribute.sources)
         derived = selection.AGE_SOURCES.get(level, ()) if self.find(selection.AGE_IN_YEARS) else ()
-        return frozenset(source.path[0] for source in sources if source.creator is None) | frozenset(derived)
+        return frozenset(source.path[0] for source in sources if source.vr is None) | frozenset(derived)
 
     def per_frame(self) -> frozenset[str]:
         """The sequences that an item of PerFrameFunctionalGroupsSequence is read for."""
         paths = (source.path for attribute in self.read for source in attribute.sources)
         return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
 
-    def private_sources(self) -> dict[Source, str]:
-        """The private elements that a document is read for, each with the VR that it is read as."""
-        return {source: each.vr for each in self.read for source in each.sources if source.creator is not None}
+    def converted(self) -> frozenset[str]:
+        """What the functional groups of a frame are read for in the sequence of all that no macro has."""
+        paths = (source.path for attribute in self.read for source in attribute.sources)
+        return frozenset(path[2] for path in paths if path[:2] == (PER_FRAME, CONVERTED[PER_FRAME]))
+
+    def by_tag(self) -> tuple[Source, ...]:
+        """What an instance is read for under a tag: private elements, and what is newer than HealthImaging's keywords."""
+        sources = (source for attribute in self.read for source in attribute.sources)
+        return tuple(dict.fromkeys(source for source in sources if source.vr is not None))
 
     def find(self, name: str) -> Attribute | None:
         """The selected attribute of a name, or None."""
@@ -173,10 +183,10 @@ class _Mistakes:
 
     def add(self, message: str, *anchors: str) -> None:
         """Note a mistake at the first line that has the first anchor and, from there on, the next one."""
-        line = self._line(*anchors)
-        self._found.append((line, f"line {line}: {message}" if line else message))
+        line = self._at(*anchors)
+        self._found.append((line, _line(f"line {line}: {message}" if line else message)))
 
-    def _line(self, *anchors: str) -> int:
+    def _at(self, *anchors: str) -> int:
         at = 0
         for anchor in anchors:
             at = next((n for n, line in enumerate(self._lines[max(at - 1, 0) :], max(at, 1)) if anchor in line), at)
@@ -186,6 +196,12 @@ class _Mistakes:
         """Raise all that was found, in the order of the lines."""
         if self._found:
             raise ProfileError([message for _, message in sorted(self._found, key=lambda each: each[0])])
+
+
+def _line(message: str) -> str:
+    """A message as one line of some length, whatever the names in it are."""
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message[:_LONGEST_MESSAGE])
+    return line if len(message) <= _LONGEST_MESSAGE else f"{line} ..."
 
 
 def load(path: Path) -> Profile:
@@ -212,7 +228,12 @@ def parse(text: str) -> Profile:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError([f"The profile is not TOML: {error}."]) from None
+        raise ProfileError([_line(f"The profile is not TOML: {error}.")]) from None
+    except (RecursionError, ValueError):
+        # Python's own bounds: of nested calls, and of the digits of a number.
+        raise ProfileError(
+            ["The profile has brackets nested by the hundred, or a number of thousands of digits; no profile needs any."]
+        ) from None
     mistakes = _Mistakes(text)
     fields = ("revision", "attributes", "named", "privacy", "instances", "indexes")
     for field in document:
@@ -254,7 +275,7 @@ def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, A
         mistakes.add("Named attributes are tables: [named.BValue] with from = [...].", "named")
         named = {}
     selected = {}
-    private: dict[Source, str] = {}
+    vrs: dict[tuple[str, str], str] = {}
     for name, times in Counter(names).items():
         if times > 1:
             mistakes.add(f"The attribute '{name}' is selected twice; take one of them out.", f'"{name}"')
@@ -272,12 +293,14 @@ def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, A
             mistakes.add(str(error), f"[named.{name}]")
             continue
         for source in selected[name].sources:
-            if source.creator and private.setdefault(source, selected[name].vr) != selected[name].vr:
-                mistakes.add(
-                    f"[named.{name}] reads {source.path[0]} as {selected[name].vr}, and another attribute reads it as "
-                    f"{private[source]}; take one VR for both.",
-                    f"[named.{name}]",
-                )
+            if source.creator and source.vr:
+                vr = vrs.setdefault((source.creator, source.path[0]), source.vr)
+                if vr != source.vr:
+                    mistakes.add(
+                        f"[named.{name}] reads {source.path[0]} of {source.creator} as {source.vr}, and it is read as "
+                        f"{vr} before; an element has one VR.",
+                        f"[named.{name}]",
+                    )
     return selected
 
 
@@ -400,7 +423,7 @@ def _indexes(
                 where,
             )
         for key in indexes[name].sort:
-            if key in attributes or key == "EventTime":
+            if key in attributes or key in _SOMETIMES:
                 mistakes.add(
                     f"{where} sorts by '{key}', which not every image set has, and would miss those without; make it a "
                     "partition key, or sort by what always stands, like StudyMoment or ImageSetId.",

@@ -1,6 +1,8 @@
 """One selected attribute: its name, its type, and the places in a document where its value may stand."""
 
+import itertools
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +16,9 @@ AGE_IN_YEARS: Final = "PatientAgeYears"
 AGE_SOURCES: Final = {Level.PATIENT: ("PatientBirthDate",), Level.STUDY: ("PatientAge", "StudyDate")}
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_PRIVATE: Final = re.compile(r"[0-9a-fA-F]{3}[13579bdfBDF]xx[0-9a-fA-F]{2}")
+# What a number of a private element may have on top.
+_LARGEST: Final = 2**63 - 1
+PRIVATE: Final = re.compile(r"[0-9a-fA-F]{3}[13579bdfBDF]xx[0-9a-fA-F]{2}")
 
 
 class SelectionError(ValueError):
@@ -28,6 +32,9 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     is its tag alone, `0019xx0C`, and `creator` says whose (PS3.5, section 7.8.1). `component`, counted from 1, picks
     one of several values; a number of at least one of `modulo` is taken modulo it, the largest first. `gaps` says that
     an empty value among others counts, as an empty text.
+
+    `vr` is that of an element which stands under its tag: a private one, or a sequence or attribute that is newer than
+    HealthImaging's dictionary. It is None for what stands under a keyword.
     """
 
     path: tuple[str, ...]
@@ -35,6 +42,7 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     component: int | None = None
     modulo: tuple[int, ...] = ()
     gaps: bool = True
+    vr: str | None = None
 
 
 class Attribute(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +81,9 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
 def select(name: str) -> Attribute:
     """The attribute of a keyword or dotted path, at the level where HealthImaging keeps it.
 
-    Of an instance it is also looked for in the standard functional groups of multi-frame objects.
+    Of an instance it is also looked for in the standard functional groups of multi-frame objects. What is newer than
+    HealthImaging's dictionary is looked for by its tag as well: the service moves only its fixed list to other levels,
+    so at the top such an attribute is always the instance's.
 
     Raises:
         SelectionError: there is no such attribute, or it holds nothing searchable.
@@ -91,10 +101,21 @@ def select(name: str) -> Attribute:
     if not _searchable(last.vr):
         raise SelectionError(f"'{name}' holds {last.vr}, which is not searchable; take it out.")
     level = elements[0].level
-    sources = [Source(path)]
+    newer = {element.keyword: element for element in elements if element.newer}
+    sources = _spellings(Source(path), newer)
     if level is Level.INSTANCE:
-        sources += [Source(other, gaps=False) for other in functional_groups.paths(path)]
+        for other in functional_groups.paths(path):
+            sources += _spellings(Source(other, gaps=False), newer)
     return Attribute(name, last.vr.split(" or ", 1)[0], len(path) > 1 or last.vm != "1", level, tuple(sources))
+
+
+def _spellings(source: Source, newer: Mapping[str, dictionary.Element]) -> list[Source]:
+    """A source, and what it is where the newer ones of its keywords are not known: these are tags there."""
+    if newer.keys().isdisjoint(source.path):
+        return [source]
+    ways = itertools.product(*((each, newer[each].tag) if each in newer else (each,) for each in source.path))
+    top = newer.get(source.path[0])
+    return [structs.replace(source, path=way, vr=top.vr if top and way[0] == top.tag else None) for way in ways]
 
 
 def select_named(name: str, table: Any) -> Attribute:
@@ -118,7 +139,7 @@ def select_named(name: str, table: Any) -> Attribute:
     levels = {level for _, _, _, level in found}
     if len(levels) > 1:
         raise SelectionError(f"{where} has sources at several levels ({', '.join(sorted(levels))}); keep those of one.")
-    vr = table.get("vr", next((vr for _, vr, _, _ in found if vr), None))
+    vr = table.get("vr", found[0][1])
     if not isinstance(vr, str) or " or " in vr or not _searchable(vr):
         raise SelectionError(f'{where} needs vr = "..." with a searchable VR, like "FD" or "LO".')
     union = table.get("union", False)
@@ -128,35 +149,44 @@ def select_named(name: str, table: Any) -> Attribute:
     return Attribute(name, vr, union or any(multiple for _, _, multiple, _ in found), levels.pop(), sources, union)
 
 
-def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str | None, bool, Level]:
-    """The places of one source, its VR (None of a private element), whether it has several values, and its level."""
+def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, bool, Level]:
+    """The places of one source, its VR, whether it has several values, and its level."""
     if isinstance(source, str):
         source = {"path": source}
-    known = {"path", "creator", "element", "component", "modulo"}
-    if not isinstance(source, dict) or source.keys() - known or ("path" in source) == ("element" in source):
+    fields = {"path"} if isinstance(source, dict) and "path" in source else {"creator", "element", "vr"}
+    if not isinstance(source, dict) or source.keys() - fields - {"component", "modulo"}:
         raise SelectionError(
-            f"{where} has a source that is none: write a keyword or path, or {{creator = ..., element = ...}}, "
-            "with component and modulo if needed."
+            f"{where} has a source that is none: write a keyword or path, or {{creator = ..., element = ..., "
+            "vr = ...}, with component and modulo if needed."
         )
     component, modulo = source.get("component"), source.get("modulo", [])
     modulo = modulo if isinstance(modulo, list) else [modulo]
     if not all(map(_positive, modulo if component is None else [component, *modulo])):
-        raise SelectionError(f"{where} needs whole numbers from 1 for component and modulo.")
+        raise SelectionError(f"{where} needs whole numbers from 1 to {_LARGEST} for component and modulo.")
     settings: dict[str, Any] = {"component": component, "modulo": tuple(sorted(modulo, reverse=True)), "gaps": False}
     if "path" in source:
         if source["path"] == AGE_IN_YEARS:
             raise SelectionError(f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.")
-        attribute = select(str(source["path"]))
+        if not isinstance(source["path"], str):
+            raise SelectionError(f"{where} has a path that is no text; write it like path = 'PatientID'.")
+        attribute = select(source["path"])
         sources = tuple(structs.replace(each, **settings) for each in attribute.sources)
         several = attribute.multiple and (component is None or "." in attribute.name)
         return sources, attribute.vr, several, attribute.level
-    creator, element = source.get("creator"), source["element"]
+    creator, element, vr = source.get("creator"), source.get("element"), source.get("vr")
     if not isinstance(creator, str) or not creator.strip() or not creator.isascii():
         raise SelectionError(f'{where} has a private element without its creator; add creator = "...".')
-    if not isinstance(element, str) or not _PRIVATE.fullmatch(element):
+    if not isinstance(element, str) or not PRIVATE.fullmatch(element):
         raise SelectionError(f"{where} has a private element that is not written like '0019xx0C' (an odd group).")
-    path = (element[:4].upper() + "xx" + element[6:].upper(),)
-    return (Source(path, creator=creator.strip().upper(), **settings),), None, False, Level.INSTANCE
+    creator, element = creator.strip().upper(), element[:4].upper() + "xx" + element[6:].upper()
+    if vr is None and (vr := dictionary.private_vr(creator, element)) is None:
+        raise SelectionError(
+            f"{where} reads {element} of {creator}, whose VR is not known here; look it up in the vendor's conformance "
+            f'statement, and add vr = "..." beside element.'
+        )
+    if not isinstance(vr, str) or " or " in vr or not _searchable(vr):
+        raise SelectionError(f'{where} needs vr = "..." with a searchable VR for {element}, like "FL" or "IS".')
+    return (Source((element,), creator=creator, vr=vr, **settings),), vr, False, Level.INSTANCE
 
 
 def _element(keyword: str) -> dictionary.Element:
@@ -177,4 +207,4 @@ def _searchable(vr: str) -> bool:
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from imaging_index import dictionary
 from imaging_index.dictionary import Level
 from imaging_index.json_cursor import Long
 from imaging_index.private_elements import PrivateElements
@@ -24,6 +25,19 @@ KEPT: Final = (
     "Columns",
     "BitsAllocated",
     "NumberOfFrames",
+)
+
+# References that PS3.3 has in objects of many frames, or without pixels, alone. The decoder compares every key of an
+# instance with all that are wanted: an image of one frame, of which there are most, is not decoded for these.
+_NOT_OF_ONE_FRAME: Final = frozenset(
+    {
+        *("PertinentOtherEvidenceSequence", "IdenticalDocumentsSequence", "PredecessorDocumentsSequence"),
+        *("BlendingSequence", "AdvancedBlendingSequence", "ReferencedSpatialRegistrationSequence"),
+        *("ReferencedImageEvidenceSequence", "SourceImageEvidenceSequence", "ReferencedPresentationStateSequence"),
+        *("ReferencedRawDataSequence", "ReferencedWaveformSequence", "ContributingSourcesSequence"),
+        *("SourceSeriesInformationSequence", "RTPhysicianIntentSequence", "RTPrescriptionSequence"),
+        *("AcquisitionTaskSequence", "ReferencedRTPlanSequence"),
+    }
 )
 
 # Of what looks like the key of an instance, only every second or third is one.
@@ -59,6 +73,7 @@ class Shapes:
 
     def __init__(self, profile: Profile) -> None:
         self.keywords = profile.keywords(Level.INSTANCE) | set(KEPT)
+        self.not_of_one_frame = self.keywords & _NOT_OF_ONE_FRAME
         patient, study, series = (
             _values(profile.keywords(level)) for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
         )
@@ -76,26 +91,47 @@ class Shapes:
                 ],
             )
         )
-        self.macros = {macro: attrgetter(macro) for macro in sorted(profile.per_frame())}
+        self.macros = {macro: attrgetter(_field(macro)) for macro in sorted(profile.per_frame())}
         self.group = _values(self.macros)
         item = self.group | None | bool | int | float | str | list[Any]
         self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]
-        private = profile.private_sources()
+        self.converted = msgspec.json.Decoder(list[_values(profile.converted())])  # type: ignore[misc]
+        private = profile.by_tag()
         self.private = PrivateElements(private) if private else None
         self.instances = functools.lru_cache(_LAYOUTS_KEPT)(self._instances)
 
-    def _instances(self, private: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
-        """What decodes instances with some private elements, by their keys: scanners have few ways to lay them out."""
-        values: Any = _values(self.keywords, private)
+    def _instances(self, more: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
+        """What decodes instances by their keys, with some private elements and what only some kinds of objects have."""
+        keys = (self.keywords - self.not_of_one_frame) | more
+        values: Any = _values(keys, self.keywords - keys)
         return msgspec.json.Decoder(dict[str, Instance[values]])
 
+    def more(self, instances: Iterable[Instance[Values]]) -> frozenset[str]:
+        """What some of these instances are to be read for besides, since they are no images of one frame."""
+        every = (each.dicom for each in instances)
+        if all(each is None or (each.Rows is not None and each.NumberOfFrames is None) for each in every):
+            return frozenset()
+        return self.not_of_one_frame
 
-def _values(keywords: Iterable[str], private: Iterable[str] = ()) -> type[msgspec.Struct]:
-    """A type with some keywords, and with the keys of private elements as `_GGGGEEEE`; every value stays text."""
-    names = {f"_{key}": key for key in sorted(private)}
-    fields = [(name, msgspec.Raw, None) for name in (*sorted(keywords), *names)]
+
+def _field(key: str) -> str:
+    """A keyword, or a tag as `_GGGGEEEE`."""
+    return key if key.isidentifier() else f"_{key}"
+
+
+def _tag(key: str) -> str:
+    element = dictionary.lookup(key)
+    return element.tag if element else key
+
+
+def _values(keys: Iterable[str], absent: Iterable[str] = ()) -> type[msgspec.Struct]:
+    """A type with some keywords and tags; every value stays text. What is absent is None, and not decoded."""
+    # The decoder looks for a key's field from that of the last key on, and most documents are in the order of tags.
+    names = {_field(key): key for key in sorted(keys, key=_tag)}
+    fields = [(name, msgspec.Raw, None) for name in names]
     # Nothing in it can refer back to it, which the garbage collector need not find out a million times.
-    return msgspec.defstruct("Values", fields, rename=names, omit_defaults=True, gc=False)
+    nothing = dict.fromkeys(absent)
+    return msgspec.defstruct("Values", fields, rename=names, omit_defaults=True, gc=False, namespace=nothing)
 
 
 def _level(values: type[msgspec.Struct], **more: Any) -> type[msgspec.Struct]:

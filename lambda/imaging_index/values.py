@@ -23,9 +23,6 @@ _EXACT: Final = Context(prec=300)
 
 _NO_VALUE: Final = object()  # what no parser takes
 
-# The VRs of one value, in which a backslash is a character like others (PS3.5, section 6.2).
-_WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
-
 
 class Making(msgspec.Struct):
     """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is."""
@@ -64,7 +61,7 @@ class Making(msgspec.Struct):
                         values += dict.fromkeys(self._typed(attribute, source, each) for each in raws)
             else:
                 values += (
-                    self._typed(attribute, source, each) for each in _components(attribute, source, decoded(text))
+                    self._typed(attribute, source, each) for each in _components(source, decoded(text))
                 )
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
@@ -112,6 +109,9 @@ def decoded(text: bytes | None) -> object:
 
 def uid(value: object) -> str | None:
     """A UID, or None for what is none."""
+    if isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isascii() and value.isprintable():
+        # All but a few are, and this is far cheaper: blanks are all that is left to strip.
+        return value.strip(" ") or None
     try:
         text = dicom.text_both_ends(value)
     except dicom.Unusable:
@@ -124,13 +124,10 @@ def series_uid(values: object, key: str) -> str:
     return uid(decoded(getattr(values, "SeriesInstanceUID", None))) or uid(key) or ""
 
 
-def _components(attribute: Attribute, source: Source, raw: object) -> list[object]:
+def _components(source: Source, raw: object) -> list[object]:
     """The single values in the JSON of a source; of a nested one, exactly one an item, so that siblings match."""
     if raw is None:
         return []
-    if source.creator is not None and isinstance(raw, str) and attribute.vr not in _WITH_BACKSLASHES:
-        # HealthImaging need not know the VR of a private element, and so leaves the values together.
-        raw = raw.split("\\")
     if len(source.path) == 1:
         values = raw if isinstance(raw, list) else [raw]
         return values if source.component is None else values[source.component - 1 : source.component]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 from unittest.mock import patch
 
-from imaging_index import json_cursor, profile
+from imaging_index import functional_groups, json_cursor, profile
 from imaging_index.metadata import Reader
 from imaging_index.shapes import KEPT
 from tests.package import whole
@@ -36,7 +36,9 @@ _INSTANCE: Final = (
     "SharedFunctionalGroupsSequence",
     PER_FRAME,
 )
-_MACROS: Final = ("PlanePositionSequence", "PixelMeasuresSequence")
+_CONVERTED: Final = functional_groups.CONVERTED[PER_FRAME]
+_MACROS: Final = ("PlanePositionSequence", "PixelMeasuresSequence", _CONVERTED)
+_SELECTED: Final = ("SegmentSequence", "ImagePositionPatient", "SliceThickness")
 # As large as what is held of a value in one piece, and as what is read at once.
 _LARGE: Final = (60, 500, 3000, 2**18)
 _BLOCKS: Final = (1, 7, 64, 300, 2000, 65536, 2**20)
@@ -106,7 +108,12 @@ def _instance(chance: random.Random) -> dict[str, Any]:
     elif chance.random() < 0.8:
         instance["DICOMVRs"] = chance.choice(({}, None, {"00211010": "UN"}))
     if chance.random() < 0.2:
-        group = {keyword: [{"Value": _value(chance, 1)}] for keyword in (*_MACROS, "FrameContentSequence")}
+        group = {
+            keyword: [{chance.choice(("SliceThickness", "Value")): _value(chance, 1)}]
+            for keyword in (*_MACROS, "FrameContentSequence")
+        }
+        if chance.random() < 0.1:
+            group[_CONVERTED] = chance.choice(([], [None], ["text"], [{}, {"SliceThickness": 1}]))
         values[PER_FRAME] = [_shuffled(group, chance) for _ in range(chance.choice((0, 1, 7)))]
         if chance.random() < 0.2:
             values[PER_FRAME] = chance.choice((None, "text", {}, [None, {}]))
@@ -191,12 +198,17 @@ def _told_instance(instance: dict[str, Any]) -> dict[str, Any]:
     values = instance["DICOM"]
     listed = instance.get("DICOMVRs")
     listed = listed if isinstance(listed, dict) else values
-    private = [values["0019100C"]] if "0019100C" in listed and values.get("00190010") == SIEMENS else []
+    private = [_several(values["0019100C"])] if "0019100C" in listed and values.get("00190010") == SIEMENS else []
     return {
         "values": _selected(values, _INSTANCE),
         "frames": [_whole_characters(frame["ID"]) for frame in instance.get("ImageFrames") or ()],
         "private": dict(enumerate(map(_whole_characters, private))),
     }
+
+
+def _several(value: Any) -> Any:
+    """A private element whose values stand together, behind backslashes."""
+    return value.split("\\") if isinstance(value, str) and "\\" in value else value
 
 
 def _selected(values: dict[str, Any], keywords: tuple[str, ...]) -> dict[str, Any]:
@@ -213,8 +225,14 @@ def _groups(items: Any) -> Any:
 
 
 def _of(macro: str, item: Any) -> Any:
-    """The value of a macro in an item; null where there is none, and false where there is no item."""
-    return item.get(macro) if isinstance(item, dict) else None if item is None else False
+    """The value of a macro in an item; null where there is none, and false where there is no item.
+
+    Of what a frame was converted with, only what is selected counts.
+    """
+    value = item.get(macro) if isinstance(item, dict) else None if item is None else False
+    if macro == _CONVERTED and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return [{key: each[key] for key in each if key in _SELECTED} for each in value]
+    return value
 
 
 def _whole_characters(node: Any) -> Any:

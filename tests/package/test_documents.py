@@ -26,12 +26,12 @@ attributes = ["PatientID", "PatientName", "StudyInstanceUID", "StudyID", "Series
 [named.BValue]
 vr = "FD"
 from = [
-  { creator = "SIEMENS MR HEADER", element = "0019xx0C" },
+  { creator = "SIEMENS MR HEADER", element = "0019xx0C", vr = "FD" },
   { creator = "GEMS_PARM_01", element = "0043xx39", component = 1, modulo = [1000000000, 1073741824] },
 ]
 [named.Comment]
 vr = "LO"
-from = [{ creator = "SIEMENS MR HEADER", element = "0019xx0D" }]
+from = [{ creator = "SIEMENS MR HEADER", element = "0019xx0D", vr = "LO" }]
 [indexes.study]
 partition = ["StudyInstanceUID"]
 sort = ["ImageSetId"]

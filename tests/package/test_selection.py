@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, functional_groups, profile
+from imaging_index import dicom, entry, functional_groups, profile
 from imaging_index.dictionary import lookup
 from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
@@ -100,17 +100,189 @@ def test_a_creator_is_looked_for_in_each_instance_anew() -> None:
     assert build(text, first, second)["B"]["Values"] == [1, 2]
 
 
+# Each creator's element, as its vendor says it is (conformance statements; pydicom's private dictionary).
+PHILIPS = '{ creator = "Philips Imaging DD 001", element = "2001xx03", vr = "FL" }'
+GE = """{ creator = "GEMS_PARM_01", element = "0043xx39", vr = "IS", component = 1,
+          modulo = [1000000000, 1073741824] }""".replace("\n", "")
+B_VALUE = named("B", f'"DiffusionBValue", {SIEMENS}, {GE}, {PHILIPS}', 'vr = "FD"')
+
+
+def opaque(creator: str, key: str, content: bytes, text: str = B_VALUE, vr: str = "UN") -> dict[str, Any]:
+    """The entry of an instance that has these bytes in an element whose VR is not known."""
+    values = {f"{key[:4]}0010": creator, key: base64.b64encode(content).decode()}
+    return build(text, values, vrs={f"{key[:4]}0010": "LO", key: vr})
+
+
 @pytest.mark.parametrize(
-    ("vr", "content"),
-    [("FD", struct.pack("<d", 1000)), ("US", struct.pack("<H", 1000)), ("IS", b"1000"), ("DS", b"1e3 ")],
+    ("creator", "key", "content", "value"),
+    [
+        ("Philips Imaging DD 001", "20011003", struct.pack("<f", 1000), 1000),
+        ("Philips Imaging DD 001", "20011003", struct.pack("<f", 0.5), Decimal("0.5")),
+        ("SIEMENS MR HEADER", "0019100C", b"800 ", 800),
+        ("SIEMENS MR HEADER", "0019100C", b"12345678", 12345678),  # eight bytes, as many as an FD has
+        ("GEMS_PARM_01", "00431039", b"1000000050\\8\\0\\0", 50),
+        ("GEMS_PARM_01", "00431039", b"1073742824\\8\\0\\0 ", 1000),
+        ("GEMS_PARM_01", "00431039", b"700\\x", 700),  # of another component nothing is asked
+    ],
 )
-def test_a_private_element_of_unknown_vr_is_read_as_the_one_that_is_selected(vr: str, content: bytes) -> None:
-    instance = {"00190010": "SIEMENS MR HEADER", "0019100C": base64.b64encode(content).decode()}
-    text = named("B", SIEMENS, f'vr = "{vr}"')
-    assert build(text, instance, vrs={"0019100C": "UN"})["B"]["Max"] == 1000
-    broken = instance | {"0019100C": base64.b64encode(content[:-1] + b"\xff\xff").decode()}
-    assert build(text, broken, vrs={"0019100C": "UN"})["InvalidAttributes"] == ["B"]
-    assert build(text, instance | {"0019100C": "no base64"}, vrs={"0019100C": "UN"})["InvalidAttributes"] == ["B"]
+@pytest.mark.parametrize("vr", ["UN", "OB", "OW"])
+def test_bytes_of_a_private_element_are_read_as_the_vr_of_their_source(
+    creator: str, key: str, content: bytes, value: object, vr: str
+) -> None:
+    assert opaque(creator, key, content, vr=vr)["B"] == {"Min": value, "Max": value}
+
+
+@pytest.mark.parametrize(
+    ("creator", "key", "content"),
+    [
+        ("Philips Imaging DD 001", "20011003", b"1000 "),  # no floats of four bytes
+        ("Philips Imaging DD 001", "20011003", struct.pack("<d", 1000)[:7]),
+        ("Philips Imaging DD 001", "20011003", struct.pack("<f", float("inf"))),
+        ("SIEMENS MR HEADER", "0019100C", struct.pack("<d", 1000)),
+        ("SIEMENS MR HEADER", "0019100C", b"8.5 "),  # a number, but no IS
+        ("SIEMENS MR HEADER", "0019100C", "８００".encode()),  # noqa: RUF001  # digits, but none of DICOM's
+        ("GEMS_PARM_01", "00431039", b"x\\8"),
+    ],
+)
+def test_bytes_that_cannot_be_of_the_sources_vr_are_left_out_and_named(creator: str, key: str, content: bytes) -> None:
+    found = opaque(creator, key, content)
+    assert "B" not in found
+    assert found["InvalidAttributes"] == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("vr", "content", "values"),
+    [
+        ("FD", struct.pack("<dd", 1, 2), {"Min": 1, "Max": 2, "Values": [1, 2]}),
+        ("US", struct.pack("<H", 1000), {"Min": 1000, "Max": 1000}),
+        ("DS", b"1e3 ", {"Min": 1000, "Max": 1000}),
+        ("AT", struct.pack("<HHHH", 0x18, 0x1063, 0x10, 0x20), ["00100020", "00181063"]),
+        ("LO", b"A\\B ", ["A", "B"]),
+        ("LT", b"A\\B ", ["A\\B"]),
+        ("SH", "Köln".encode(), ["Köln"]),
+        ("DA", b"20240101", {"Min": "20240101", "Max": "20240101"}),
+        ("CS", b"", None),
+        ("FD", b"", None),
+        ("IS", b"  ", None),
+    ],
+)
+def test_bytes_are_read_as_any_vr_that_holds_values(vr: str, content: bytes, values: object) -> None:
+    source = f'{{ creator = "MINE", element = "0019xx0C", vr = "{vr}" }}'
+    found = opaque("MINE", "0019100C", content, named("B", source))
+    assert found.get("B") == values
+    assert "InvalidAttributes" not in found
+
+
+@pytest.mark.parametrize(("vr", "content"), [("LO", "Köln".encode("latin-1")), ("LO", b"\x1b$B;3ED"), ("CS", "Ö".encode())])
+def test_bytes_whose_characters_are_not_known_are_left_out_and_named(vr: str, content: bytes) -> None:
+    source = f'{{ creator = "MINE", element = "0019xx0C", vr = "{vr}" }}'
+    assert opaque("MINE", "0019100C", content, named("B", source))["InvalidAttributes"] == ["B"]
+
+
+@pytest.mark.parametrize(("told", "values"), [("LO", ["A", "B"]), ("LT", ["A\\B"]), ("XX", ["A", "B"])])
+def test_a_vr_that_is_told_counts_before_that_of_the_source(told: str, values: object) -> None:
+    source = '{ creator = "MINE", element = "0019xx0C", vr = "SH" }'
+    instance = {"00190010": "MINE", "0019100C": "A\\B"}
+    assert build(named("B", source), instance, vrs={"0019100C": told})["B"] == values
+    # Eight letters that are base64 as well are no bytes for that.
+    assert build(named("B", source), instance | {"0019100C": "QUJDREVG"}, vrs={"0019100C": told})["B"] == ["QUJDREVG"]
+
+
+def test_a_source_without_a_vr_has_that_of_the_dictionary_of_private_elements() -> None:
+    for creator, element, content in (
+        ("SIEMENS MR HEADER", "0019xx0C", b"800 "),
+        (" siemens mr header", "0019xx0c", b"800 "),
+        ("Philips Imaging DD 001", "2001xx03", struct.pack("<f", 800)),
+    ):
+        text = named("B", f'{{ creator = "{creator}", element = "{element}" }}')
+        assert opaque(creator, element.replace("xx", "10").upper(), content, text)["B"]["Max"] == 800
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((None, "IS"), ("800 ", "IS")),
+        (("", "UN"), ("ODAwIA==", "UN")),
+        (("ICA=", "UN"), ("ODAwIA==", "UN")),  # two blanks
+        ((["", None], "IS"), (["800"], "IS")),
+        (("\u0000", "IS"), ("800", "IS")),
+        (("\\", "IS"), ("800", "IS")),
+        (([], "IS"), (800, "UL")),
+    ],
+)
+def test_of_two_blocks_of_a_creator_the_first_with_a_value_counts(first: Any, second: Any) -> None:
+    instance = {
+        **{"00190010": "SIEMENS MR HEADER", "0019100C": first[0]},
+        **{"00190012": "SIEMENS MR HEADER", "0019120C": second[0]},
+        **{"00190013": "SIEMENS MR HEADER", "0019130C": "7"},
+    }
+    vrs = {"0019100C": first[1], "0019120C": second[1], "0019130C": "IS"}
+    assert build(B_VALUE, instance, vrs=vrs)["B"] == {"Min": 800, "Max": 800}
+
+
+def test_of_two_blocks_of_a_creator_an_unusable_first_value_counts_all_the_same() -> None:
+    instance = {"00190010": "SIEMENS MR HEADER", "0019100C": "null", "00190011": "SIEMENS MR HEADER", "0019110C": "8"}
+    found = build(B_VALUE, instance, vrs={"0019100C": "LO", "0019110C": "IS"})
+    assert found["InvalidAttributes"] == ["B"]
+
+
+# 0008,001C CS; 0018,9907 FD of what HealthImaging's dictionary may not have; a sequence, and what stands in it.
+NEW_TEXT, NEW_NUMBER = "SyntheticData", "AcousticCouplingMediumTemperature"
+NEW_SEQUENCE = "EthnicGroupCodeSequence"
+
+
+def tag(keyword: str) -> str:
+    found = lookup(keyword)
+    assert found
+    assert found.newer
+    return found.tag
+
+
+@pytest.mark.parametrize(
+    ("told", "value"),
+    [("CS", "YES"), ("UN", base64.b64encode(b"YES ").decode()), ("CS", ["YES"]), (None, "YES ")],
+)
+def test_a_keyword_newer_than_healthimagings_is_found_under_its_tag_as_well(told: str | None, value: Any) -> None:
+    text = f'attributes = ["{NEW_TEXT}"]'
+    for spelt in (tag(NEW_TEXT), tag(NEW_TEXT).lower()):
+        assert build(text, {spelt: value}, vrs={spelt: told} if told else None)[NEW_TEXT] == ["YES"]
+    assert build(text, {NEW_TEXT: "NO", tag(NEW_TEXT): "YES"}, vrs={tag(NEW_TEXT): "CS"})[NEW_TEXT] == ["NO"]
+    assert build(text, {NEW_TEXT: "", tag(NEW_TEXT): "YES"}, vrs={tag(NEW_TEXT): "CS"})[NEW_TEXT] == ["YES"]
+
+
+def test_bytes_under_a_newer_tag_are_read_as_the_dictionarys_vr() -> None:
+    text = f'attributes = ["{NEW_NUMBER}"]'
+    for content, expected in ((struct.pack("<d", 36.5), Decimal("36.5")), (struct.pack("<f", 36.5), None)):
+        instance = {tag(NEW_NUMBER): base64.b64encode(content).decode()}
+        found = build(text, instance, vrs={tag(NEW_NUMBER): "UN"})
+        assert found.get(NEW_NUMBER) == (expected and {"Min": expected, "Max": expected})
+        assert found.get("InvalidAttributes") == (None if expected else [NEW_NUMBER])
+
+
+def test_a_newer_keyword_in_a_sequence_is_found_by_either_spelling_at_every_level() -> None:
+    levels: dict[str, dict[str, Any]] = {
+        "patient": {"OtherPatientIDsSequence": [{tag(NEW_TEXT): "A"}, {tag(NEW_TEXT): None}]},
+        "study": {"ProcedureCodeSequence": [{NEW_TEXT: "B"}]},
+        "series": {"RequestAttributesSequence": [{tag(NEW_TEXT): "C"}]},
+    }
+    paths = [f"{next(iter(level))}.{NEW_TEXT}" for level in levels.values()]
+    found = build(f"attributes = {json.dumps(paths)}", **levels)
+    assert [found[path] for path in paths] == [["A", ""], ["B"], ["C"]]
+
+
+def test_a_newer_sequence_is_found_by_either_spelling_with_what_stands_in_it() -> None:
+    path = f"{NEW_SEQUENCE}.CodeValue"
+    instance = {tag(NEW_SEQUENCE): [{"CodeValue": "X1"}, {"CodeValue": "X2"}]}
+    assert build(f'attributes = ["{path}"]', instance, vrs={tag(NEW_SEQUENCE): "SQ"})[path] == ["X1", "X2"]
+    unknown = {tag(NEW_SEQUENCE): base64.b64encode(b"\xfe\xff\x00\xe0").decode()}
+    found = build(f'attributes = ["{path}"]', unknown, vrs={tag(NEW_SEQUENCE): "UN"})
+    assert found["InvalidAttributes"] == [path]
+
+
+def test_a_newer_keyword_is_found_in_functional_groups_by_either_spelling() -> None:
+    for spelt in (NEW_TEXT, tag(NEW_TEXT)):
+        frames = [{"UnassignedPerFrameConvertedAttributesSequence": [{spelt: "YES"}]}]
+        assert build(f'attributes = ["{NEW_TEXT}"]', {"PerFrameFunctionalGroupsSequence": frames})[NEW_TEXT] == ["YES"]
 
 
 def test_an_instance_cannot_pretend_to_have_private_elements() -> None:
@@ -145,14 +317,87 @@ def test_a_value_at_the_top_goes_before_functional_groups() -> None:
     assert build('attributes = ["SliceThickness"]', instance)["SliceThickness"] == {"Min": 1, "Max": 1}
 
 
+def nested(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """A data set that has a value at a path through sequences."""
+    return {path[0]: value if len(path) == 1 else [nested(path[1:], value)]}
+
+
+VALUES = {"DA": "20240101", "TM": "1200", "DT": "20240101", "UI": "1.2", "AT": "00100020"}
+
+
+@pytest.mark.parametrize("group", functional_groups.GROUPS)
+@pytest.mark.parametrize("keyword", [*functional_groups.MACROS])
+def test_each_standard_functional_group_is_looked_into(keyword: str, group: str) -> None:
+    element = lookup(keyword)
+    assert element
+    name, more = (f"{keyword}.CodeValue", ("CodeValue",)) if element.vr == "SQ" else (keyword, ())
+    for path in functional_groups.MACROS[keyword]:
+        last = lookup((*path, *more)[-1])
+        assert last
+        value = VALUES.get(last.vr, 7 if last.vr in dicom.NUMBERS else "A")
+        found = build(f'attributes = ["{name}"]', nested((group, *path, *more), value))
+        assert name in found, path
+
+
+@pytest.mark.parametrize("group", functional_groups.GROUPS)
+def test_what_a_converted_object_keeps_of_its_single_frames_is_found(group: str) -> None:
+    converted = functional_groups.CONVERTED[group]
+    item = {"KVP": "120", "AcquisitionDate": "20240101", "ContrastBolusAgentSequence": [{"CodeMeaning": "Iodine"}]}
+    names = [*("KVP", "AcquisitionDate", "ContrastBolusAgentSequence.CodeMeaning", "ScanOptions", "Rows")]
+    found = build(f"attributes = {json.dumps(names)}", {"Rows": 2, group: [{converted: [item | {"Rows": 5}]}]})
+    assert found["KVP"] == {"Min": 120, "Max": 120}
+    assert found["AcquisitionDate"] == {"Min": "20240101", "Max": "20240101"}
+    assert found["ContrastBolusAgentSequence.CodeMeaning"] == ["Iodine"]
+    assert found["Rows"] == {"Min": 2, "Max": 2}
+    assert "ScanOptions" not in found
+    # What every object has at the top is not taken from there; nor anything from the sequence of the other group.
+    assert "Rows" not in build('attributes = ["Rows"]', {group: [{converted: [{"Rows": 5}]}]})
+    (other,) = {*functional_groups.GROUPS} - {group}
+    assert "KVP" not in build('attributes = ["KVP"]', {other: [{converted: [{"KVP": "120"}]}]})
+
+
+def test_a_macro_goes_before_what_was_converted() -> None:
+    frame = {
+        "UnassignedPerFrameConvertedAttributesSequence": [{"KVP": "80"}],
+        "CTXRayDetailsSequence": [{"KVP": 120}],
+    }
+    found = build('attributes = ["KVP"]', {"PerFrameFunctionalGroupsSequence": [frame]})
+    assert found["KVP"] == {"Min": 120, "Max": 120}
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+@pytest.mark.parametrize("frames", [3, 3000])
+def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_are(frames: int, escaped: bool) -> None:
+    selected = profile.parse('revision = 1\nattributes = ["KVP", "AcquisitionTime", "ScanOptions"]')
+    groups = [
+        {
+            "PlanePositionSequence": [{"ImagePositionPatient": [0, 0, frame]}],
+            "UnassignedPerFrameConvertedAttributesSequence": [
+                {"KVP": str(100 + frame % 3), "AcquisitionTime": f"{frame % 24:02}", "Other": "x" * 100}
+            ],
+        }
+        for frame in range(frames)
+    ]
+    groups[1]["UnassignedPerFrameConvertedAttributesSequence"] = "none"  # type: ignore[assignment]
+    instance = {"SharedFunctionalGroupsSequence": [{}], "PerFrameFunctionalGroupsSequence": groups}
+    document = json.dumps({"Study": {"Series": {"1.2": {"Instances": {"1.2.1": {"DICOM": instance}}}}}})
+    if escaped:  # as JSON may write any letter
+        document = document.replace("Unassigned", "\\u0055nassigned")
+    found = plain(entry.build(Reader(selected), [document.encode()]).attributes)
+    assert found["KVP"]["Min"] == 100
+    assert found["KVP"]["Max"] == 102
+    assert found["AcquisitionTime"]["Max"] == f"{min(frames - 1, 23):02}0000"
+    assert found["InvalidAttributes"] == ["AcquisitionTime", "KVP", "ScanOptions"]
+
+
 def test_the_table_of_functional_groups_names_sequences_and_attributes_that_exist() -> None:
     for keyword, macros in functional_groups.MACROS.items():
         assert lookup(keyword)
-        for sequence, attribute in macros:
-            found, selected = lookup(sequence), lookup(attribute)
-            assert found
-            assert found.vr == "SQ"
-            assert selected
+        for path in macros:
+            *sequences, last = map(lookup, path)
+            assert all(found and found.vr == "SQ" and not found.newer for found in sequences), path
+            assert last, path
+            assert not last.newer, path
 
 
 @pytest.mark.parametrize(
@@ -193,12 +438,17 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
         (named("A", ""), "has no source"),
         (named("PatientNameFolded", '"Rows"'), "ends like the index's folded ones"),
         (named("A", '"PatientAgeYears"'), "which is derived itself"),
-        (named("A", SIEMENS), 'needs vr = "..."'),
+        (named("A", '{ creator = "X", element = "0019xx0C" }'), "whose VR is not known here; look it up"),
+        (named("A", '{ creator = "X", element = "0019xx0C", vr = "UN" }'), 'needs vr = "..." with a searchable VR for'),
+        (named("A", '{ creator = "X", element = "0019xx0C", vr = 1 }'), 'needs vr = "..." with a searchable VR for'),
+        (named("A", '{ path = "Rows", vr = "US" }'), "has a source that is none"),
+        (named("A", "{ path = 1 }"), "has a path that is no text"),
+        (named("A", f'{{ path = "Rows", component = {2**63} }}'), "whole numbers from 1 to 9223372036854775807"),
         (named("A", '{ element = "0019xx0C" }'), "without its creator"),
         (named("A", '{ creator = "X", element = "0018xx0C" }'), "not written like '0019xx0C'"),
         (named("A", '{ path = "Rows", component = 0 }'), "whole numbers from 1"),
         (named("A", '"PixelPaddingValue"', 'vr = "US or SS"'), "with a searchable VR"),
-        (named("A", SIEMENS, f'vr = "FD"\n[named.B]\nvr = "LO"\nfrom = [{SIEMENS}]'), "take one VR for both"),
+        (named("A", SIEMENS, f"[named.B]\nfrom = [{SIEMENS[:-1]}, vr = 'FD' }}]"), "an element has one VR"),
         (named("A", '"Rowz"'), "'Rowz' is not a DICOM keyword. Did you mean 'Rows'?"),
         ('attributes = ["Modality"]\n[instances]\nkeep = ["PatientID"]', "HealthImaging keeps it with the Patient"),
         (
