@@ -167,7 +167,7 @@ _ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
 
 
 def _macros() -> dict[str, tuple[tuple[str, ...], ...]]:
-    macros = {keyword: (path,) for keyword, path in _ELSEWHERE.items()}
+    macros: dict[str, tuple[tuple[str, ...], ...]] = {keyword: (path,) for keyword, path in _ELSEWHERE.items()}
     for macro, keywords in _HELD.items():
         for keyword in keywords:
             macros[keyword] = (*macros.get(keyword, ()), (macro, keyword))

@@ -176,7 +176,8 @@ class _Origin:
         texts: Counter[tuple[Text, ...]] = Counter()
         for several, times in Counter(zip(*(filled[place] for place in places), strict=True)).items():
             at = dict(zip(places, several, strict=True))
-            texts[tuple(_holding(macro, at.get(place)) for macro, place in zip(macros, self.places, strict=True))] += times
+            lookups = zip(macros, self.places, strict=True)
+            texts[tuple(_holding(macro, at.get(place)) for macro, place in lookups)] += times
         return texts
 
 

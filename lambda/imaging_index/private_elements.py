@@ -25,10 +25,7 @@ from imaging_index import dicom
 from imaging_index.selection import Source
 
 # Little-endian binary numbers, and the two halves of a tag: how HealthImaging hands on what came as UN.
-_BINARY: Final = {
-    **{"US": "<H", "SS": "<h", "UL": "<I", "SL": "<i", "UV": "<Q", "SV": "<q", "FL": "<f", "FD": "<d"},
-    "AT": "<HH",
-}
+_BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d", "AT": "HH"}
 _OPAQUE: Final = frozenset({"UN", "OB", "OW", "OD", "OF", "OL", "OV"})
 # Text in the character set of its file (PS3.5, section 6.1.2.3). All other text is ASCII.
 _IN_CHARACTER_SET: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
@@ -196,7 +193,7 @@ def _opened(element: bytes, vr: str) -> bytes:
         if not content:
             return b"null"
         if vr in _BINARY:
-            numbers = struct.iter_unpack(_BINARY[vr], content)
+            numbers = struct.iter_unpack(f"<{_BINARY[vr]}", content)
             values = [f"{each[0]:04X}{each[1]:04X}" if vr == "AT" else each[0] for each in numbers]
         else:
             text = _text(content, vr)

@@ -158,7 +158,7 @@ class Profile(msgspec.Struct, frozen=True):
         return frozenset(path[2] for path in paths if path[:2] == (PER_FRAME, CONVERTED[PER_FRAME]))
 
     def by_tag(self) -> tuple[Source, ...]:
-        """What an instance is read for under a tag: private elements, and what is newer than HealthImaging's keywords."""
+        """What an instance is read for under tags: private elements, and what HealthImaging may know no keyword of."""
         sources = (source for attribute in self.read for source in attribute.sources)
         return tuple(dict.fromkeys(source for source in sources if source.vr is not None))
 
@@ -200,8 +200,8 @@ class _Mistakes:
 
 def _line(message: str) -> str:
     """A message as one line of some length, whatever the names in it are."""
-    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message[:_LONGEST_MESSAGE])
-    return line if len(message) <= _LONGEST_MESSAGE else f"{line} ..."
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message[: _LONGEST_MESSAGE + 1])
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
 
 
 def load(path: Path) -> Profile:
@@ -232,7 +232,7 @@ def parse(text: str) -> Profile:
     except (RecursionError, ValueError):
         # Python's own bounds: of nested calls, and of the digits of a number.
         raise ProfileError(
-            ["The profile has brackets nested by the hundred, or a number of thousands of digits; no profile needs any."]
+            ["The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."]
         ) from None
     mistakes = _Mistakes(text)
     fields = ("revision", "attributes", "named", "privacy", "instances", "indexes")
@@ -359,13 +359,18 @@ def _instances(table: Any, mistakes: _Mistakes) -> Instances:
     if isinstance(table, bool):
         return Instances(on=table)
     keep, frames = (table.get("keep", []), table.get("frames", True)) if isinstance(table, dict) else (None, None)
-    if not isinstance(keep, list) or not isinstance(frames, bool) or table.keys() - {"keep", "frames"}:
+    if (
+        not isinstance(keep, list)
+        or not all(isinstance(name, str) for name in keep)
+        or not isinstance(frames, bool)
+        or table.keys() - {"keep", "frames"}
+    ):
         mistakes.add(
             'Write instances = false, or a table: [instances] with keep = ["..."] and frames = false.', "instances"
         )
         return Instances()
     kept = {}
-    for name in map(str, keep):
+    for name in keep:
         try:
             attribute = selection.select(name)
         except SelectionError as error:

@@ -60,9 +60,7 @@ class Making(msgspec.Struct):
                         # Most of the frames say the same.
                         values += dict.fromkeys(self._typed(attribute, source, each) for each in raws)
             else:
-                values += (
-                    self._typed(attribute, source, each) for each in _components(source, decoded(text))
-                )
+                values += (self._typed(attribute, source, each) for each in _components(source, decoded(text)))
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
                 if not attribute.union:

@@ -108,7 +108,7 @@ def _instance(chance: random.Random) -> dict[str, Any]:
     elif chance.random() < 0.8:
         instance["DICOMVRs"] = chance.choice(({}, None, {"00211010": "UN"}))
     if chance.random() < 0.2:
-        group = {
+        group: dict[str, Any] = {
             keyword: [{chance.choice(("SliceThickness", "Value")): _value(chance, 1)}]
             for keyword in (*_MACROS, "FrameContentSequence")
         }

@@ -4,10 +4,12 @@ from collections import Counter
 
 import pytest
 from pydicom._dicom_dict import DicomDictionary
+from pydicom._private_dict import private_dictionaries
 
 from imaging_index import dicom
-from imaging_index.dictionary import Element, Level, keywords, lookup, nearest
+from imaging_index.dictionary import Element, Level, keywords, lookup, nearest, private_vr
 from imaging_index.profile import OWN_KEYS, OWN_NAMES
+from tools import dictionary
 
 EVERY = {
     keyword: (tag, vr, vm, bool(retired)) for tag, (vr, vm, _, retired, keyword) in DicomDictionary.items() if keyword
@@ -22,6 +24,51 @@ def test_the_dictionary_is_pydicoms() -> None:
         assert element is not None
         assert (element.keyword, element.tag, element.vr) == (keyword, f"{tag:08X}", vr)
         assert (element.vm, element.retired) == (vm, retired)
+
+
+def test_what_may_be_newer_than_healthimagings_dictionary_is_marked_and_stays_with_the_instances() -> None:
+    elements = [element for keyword in keywords() if (element := lookup(keyword))]
+    newer = {element.keyword for element in elements if element.newer}
+    assert len(newer) == 187
+    # Of 2023 and later; of PS3.6 2022b and before.
+    assert newer >= {"SyntheticData", "AcousticCouplingMediumFlag", "AcquisitionMethod"}
+    assert not newer & {"PatientID", "KVP", "PertinentOtherEvidenceSequence", "MultienergyCTAcquisitionSequence"}
+    assert {element.level for element in elements if element.newer} == {Level.INSTANCE}
+    assert not [element.keyword for element in elements if element.newer and " or " in element.vr]
+
+
+def test_the_vrs_of_private_elements_are_pydicoms() -> None:
+    tried = 0
+    for creator, elements in private_dictionaries.items():
+        for element, (vr, *_) in elements.items():
+            if "xx" not in element[4:6]:
+                continue
+            known = private_vr(creator.strip().upper(), element[:4].upper() + "xx" + element[6:].upper())
+            assert known in (vr, None), (creator, element)
+            tried += known is not None
+    assert tried > 7_000
+
+
+@pytest.mark.parametrize(
+    ("creator", "element", "vr"),
+    [
+        ("SIEMENS MR HEADER", "0019xx0C", "IS"),
+        ("GEMS_PARM_01", "0043xx39", "IS"),
+        ("PHILIPS IMAGING DD 001", "2001xx03", "FL"),
+        ("SIEMENS MR HEADER", "0019xx0D", "CS"),
+        ("SIEMENS CSA HEADER", "0029xx10", None),  # OB, which holds nothing that can be searched
+        ("NOBODY", "0019xx0C", None),
+        ("", "", None),
+        ("CREATOR", "ELEMENT", None),
+    ],
+)
+def test_the_vr_of_a_private_element_is_known_or_none(creator: str, element: str, vr: str | None) -> None:
+    assert private_vr(creator, element) == vr
+
+
+def test_the_tool_writes_the_dictionaries_that_there_are() -> None:
+    for name, lines in (("dictionary.tsv", dictionary.public()), ("private_dictionary.tsv", dictionary.private())):
+        assert (dictionary.FOLDER / name).read_text("utf-8").splitlines()[1:] == lines
 
 
 def test_as_many_attributes_stand_at_each_level_as_healthimaging_moves() -> None:

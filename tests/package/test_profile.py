@@ -31,7 +31,9 @@ def _index(text: str) -> str:
 def test_the_radiology_profile_selects_what_it_says() -> None:
     radiology = load(RADIOLOGY)
     assert len(radiology.attributes) == 64
-    assert set(radiology.indexes) == {"study", "series", "patient", "name", "accession", "date", "arrived"}
+    usual = {"study", "series", "patient", "name", "accession", "date", "arrived"}
+    assert set(radiology.indexes) == usual | {"nonprimary"}
+    assert [name for name, index in radiology.indexes.items() if "NonPrimary" in index.partition] == ["nonprimary"]
     assert radiology.indexes["patient"] == Index(("DatastoreId", "PatientID"), ("StudyMoment", "ImageSetId"))
     assert [attribute.name for attribute in radiology.at(Level.PATIENT)][:2] == ["PatientID", "PatientName"]
     assert radiology.keys >= {"StudyInstanceUID", "AccessionNumber", "FirstIndexedAt"}
@@ -111,6 +113,48 @@ def test_an_unknown_field_is_told_with_those_that_are_known() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "attributes = " + "[" * 5000,
+        "attributes = " + "[" * 5000 + "]" * 5000,
+        "[named.A]\nfrom = " + "{a = " * 5000 + "1" + "}" * 5000,
+        "revision = " + "9" * 5000,
+        "revision = 1" + "_1" * 5000,
+        "revision = " + "9" * 5000 + "\nattributes = " + "[" * 5000,
+    ],
+    ids=["open", "closed", "tables", "digits", "underlines", "both"],
+)
+def test_toml_that_python_does_not_follow_is_one_clear_message(text: str) -> None:
+    (message,) = _mistakes(text)
+    assert message == (
+        "The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"revision = 0x{'f' * 5000}\n{ATTRIBUTES}",
+        f"revision = 1\n{ATTRIBUTES}\na{'.a' * 5000} = 1",
+        f"revision = 1\n{ATTRIBUTES}\n[named.B]\nfrom = [{{ path = 'Rows', component = 0x{'f' * 5000} }}]",
+        f"revision = 1\n{ATTRIBUTES}\n[named.B]\nfrom = [{{ path{'.a' * 5000} = 1 }}]",
+        f"revision = 1\n{ATTRIBUTES}\n[instances]\nkeep = [{{ a{'.a' * 5000} = 1 }}]",
+        f"revision = 1\n{ATTRIBUTES}\nprivacy{'.a' * 5000} = 1",
+        f"revision = 1\n{ATTRIBUTES}\nindexes{'.a' * 5000} = 1",
+        f'revision = 1\nattributes = ["{"x" * 100_000}"]',
+        'revision = 1\nattributes = ["\\u001b[31m\\n\\u202e"]',
+        f'revision = 1\n{ATTRIBUTES}\n[named."\\u009b"]\nfrom = ["Rows"]',
+        f'revision = 1\n{ATTRIBUTES}\n[named.B]\nfrom = [{{ creator = "\\n", element = "0019xx01" }}]',
+        f"revision = 1\n{ATTRIBUTES}\nindices = 1\n\x00",
+    ],
+)
+def test_whatever_a_profile_says_each_mistake_is_a_line_of_some_length(text: str) -> None:
+    for message in _mistakes(text):
+        assert message.isprintable()
+        assert len(message) < 1100
+
+
 def test_text_that_is_no_toml_is_told_with_its_line() -> None:
     (message,) = _mistakes("revision = 1\nattributes = [,]")
     assert message.startswith("The profile is not TOML: ")
@@ -173,6 +217,13 @@ def test_text_that_is_no_toml_is_told_with_its_line() -> None:
 )
 def test_an_index_that_cannot_be_is_one_clear_message(keys: str, message: str) -> None:
     assert _mistakes(_index(keys)) == [message]
+
+
+def test_an_index_of_what_only_some_have_is_by_it_and_never_sorted_by_it() -> None:
+    by = _index('partition = ["DatastoreId", "NonPrimary"]\nsort = ["FirstIndexedAt", "ImageSetId"]')
+    assert parse(by).key_type("NonPrimary") == "S"
+    (message,) = _mistakes(_index('partition = ["DatastoreId"]\nsort = ["NonPrimary"]'))
+    assert message.startswith("[indexes.patient] sorts by 'NonPrimary', which not every image set has")
 
 
 def test_a_key_that_resembles_nothing_is_told_which_there_are() -> None:

@@ -29,7 +29,7 @@ def build(*instances: dict[str, Any]) -> dict[str, Any]:
     return plain(entry.build(READER, [json.dumps(document).encode()]).attributes)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: ".".join(path))
+@pytest.mark.parametrize("path", PATHS, ids=".".join)
 def test_a_series_is_found_in_each_place_of_references(path: tuple[str, ...]) -> None:
     assert build(referring(path, "1.2.3 "))["ReferencedSeries"] == ["1.2.3"]
 
@@ -45,7 +45,7 @@ def test_the_series_of_all_places_and_items_are_found_once() -> None:
 IMAGES: list[dict[str, Any]] = [{"Rows": 2, "Comment": "x" * 1000} for _ in range(200)]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: ".".join(path))
+@pytest.mark.parametrize("path", PATHS, ids=".".join)
 @pytest.mark.parametrize("kind", [{}, {"Rows": 2, "NumberOfFrames": "3"}], ids=["no pixels", "frames"])
 def test_references_are_found_among_very_many_images_of_one_frame(kind: dict[str, Any], path: tuple[str, ...]) -> None:
     referrer = kind | referring(path, "1.2.3")

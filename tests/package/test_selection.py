@@ -140,7 +140,7 @@ def test_bytes_of_a_private_element_are_read_as_the_vr_of_their_source(
         ("Philips Imaging DD 001", "20011003", struct.pack("<f", float("inf"))),
         ("SIEMENS MR HEADER", "0019100C", struct.pack("<d", 1000)),
         ("SIEMENS MR HEADER", "0019100C", b"8.5 "),  # a number, but no IS
-        ("SIEMENS MR HEADER", "0019100C", "８００".encode()),  # noqa: RUF001  # digits, but none of DICOM's
+        ("SIEMENS MR HEADER", "0019100C", "８００".encode()),  # digits, but none of DICOM's
         ("GEMS_PARM_01", "00431039", b"x\\8"),
     ],
 )
@@ -173,7 +173,9 @@ def test_bytes_are_read_as_any_vr_that_holds_values(vr: str, content: bytes, val
     assert "InvalidAttributes" not in found
 
 
-@pytest.mark.parametrize(("vr", "content"), [("LO", "Köln".encode("latin-1")), ("LO", b"\x1b$B;3ED"), ("CS", "Ö".encode())])
+@pytest.mark.parametrize(
+    ("vr", "content"), [("LO", "Köln".encode("latin-1")), ("LO", b"\x1b$B;3ED"), ("CS", "Ö".encode())]
+)
 def test_bytes_whose_characters_are_not_known_are_left_out_and_named(vr: str, content: bytes) -> None:
     source = f'{{ creator = "MINE", element = "0019xx0C", vr = "{vr}" }}'
     assert opaque("MINE", "0019100C", content, named("B", source))["InvalidAttributes"] == ["B"]
@@ -211,11 +213,8 @@ def test_a_source_without_a_vr_has_that_of_the_dictionary_of_private_elements() 
     ],
 )
 def test_of_two_blocks_of_a_creator_the_first_with_a_value_counts(first: Any, second: Any) -> None:
-    instance = {
-        **{"00190010": "SIEMENS MR HEADER", "0019100C": first[0]},
-        **{"00190012": "SIEMENS MR HEADER", "0019120C": second[0]},
-        **{"00190013": "SIEMENS MR HEADER", "0019130C": "7"},
-    }
+    instance = dict.fromkeys(("00190010", "00190012", "00190013"), "SIEMENS MR HEADER")
+    instance |= {"0019100C": first[0], "0019120C": second[0], "0019130C": "7"}
     vrs = {"0019100C": first[1], "0019120C": second[1], "0019130C": "IS"}
     assert build(B_VALUE, instance, vrs=vrs)["B"] == {"Min": 800, "Max": 800}
 
@@ -369,7 +368,7 @@ def test_a_macro_goes_before_what_was_converted() -> None:
 @pytest.mark.parametrize("frames", [3, 3000])
 def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_are(frames: int, escaped: bool) -> None:
     selected = profile.parse('revision = 1\nattributes = ["KVP", "AcquisitionTime", "ScanOptions"]')
-    groups = [
+    groups: list[dict[str, Any]] = [
         {
             "PlanePositionSequence": [{"ImagePositionPatient": [0, 0, frame]}],
             "UnassignedPerFrameConvertedAttributesSequence": [
@@ -378,7 +377,7 @@ def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_a
         }
         for frame in range(frames)
     ]
-    groups[1]["UnassignedPerFrameConvertedAttributesSequence"] = "none"  # type: ignore[assignment]
+    groups[1]["UnassignedPerFrameConvertedAttributesSequence"] = "none"
     instance = {"SharedFunctionalGroupsSequence": [{}], "PerFrameFunctionalGroupsSequence": groups}
     document = json.dumps({"Study": {"Series": {"1.2": {"Instances": {"1.2.1": {"DICOM": instance}}}}}})
     if escaped:  # as JSON may write any letter
