@@ -59,6 +59,8 @@ def _once(at: float, value: float = 1) -> _Day:
     return lambda hour, _: value if at <= hour < at + 24 / _POINTS else 0.0
 
 
+_INDEXES: Final = ("study", "series", "patient", "name", "accession", "date", "arrived", "nonprimary")
+
 # By a widget's title and a series' label. A widget or a series that is not here cannot be drawn.
 _DAYS: Final[Mapping[str, Mapping[str, _Day]]] = {
     "Objective: 99.9 % within 60 s": {"% of the image sets": _always(99.94)},
@@ -95,9 +97,7 @@ _DAYS: Final[Mapping[str, Mapping[str, _Day]]] = {
         "by Lambda": _NEVER,
         "reads of the table": _NEVER,
         "writes of the table": _NEVER,
-        **dict.fromkeys(
-            (f"of {index}" for index in ("study", "series", "patient", "name", "accession", "date", "arrived")), _NEVER
-        ),
+        **dict.fromkeys((f"of {index}" for index in _INDEXES), _NEVER),
     },
     "Invocations": {"failed as a whole": _NEVER, "ended with the breaker open": _trouble(42)},
     "Duration of an invocation, ms": {"p50": _busy(700), "p99": _busy(6500), "Maximum": _busy(15000)},

@@ -172,15 +172,19 @@ def _b_value(dataset: Dataset) -> list[str | Decimal | None]:
 
 
 def _referenced_series(dataset: Dataset) -> list[str | Decimal | None]:
-    direct = list(dataset.get("ReferencedSeriesSequence") or [])
-    for study in dataset.get("CurrentRequestedProcedureEvidenceSequence") or []:
-        direct += study.get("ReferencedSeriesSequence") or []
-    for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []:
-        for study in frame.get("RTReferencedStudySequence") or []:
-            direct += study.get("RTReferencedSeriesSequence") or []
-    return [_typed("UI", series.get("SeriesInstanceUID")) for series in direct]
+    """The series in any item of a public sequence that HealthImaging keeps with the instance."""
+    series = [
+        each for each in dataset if each.VR == "SQ" and not each.tag.is_private and each.keyword not in NOT_OF_INSTANCES
+    ]
+    return [uid for sequence in series for item in sequence.value for uid in _series_within(item)]
 
 
+def _series_within(item: Dataset) -> list[str | Decimal | None]:
+    own = [_typed("UI", item.SeriesInstanceUID)] if "SeriesInstanceUID" in item else []
+    return own + [uid for each in item if each.VR == "SQ" for inner in each.value for uid in _series_within(inner)]
+
+
+NOT_OF_INSTANCES = {"RelatedSeriesSequence", "ReferencedPatientPhotoSequence"}
 NAMED = {"BValue": _b_value, "ReferencedSeries": _referenced_series}
 
 

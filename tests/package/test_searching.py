@@ -43,6 +43,12 @@ def _plan(*texts: str, index: str | None = None) -> Plan:
             "arrived",
             {"DatastoreId": STORE, "FirstIndexedAt": Between("2024-01", "2024-01" + LAST)},
         ),
+        (["NonPrimary=1"], "nonprimary", {"DatastoreId": STORE, "NonPrimary": "1"}),
+        (
+            ["NonPrimary=1", "FirstIndexedAt=2024-01*"],
+            "nonprimary",
+            {"DatastoreId": STORE, "NonPrimary": "1", "FirstIndexedAt": Between("2024-01", "2024-01" + LAST)},
+        ),
         (["ImageSetId=x", "StudyInstanceUID=1.2"], "study", {"StudyInstanceUID": "1.2", "ImageSetId": "x"}),
     ],
 )
@@ -176,8 +182,8 @@ def test_conditions_that_no_index_answers_are_told_why_and_what_can_be_searched(
         _plan(*texts)
     assert str(met.value) == (
         f"{cause} Search by the attributes of one index: accession (AccessionNumber); "
-        "arrived (FirstIndexedAt); date (StudyDate); name (PatientName); patient (PatientID + StudyDate); "
-        "series (SeriesInstanceUID); study (StudyInstanceUID)."
+        "arrived (FirstIndexedAt); date (StudyDate); name (PatientName); nonprimary (NonPrimary + FirstIndexedAt); "
+        "patient (PatientID + StudyDate); series (SeriesInstanceUID); study (StudyInstanceUID)."
     )
 
 
