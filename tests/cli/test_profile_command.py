@@ -21,8 +21,17 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return ended.exit_code, ended.stdout, ended.stderr
 
 
-def test_there_are_ten_broken_profiles() -> None:
-    assert len(BROKEN) == 10
+def test_there_are_eleven_broken_profiles() -> None:
+    assert len(BROKEN) == 11
+
+
+@pytest.mark.parametrize("text", ["attributes = " + "[" * 5000, "revision = " + "9" * 5000])
+def test_toml_that_python_does_not_follow_is_one_line_and_no_traceback(text: str, tmp_path: Path) -> None:
+    (tmp_path / "hostile.toml").write_text(text)
+    status, printed, errors = run("check", str(tmp_path / "hostile.toml"))
+    assert (status, printed) == (1, "")
+    assert errors.startswith("The profile has brackets nested by the hundred")
+    assert len(errors.splitlines()) == 1
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)

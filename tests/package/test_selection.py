@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 import struct
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -387,6 +389,14 @@ def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_a
     assert found["KVP"]["Max"] == 102
     assert found["AcquisitionTime"]["Max"] == f"{min(frames - 1, 23):02}0000"
     assert found["InvalidAttributes"] == ["AcquisitionTime", "KVP", "ScanOptions"]
+
+
+def test_the_documentation_names_each_functional_group_with_what_it_holds() -> None:
+    page = (Path(__file__).parents[2] / "docs/profile.md").read_text("utf-8")
+    for keyword, paths in functional_groups.MACROS.items():
+        for path in paths:
+            direct = re.search(rf"^\| {path[0]} \| .*\b{keyword}\b", page, re.MULTILINE)
+            assert direct or f"| {keyword} | {'.'.join(path)} |" in page, path
 
 
 def test_the_table_of_functional_groups_names_sequences_and_attributes_that_exist() -> None:
