@@ -40,11 +40,12 @@ _PROFILES: Final = (
 revision = 1
 attributes = ["PatientID", "PatientName", "PatientBirthDate", "StudyDate", "StudyTime", "PatientAgeYears",
   "OtherPatientIDsSequence.PatientID", "AcquisitionDateTime", "SliceThickness", "PixelSpacing", "ImageType",
-  "ContentSequence.TextValue", "ReferringPhysicianName"]
+  "ContentSequence.TextValue", "ReferringPhysicianName", "EthnicGroupCodeSequence.CodeValue"]
 [named.Gantry]
 vr = "LO"
 union = true
-from = [{ creator = "GEMS_ACQU_01", element = "0019xx02" }, { creator = "GEMS_PARM_01", element = "0043xx39" }]
+from = [{ creator = "GEMS_ACQU_01", element = "0019xx02" }, { creator = "GEMS_PARM_01", element = "0043xx39" },
+  "SyntheticData", { creator = "MINE", element = "0009xx01", vr = "AT" }]
 [named.Scan]
 vr = "SL"
 from = [{ creator = "GEMS_IDEN_01", element = "0009xx27", modulo = 7 }, "InstanceNumber"]
@@ -237,13 +238,14 @@ def _aimed(document: Any, using: Profile, chance: random.Random) -> Any:
     for keyword in reversed(source.path[1:]):
         value = [{keyword: value}, *chance.choices(({}, None, {keyword: "1"}), k=chance.randrange(2))]
     place = _PLACES[attribute.level]
-    if source.creator is None:
+    if source.vr is None:
         return _merged(document, (*place, "DICOM"), {source.path[0]: value})
-    group, element = source.path[0].split("xx")
-    named = {f"{group}0010": source.creator, f"{group}10{element}": value}
-    vr = chance.choice(("UN", "OB", "DS", chance.choice(_VALUES)))
-    document = _merged(document, (*place, "DICOM"), named)
-    return _merged(document, (*place, "DICOMVRs"), {f"{group}10{element}": vr})
+    key = source.path[0].replace("xx", "10")
+    values = {key: value}
+    if source.creator:
+        values[f"{key[:4]}0010"] = source.creator
+    document = _merged(document, (*place, "DICOM"), values)
+    return _merged(document, (*place, "DICOMVRs"), {key: chance.choice(("UN", "OB", "DS", chance.choice(_VALUES)))})
 
 
 def _merged(node: Any, place: tuple[str, ...], values: Any) -> Any:
