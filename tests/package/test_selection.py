@@ -12,7 +12,7 @@ import pytest
 
 from imaging_index import dicom, entry, functional_groups, profile
 from imaging_index.dictionary import lookup
-from imaging_index.metadata import Reader
+from imaging_index.metadata import Reader, Run
 from imaging_index.pages import unpack
 from imaging_index.profile import ProfileError
 from imaging_index.stored import plain
@@ -340,6 +340,32 @@ def test_each_standard_functional_group_is_looked_into(keyword: str, group: str)
         assert name in found, path
 
 
+# PS3.3, sections C.7.6.16.2, C.8.13.5, C.8.15.3, C.8.19.6 and C.8.22.5.
+@pytest.mark.parametrize(
+    ("keyword", "paths"),
+    [
+        ("KVP", ["CTXRayDetailsSequence", "FrameAcquisitionSequence", "CTAdditionalXRaySourceSequence"]),
+        ("ConvolutionKernel", ["CTReconstructionSequence"]),
+        ("DiffusionBValue", ["MRDiffusionSequence"]),
+        ("RepetitionTime", ["MRTimingAndRelatedParametersSequence"]),
+        ("PixelSpacing", ["PixelMeasuresSequence"]),
+        ("SliceThickness", ["PixelMeasuresSequence"]),
+        ("EchoTime", ["MREchoSequence.EffectiveEchoTime"]),
+        ("ImageLaterality", ["FrameAnatomySequence.FrameLaterality"]),
+        ("AnatomicRegionSequence", ["FrameAnatomySequence"]),
+        ("ExposureInmAs", ["CTExposureSequence", "FrameAcquisitionSequence", "XRayAcquisitionDoseSequence"]),
+        ("TableHeight", ["CTAcquisitionDetailsSequence", "PETFrameAcquisitionSequence"]),
+        ("AcquisitionNumber", ["FrameContentSequence.FrameAcquisitionNumber"]),
+        ("TemporalPositionIdentifier", ["FrameContentSequence.TemporalPositionIndex"]),
+        ("DistanceSourceToDetector", ["CTGeometrySequence", "XRayGeometrySequence"]),
+        ("ImagerPixelSpacing", ["FramePixelDataPropertiesSequence"]),
+    ],
+)
+def test_an_attribute_is_looked_for_in_the_macros_of_the_standard(keyword: str, paths: list[str]) -> None:
+    places = {".".join(path) for path in functional_groups.MACROS[keyword]}
+    assert places >= {path if "." in path else f"{path}.{keyword}" for path in paths}
+
+
 @pytest.mark.parametrize("group", functional_groups.GROUPS)
 def test_what_a_converted_object_keeps_of_its_single_frames_is_found(group: str) -> None:
     converted = functional_groups.CONVERTED[group]
@@ -384,11 +410,31 @@ def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_a
     document = json.dumps({"Study": {"Series": {"1.2": {"Instances": {"1.2.1": {"DICOM": instance}}}}}})
     if escaped:  # as JSON may write any letter
         document = document.replace("Unassigned", "\\u0055nassigned")
-    found = plain(entry.build(Reader(selected), [document.encode()]).attributes)
+    pieces = [document[start : start + 10_000].encode() for start in range(0, len(document), 10_000)]
+    found = plain(entry.build(Reader(selected), pieces).attributes)
     assert found["KVP"]["Min"] == 100
     assert found["KVP"]["Max"] == 102
     assert found["AcquisitionTime"]["Max"] == f"{min(frames - 1, 23):02}0000"
     assert found["InvalidAttributes"] == ["AcquisitionTime", "KVP", "ScanOptions"]
+
+
+def test_of_what_very_many_frames_were_converted_with_only_what_is_selected_is_held_and_once() -> None:
+    selected = profile.parse('revision = 1\nattributes = ["KVP"]')
+    converted = [{"Other": f"{frame:0200}", "KVP": str(frame % 2)} for frame in range(3000)]
+    groups = [{"UnassignedPerFrameConvertedAttributesSequence": [each]} for each in converted]
+    instance = {"DICOM": {"PerFrameFunctionalGroupsSequence": groups}}
+    document = json.dumps({"Study": {"Series": {"1.2": {"Instances": {"1.2.1": instance}}}}}).encode()
+    pieces = [document[start : start + 10_000] for start in range(0, len(document), 10_000)]
+    held: set[bytes] = set()
+
+    def take(run: Run) -> None:
+        values: Any = run.instances["1.2.1"].dicom
+        held.update(text for _, text in values.PerFrameFunctionalGroupsSequence)
+
+    Reader(selected).read(pieces, take)
+    zero, one = b'[{"KVP":"0"}]', b'[{"KVP":"1"}]'
+    assert held
+    assert held <= {b"[%b,%b]" % (zero, one), b"[%b,%b]" % (one, zero)}
 
 
 def test_the_documentation_names_each_functional_group_with_what_it_holds() -> None:
