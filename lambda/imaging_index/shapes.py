@@ -120,7 +120,7 @@ def _field(key: str) -> str:
 
 
 def _tag(key: str) -> str:
-    element = dictionary.lookup(key)
+    element = dictionary.lookup(key) if key.isidentifier() else None
     return element.tag if element else key
 
 
