@@ -20,9 +20,10 @@ from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import KEPT, Values
+from imaging_index.siblings import Siblings
 from imaging_index.stored import Item
 from imaging_index.summary import Summary
-from imaging_index.values import Making, Text, decoded, series_uid, uid
+from imaging_index.values import Making, Text, decoded, one, present, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
 # To look at each keyword of a few instances costs as much as of many.
@@ -32,7 +33,7 @@ _UIDS: Final = frozenset({"SOPInstanceUID", "SOPClassUID"})
 # Marks a series whose UID comes later in the document. No UID begins like it.
 _LATER: Final = "\0"
 
-# Where a column's texts come from: a keyword at the top of an instance, or a private source.
+# Where a column's texts come from: a keyword at the top of an instance, or a source that is more than that.
 _Place = str | Source
 
 _From = TypeVar("_From", bound=Hashable)
@@ -59,9 +60,17 @@ class Instances:
         self._nothing = SimpleNamespace(**dict.fromkeys(keywords))
         self._getters = {keyword: attrgetter(keyword) for keyword in keywords}
         self._sources = [*profile.private_sources()]
-        places: list[_Place] = [*keywords, *self._sources]
+        self._conditional = profile.conditional_sources()
+        places: list[_Place] = [*keywords, *self._sources, *self._conditional]
         self._columns: dict[_Place, list[Text]] = {place: [] for place in places}
-        self._summaries = [(Summary(each, making), _places(each)) for each in profile.at(Level.INSTANCE)]
+        self._summaries = [*map(self._summary, profile.summed_up())]
+
+    def _summary(self, attributes: Sequence[Attribute]) -> tuple[Summary | Siblings, list[_Place]]:
+        """What sums up an attribute, or some of one sequence, and the columns that it takes."""
+        first, *others = attributes
+        if others:
+            return Siblings(attributes, self._making), _places(first)
+        return Summary(first, self._making), [*_places(first), *self._making.profile.zone(first)]
 
     def take(self, run: Run) -> None:
         """More instances, in the order of the document."""
@@ -91,8 +100,20 @@ class Instances:
                 self._columns[keyword] += map(_text, raws)
             else:
                 self._columns[keyword] += [raw and bytes(raw) for raw in raws] if any(raws) else raws
+        for source in self._conditional:
+            self._columns[source] += self._where_it_counts(source)
         self._values.clear()
         self._runs = 0
+
+    def _where_it_counts(self, source: Source) -> list[Text]:
+        """The column of a source, for the rows that it does not reach yet, without those where it does not count."""
+        rows = slice(len(self._columns[source]), None)
+        column, *others = (self._columns[keyword][rows] for keyword in (source.path[0], *source.unless))
+        if not any(column):
+            return column
+        return [
+            None if text is None or any(map(_says, more)) else text for text, *more in zip(column, *others, strict=True)
+        ]
 
     def finish(self, series: Mapping[str, str]) -> tuple[Item, Pages]:
         """What the entry gets of all of them, and their pages; `series` has the UID of each series by its key."""
@@ -100,8 +121,12 @@ class Instances:
         if self._keys:
             self._flush()
         attributes: Item = {}
+        missing: dict[str, int] = {}
         for summary, _ in self._summaries:
             attributes |= summary.attributes()
+            missing |= summary.missing
+        if missing:
+            attributes["MissingIn"] = {"M": {name: {"N": str(times)} for name, times in missing.items()}}
         later = {f"{_LATER}{key}": self._named(series[key]) for key in self._later}
         return attributes, self._pages.with_series(later) if later else self._pages
 
@@ -151,16 +176,19 @@ class Instances:
 
     def _kept(self, attribute: Attribute, texts: tuple[Text, ...]) -> Any:
         """An instance's own value of an attribute that the profile keeps with the instances."""
+        if attribute.whole:
+            wholes = self._making.wholes(attribute, texts)
+            return [*wholes[0][:MOST_VALUES]] if len(wholes) == 1 else None
         found = self._making.found(attribute, texts)
-        present = [value for value in found if value is not None]
+        values = [value for value in found if value is not None]
         if attribute.multiple:
-            return ["" if value is None else value for value in found[:MOST_VALUES]] if present else None
-        return present[0] if len(present) == 1 else None
+            return ["" if value is None else value for value in found[:MOST_VALUES]] if values else None
+        return values[0] if len(values) == 1 else None
 
 
 def _places(attribute: Attribute) -> list[_Place]:
     """The columns of an attribute's sources."""
-    return [source.path[0] if source.creator is None else source for source in attribute.sources]
+    return [source if source.creator or source.unless else source.path[0] for source in attribute.sources]
 
 
 def _text(raw: Any) -> Text:
@@ -176,12 +204,13 @@ def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
 
 
 def _uid(text: bytes | None) -> str | None:
-    return uid(decoded(text))
+    return uid(one("UI", dicom.text_both_ends, decoded(text)))
 
 
 def _whole_number(text: bytes | None) -> int | None:
-    try:
-        number = dicom.integer(decoded(text))
-    except dicom.Unusable:
-        return None
+    number = one("IS", dicom.integer, decoded(text))
     return None if number is None else int(number)
+
+
+def _says(text: Text) -> bool:
+    return isinstance(text, bytes) and bool(present("DA", decoded(text)))

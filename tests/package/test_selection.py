@@ -8,33 +8,12 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, functional_groups, profile
+from imaging_index import functional_groups, profile
 from imaging_index.dictionary import lookup
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
 from imaging_index.profile import ProfileError
-from imaging_index.stored import plain
+from tests.package.built import build
 
 SIEMENS = '{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }'
-
-
-def build(text: str, *instances: dict[str, Any], vrs: dict[str, str] | None = None, **levels: Any) -> dict[str, Any]:
-    """The entry of a document with these instances under the profile of `text`."""
-    selected = profile.parse(f"revision = 1\n{text}")
-    document = {
-        "Patient": {"DICOM": levels.get("patient", {})},
-        "Study": {
-            "DICOM": levels.get("study", {}),
-            "Series": {
-                "1.2": {
-                    "DICOM": levels.get("series", {}),
-                    "Instances": {f"1.2.{n}": {"DICOM": each, "DICOMVRs": vrs} for n, each in enumerate(instances)},
-                }
-            },
-        },
-    }
-    content = entry.build(Reader(selected), [json.dumps(document).encode()], b"key")
-    return plain(content.attributes) | {"instances": unpack(content.pages)[0]}
 
 
 def named(name: str, sources: str, more: str = "") -> str:
@@ -70,11 +49,19 @@ def test_of_several_items_each_has_its_component() -> None:
     assert build(text, series={"RequestAttributesSequence": items})["Step"] == ["A", "C"]
 
 
-@pytest.mark.parametrize(("vr", "values"), [("IS", {"Min": 5, "Max": 7, "Values": [5, 7]}), ("LT", ["5\\7"])])
-def test_a_private_element_whose_values_stand_behind_backslashes_has_several(vr: str, values: object) -> None:
+@pytest.mark.parametrize(
+    ("vr", "value", "several"), [("IS", None, [5, 7]), ("LO", ["5"], ["5", "7"]), ("LT", ["5\\7"], None)]
+)
+def test_a_private_element_whose_values_stand_behind_backslashes_has_several(
+    vr: str, value: object, several: object
+) -> None:
     text = named("B", SIEMENS, f'vr = "{vr}"')
     instance = {"00190010": "SIEMENS MR HEADER", "0019100C": "5\\7"}
-    assert build(text, instance, vrs={"0019100C": vr})["B"] == values
+    found = build(text, instance, vrs={"0019100C": vr})
+    assert (found.get("B"), found.get("BValues")) == (value, several)
+    assert found.get("InvalidAttributes") == (["B"] if several else None)
+    second = f"{SIEMENS[:-1]}, component = 2 }}"
+    assert build(named("B", second, 'vr = "IS"'), instance, vrs={"0019100C": "IS"})["B"] == {"Min": 7, "Max": 7}
 
 
 @pytest.mark.parametrize("scaled", [1000, 10**9 + 1000, 2**30 + 1000])
@@ -133,7 +120,7 @@ def test_multi_frame_values_come_from_the_standard_functional_groups_alone() -> 
     names = ["SliceThickness", "PixelSpacing", "EchoTime", "ImageLaterality", "AnatomicRegionSequence.CodeMeaning"]
     found = build(f"attributes = {json.dumps(names)}", instance)
     assert found["SliceThickness"] == {"Min": 5, "Max": 5}
-    assert found["PixelSpacing"]["Values"] == [Decimal("0.5"), Decimal("0.7")]
+    assert found["PixelSpacing"] == {"Min": [Decimal("0.5"), Decimal("0.7")], "Max": [Decimal("0.5"), Decimal("0.7")]}
     assert found["EchoTime"]["Values"] == [10, 20]
     assert found["ImageLaterality"] == ["R"]
     assert found["AnatomicRegionSequence.CodeMeaning"] == ["Knee"]
@@ -191,7 +178,8 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
         (named("StudyMoment", '"Rows"'), "a name of the index's own"),
         (named("A", '"Rows", "PatientID"'), "sources at several levels (Instance, Patient)"),
         (named("A", ""), "has no source"),
-        (named("PatientNameFolded", '"Rows"'), "ends like the index's folded ones"),
+        (named("PatientNameFolded", '"Rows"'), "cannot have a name that ends in Folded or Values"),
+        (named("RowsValues", '"Rows"'), "cannot have a name that ends in Folded or Values"),
         (named("A", '"PatientAgeYears"'), "which is derived itself"),
         (named("A", SIEMENS), 'needs vr = "..."'),
         (named("A", '{ element = "0019xx0C" }'), "without its creator"),
