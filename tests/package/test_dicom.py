@@ -428,3 +428,19 @@ def test_a_text_comes_back_without_its_padding(vr: str, inner: str, left: str, r
     value = inner.strip(" \0\t\r\n")
     kept = vr in {"LT", "PN", "ST", "UC", "UR", "UT"}
     assert dicom.parser(vr)(f"{left}{value}{right}") == ((left + value if kept else value) if value else None)
+
+
+@pytest.mark.parametrize("empty", ["^", "^^^^", "==", "^=^", " ^ = ^ ", "^\0", "=\u3000="])
+def test_a_name_of_delimiters_and_blanks_alone_is_empty(empty: str) -> None:
+    assert dicom.parser("PN")(empty) is None
+    assert dicom.parser("LO")(empty) is not None
+
+
+@pytest.mark.parametrize("name", ["^^^Dr^", "=\u5c71", "-", ",", "  Roe^ ", "^.^"])
+def test_a_name_with_anything_else_is_kept_as_written(name: str) -> None:
+    assert dicom.parser("PN")(name) == name.rstrip()
+
+
+@given(st.text("^= \0A", max_size=8))
+def test_a_name_is_empty_when_nothing_is_between_its_delimiters(text: str) -> None:
+    assert (dicom.parser("PN")(text) is None) == ("A" not in text)

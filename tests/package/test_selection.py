@@ -1,4 +1,4 @@
-"""Where an attribute's value is found: named sources, private elements, functional groups, derived values."""
+"""Where an attribute's value is found: named sources, private elements, functional groups."""
 
 import base64
 import json
@@ -140,25 +140,6 @@ def test_the_table_of_functional_groups_names_sequences_and_attributes_that_exis
             assert found
             assert found.vr == "SQ"
             assert selected
-
-
-@pytest.mark.parametrize(
-    ("study", "patient", "years"),
-    [
-        ({"PatientAge": "075Y"}, {}, "75"),
-        ({"PatientAge": "006M"}, {}, "0.5"),
-        ({"PatientAge": "003W"}, {}, "0.06"),
-        ({"PatientAge": "100D"}, {}, "0.27"),
-        ({"StudyDate": "20200301"}, {"PatientBirthDate": "19500302"}, "69"),
-        ({"StudyDate": "20200301"}, {"PatientBirthDate": "19500301"}, "70"),
-        ({"PatientAge": "***", "StudyDate": "20200301"}, {"PatientBirthDate": "20200301"}, "0"),
-        ({"StudyDate": "20200301"}, {"PatientBirthDate": "20210301"}, None),
-        ({}, {"PatientBirthDate": "20210301"}, None),
-    ],
-)
-def test_the_age_in_years_is_told_or_counted(study: dict[str, str], patient: dict[str, str], years: str | None) -> None:
-    found = build('attributes = ["PatientAgeYears"]', study=study, patient=patient)
-    assert found.get("PatientAgeYears") == (Decimal(years) if years else None)
 
 
 def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> None:
