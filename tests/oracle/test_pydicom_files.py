@@ -313,7 +313,7 @@ def _fold(name: str) -> str:
 def _expected(instances: list[Dataset], first: Dataset) -> tuple[dict[str, Any], list[str]]:
     """All that the files say under the profile, and which attributes hold what cannot be typed."""
     entry_of: dict[str, Any] = {}
-    missing = {}
+    missing: dict[str, Decimal] = {}
     invalid = []
     for name in (*SELECTED, *NAMED):
         try:

@@ -1,6 +1,7 @@
 """A document of one series, and the entry that it becomes."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from imaging_index import entry, profile
@@ -11,7 +12,9 @@ from imaging_index.stored import plain
 SECRET = b"key"
 
 
-def build(text: str, *instances: dict[str, Any], vrs: dict[str, str] | None = None, **levels: Any) -> dict[str, Any]:
+def build(
+    text: str, *instances: dict[str, Any], vrs: Mapping[str, object] | None = None, **levels: Mapping[str, object]
+) -> dict[str, Any]:
     """The entry of a document with these instances under the profile of `text`, and its instances."""
     selected = profile.parse(f"revision = 1\n{text}")
     document = {

@@ -14,9 +14,7 @@ PROFILE = 'attributes = ["PatientAgeYears", "PatientAge"]'
 DAYS = st.dates(date(1850, 1, 1), date(2030, 12, 31))
 
 
-def years(
-    age: object = None, born: object = None, studied: object = None, **patient: str
-) -> tuple[Decimal | None, Any]:
+def years(age: object = None, born: object = None, studied: object = None, **patient: str) -> tuple[Any, Any]:
     """The age, and the attributes that are named as invalid."""
     found = build(
         PROFILE, patient={"PatientBirthDate": born} | patient, study={"PatientAge": age, "StudyDate": studied}

@@ -314,7 +314,8 @@ def test_an_attribute_takes_no_more_of_an_entry_than_is_counted(file: str, texts
         for each in selected.at(name):
             for source in each.sources[:1]:
                 first, *inner = source.path
-                items = values.setdefault(first, [{} for _ in texts] if inner else texts)
+                items: list[Any] = [{} for _ in texts] if inner else [*texts]
+                items = values.setdefault(first, items)
                 for item, text in zip(items, texts, strict=True) if inner else ():
                     innermost = reduce(lambda outer, keyword: outer.setdefault(keyword, {}), inner[:-1], item)
                     innermost[inner[-1]] = text
