@@ -6,7 +6,7 @@ alike is then typed once.
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter
 from types import SimpleNamespace
@@ -63,14 +63,10 @@ class Instances:
         self._conditional = profile.conditional_sources()
         places: list[_Place] = [*keywords, *self._sources, *self._conditional]
         self._columns: dict[_Place, list[Text]] = {place: [] for place in places}
-        self._summaries = [*map(self._summary, profile.summed_up())]
-
-    def _summary(self, attributes: Sequence[Attribute]) -> tuple[Summary | Siblings, list[_Place]]:
-        """What sums up an attribute, or some of one sequence, and the columns that it takes."""
-        first, *others = attributes
-        if others:
-            return Siblings(attributes, self._making), _places(first)
-        return Summary(first, self._making), [*_places(first), *self._making.profile.zone(first)]
+        summaries = [
+            Siblings(each, making) if len(each) > 1 else Summary(each[0], making) for each in profile.summed_up()
+        ]
+        self._summaries = [(each, _places(each.sources)) for each in summaries]
 
     def take(self, run: Run) -> None:
         """More instances, in the order of the document."""
@@ -170,7 +166,7 @@ class Instances:
                 kept = [self._making.protected(keyword, value) for value in kept]
             page[keyword] = kept
         for attribute in self._making.profile.instances.keep:
-            texts = zip(*(columns[place] for place in _places(attribute)), strict=True)
+            texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
             page[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
         return page | {"Frames": self._frames[rows]}
 
@@ -186,9 +182,9 @@ class Instances:
         return values[0] if len(values) == 1 else None
 
 
-def _places(attribute: Attribute) -> list[_Place]:
-    """The columns of an attribute's sources."""
-    return [source if source.creator or source.unless else source.path[0] for source in attribute.sources]
+def _places(sources: Iterable[Source]) -> list[_Place]:
+    """The columns of some sources."""
+    return [source if source.creator or source.unless else source.path[0] for source in sources]
 
 
 def _text(raw: Any) -> Text:

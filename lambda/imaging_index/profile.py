@@ -76,7 +76,7 @@ _MOST_KEY_ATTRIBUTES: Final = 4
 _INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
-_ZONE: Final = "TimezoneOffsetFromUTC"
+_ZONE: Final = Source(("TimezoneOffsetFromUTC",))
 
 
 class Privacy(StrEnum):
@@ -150,10 +150,11 @@ class Profile(msgspec.Struct, frozen=True):
     def keywords(self, level: Level) -> frozenset[str]:
         """The top keywords that a document is read for at one level."""
         read = [attribute for attribute in self.read if attribute.level is level]
-        public = (source for attribute in read for source in attribute.sources if source.creator is None)
+        sources = chain.from_iterable((*attribute.sources, *self.zone(attribute)) for attribute in read)
+        public = (source for source in sources if source.creator is None)
         derived = selection.AGE_SOURCES.get(level, ()) if self.find(selection.AGE_IN_YEARS) else ()
         keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
-        return frozenset(keywords).union(derived, *map(self.zone, read))
+        return frozenset(keywords | {*derived})
 
     def per_frame(self) -> frozenset[str]:
         """The sequences that an item of PerFrameFunctionalGroupsSequence is read for."""
@@ -175,9 +176,9 @@ class Profile(msgspec.Struct, frozen=True):
             groups.setdefault(each.sequence if each.column else each.name, []).append(each)
         return [*groups.values()]
 
-    def zone(self, attribute: Attribute) -> tuple[str, ...]:
-        """The keyword by whose value a DT of the instances without an offset is ordered; none when that is private."""
-        return (_ZONE,) if attribute.by_instant and _ZONE not in self.private else ()
+    def zone(self, attribute: Attribute) -> tuple[Source, ...]:
+        """The source of what orders a DT of the instances that has no offset; none where that is private."""
+        return (_ZONE,) if attribute.by_instant and _ZONE.path[0] not in self.private else ()
 
     def find(self, name: str) -> Attribute | None:
         """The selected attribute of a name, or None."""
@@ -366,9 +367,11 @@ def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]
 
 def _in_columns(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
     """The attributes; those of the instances that stand in one sequence with others say so."""
-    nested = Counter(each.sequence for each in attributes.values() if each.level is Level.INSTANCE and each.sequence)
+    # The items of frames are taken apart, since all but a few of their sequences are passed over.
+    sequences = Counter(each.sequence for each in attributes.values() if each.level is Level.INSTANCE)
+    del sequences[""], sequences[PER_FRAME]
     return {
-        name: structs.replace(each, column=nested[each.sequence] > 1 and each.level is Level.INSTANCE)
+        name: structs.replace(each, column=each.level is Level.INSTANCE and sequences[each.sequence] > 1)
         for name, each in attributes.items()
     }
 

@@ -5,37 +5,42 @@ Two values that stand in one item stay in one row, so that a code is found with 
 
 import heapq
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from imaging_index.profile import MOST_VALUES
-from imaging_index.selection import Attribute
+from imaging_index.selection import Attribute, Source
 from imaging_index.stored import Item, fitting, folded, stored
+from imaging_index.summary import MOST_HELD
 from imaging_index.values import Making, Text, Whole
-
-# When so many rows differ, those that can no longer show in the entry are forgotten.
-_MOST_HELD: Final = 4096
 
 
 class Siblings:
-    """The distinct rows of their values, each attribute a column of them."""
+    """The distinct rows of their values, each attribute a column of them; `sources` has one for each sequence."""
 
     def __init__(self, attributes: Sequence[Attribute], making: Making) -> None:
         self._attributes = attributes
         self._making = making
+        # In the order of the first attribute's.
+        sequences: dict[tuple[str, ...], Source] = {}
+        for attribute in attributes:
+            for source in attribute.sources:
+                sequences.setdefault(source.path[:-1], source)
+        self._sequences = [*sequences]
+        self.sources = [*sequences.values()]
         self._distinct: set[Whole] = set()
         self._missing = [0] * len(attributes)
 
     def add(self, instances: Mapping[tuple[Text, ...], int]) -> None:
-        """More instances: the JSON at the sources, which are those of each attribute, and how many say that."""
+        """More instances: the JSON at the sources, and how many say that."""
         for texts, times in instances.items():
-            rows = self._making.rows(self._attributes, texts)
+            rows = self._making.rows(self._attributes, self._sequences, texts)
             self._distinct.update(rows)
+            if len(self._distinct) > MOST_HELD:
+                # One more than is listed, to know that some were.
+                self._distinct = set(heapq.nsmallest(MOST_VALUES + 1, self._distinct, key=_order))
             for place in range(len(self._attributes)):
                 if all(row[place] == "" for row in rows):
                     self._missing[place] += times
-        if len(self._distinct) > _MOST_HELD:
-            # One more than is listed, to know that some were.
-            self._distinct = set(heapq.nsmallest(MOST_VALUES + 1, self._distinct, key=_order))
 
     @property
     def missing(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from imaging_index.stored import AttributeValue, Item, folded, size, stored, sto
 from imaging_index.values import Making, Text, Whole, decoded, one
 
 # When so many values differ, those that can no longer show in the entry are forgotten.
-_MOST_HELD: Final = 4096
+MOST_HELD: Final = 1024
 
 
 class _Moment(NamedTuple):
@@ -23,9 +23,13 @@ class _Moment(NamedTuple):
 
 
 class Summary:
-    """Numbers, dates and times as their least and greatest; of anything else the distinct values."""
+    """Numbers, dates and times as their least and greatest; of anything else the distinct values.
+
+    `sources` are the attribute's, and behind them the one of what its DT are ordered by.
+    """
 
     def __init__(self, attribute: Attribute, making: Making) -> None:
+        self.sources = (*attribute.sources, *making.profile.zone(attribute))
         self._attribute = attribute
         self._making = making
         # Texts; of what is ordered, for each value its components.
@@ -35,18 +39,15 @@ class Summary:
         self._many = False
 
     def add(self, instances: Mapping[tuple[Text, ...], int]) -> None:
-        """More instances: the JSON at the attribute's sources, and how many say that.
-
-        Behind that of the sources, a DT may have the JSON of the instance's TimezoneOffsetFromUTC.
-        """
+        """More instances: the JSON at the sources, and how many say that."""
         for texts, times in instances.items():
             said: Sequence[Any] = ()
             if any(texts):
                 said = self._moments(texts) if self._attribute.by_instant else self._said(texts)
             self._distinct.update(said)
             self._missing += 0 if said else times
-        if len(self._distinct) > _MOST_HELD:
-            self._forget()
+            if len(self._distinct) > MOST_HELD:
+                self._forget()
 
     def _said(self, texts: Sequence[Text]) -> Sequence[Any]:
         """What an instance says; nothing when it has no value."""

@@ -86,15 +86,20 @@ class Making(msgspec.Struct):
                 return wholes
         return []
 
-    def rows(self, siblings: Sequence[Attribute], texts: Sequence[Text]) -> list[Whole]:
-        """The values of some attributes in each item of their sequence, at the first source where one of them has one.
+    def rows(
+        self, siblings: Sequence[Attribute], sequences: Iterable[tuple[str, ...]], texts: Sequence[Text]
+    ) -> list[Whole]:
+        """The values of some attributes in each item of the first sequence where one of them has one.
 
-        The siblings have the same sources but for the last keyword, so that `texts` are those of each of them.
+        `texts` has the JSON at each of the sequences, which are the paths of the sources without the last keyword.
         """
-        for sources, text in zip(zip(*(each.sources for each in siblings), strict=True), texts, strict=True):
-            pairs = [*zip(siblings, sources, strict=True)]
-            if text is not None and (rows := _at(sources[0].path[:-1], text, partial(self._rows, pairs))):
-                return rows
+        for sequence, text in zip(sequences, texts, strict=True):
+            if text is not None:
+                columns = [
+                    (each, [source for source in each.sources if source.path[:-1] == sequence]) for each in siblings
+                ]
+                if rows := _at(sequence, text, partial(self._rows, columns)):
+                    return rows
         return []
 
     def bounded(self, attribute: Attribute, text: str) -> str:
@@ -164,16 +169,16 @@ class Making(msgspec.Struct):
             whole = whole[:MOST_VALUES]
         return [whole] if any(value != "" for value in whole) else []
 
-    def _rows(self, siblings: Sequence[tuple[Attribute, Source]], raw: object) -> list[Whole]:
+    def _rows(self, columns: Sequence[tuple[Attribute, Sequence[Source]]], raw: object) -> list[Whole]:
         """The values of some attributes in the items of a sequence; of an item without any of them none."""
-        rows = (
-            tuple(
-                _or_empty(self._typed(attribute, source, _joined(_in_item(item, source.path[-1]))))
-                for attribute, source in siblings
-            )
-            for item in _items(raw)
-        )
+        rows = (tuple(self._of_item(*column, item) for column in columns) for item in _items(raw))
         return [row for row in rows if any(value != "" for value in row)]
+
+    def _of_item(self, attribute: Attribute, sources: Iterable[Source], item: object) -> Value:
+        """The value of an attribute in an item of its sequence, "" when it has none."""
+        raws = ((source, _joined(_in_item(item, source.path[-1]))) for source in sources)
+        found = (self._typed(attribute, source, raw) for source, raw in raws)
+        return next((value for value in found if value is not None), "")
 
     def _typed(self, attribute: Attribute, source: Source, raw: object) -> Value | None:
         try:

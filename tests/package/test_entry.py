@@ -347,7 +347,7 @@ def test_a_sibling_that_no_item_has_is_absent_and_one_that_cannot_be_typed_leave
 
 @pytest.mark.parametrize(("label", "kept"), [("L{:03}", 100), ("L{:03}" + "x" * 700, 11)])
 def test_siblings_are_cut_at_the_same_row_and_all_of_them_are_named(label: str, kept: int) -> None:
-    items = [{"SegmentLabel": label.format(number), "SegmentNumber": number} for number in range(101)]
+    items = [{"SegmentLabel": label.format(number), "SegmentNumber": number} for number in range(kept + 1)]
     for instances in ([{"SegmentSequence": items}], [{"SegmentSequence": [item]} for item in items]):
         stored = _instances(*instances)
         assert stored["SegmentSequence.SegmentLabel"] == [label.format(number) for number in range(kept)]
@@ -413,6 +413,9 @@ def test_the_uid_of_the_series_is_the_key_of_the_map_where_the_values_have_none(
     for inner in ({}, {"SeriesInstanceUID": None}, {"SeriesInstanceUID": ""}, {"SeriesInstanceUID": "  "}):
         assert _series(**inner)["SeriesInstanceUID"] == "1.2.3"
     assert _series(SeriesInstanceUID="9.9 ")["SeriesInstanceUID"] == "9.9"
+    document = _document()
+    document["Study"]["Series"]["1.2\\1.3"] = document["Study"]["Series"].pop("1.2.3")
+    assert "SeriesInstanceUID" not in _build(document).attributes  # two are none
 
 
 def test_of_two_series_the_lowest_uid_stands_and_all_are_listed() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imaging_index import json_cursor
 from tests.package.built import SECRET, build
 
 CODE = "ConceptNameCodeSequence"
@@ -95,6 +96,17 @@ def test_siblings_come_from_the_first_place_where_one_of_them_has_a_value() -> N
     assert rows(instance | {"AnatomicRegionSequence": own}) == [("1", "")]
     assert rows(instance | {"AnatomicRegionSequence": [{}]}) == [("", "Knee")]
     assert rows({"PerFrameFunctionalGroupsSequence": frames}) == [("", "Arm"), ("3", ""), ("4", "Leg")]
+
+
+def test_what_stands_in_the_items_of_frames_themselves_is_summed_up_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "PerFrameFunctionalGroupsSequence"
+    text = f'attributes = ["{path}.InstanceNumber", "{path}.ImageComments"]'
+    instance = {path: [{"InstanceNumber": 2, "ImageComments": "b"}, {"InstanceNumber": 1}]}
+    found = build(text, instance)
+    monkeypatch.setattr(json_cursor, "LARGE", 20)
+    for said in (found, build(text, instance)):
+        assert said[f"{path}.InstanceNumber"] == {"Min": 1, "Max": 2, "Values": [1, 2]}
+        assert said[f"{path}.ImageComments"] == ["", "b"]
 
 
 def test_a_sibling_alone_and_named_attributes_are_summed_up_by_themselves() -> None:
