@@ -23,7 +23,7 @@ from imaging_index.shapes import KEPT, Values
 from imaging_index.siblings import Siblings
 from imaging_index.stored import Item
 from imaging_index.summary import Summary
-from imaging_index.values import Making, Text, decoded, one, present, series_uid, uid
+from imaging_index.values import Making, Text, decoded, one, only_uid, present, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
 # To look at each keyword of a few instances costs as much as of many.
@@ -200,7 +200,7 @@ def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
 
 
 def _uid(text: bytes | None) -> str | None:
-    return uid(one("UI", dicom.text_both_ends, decoded(text)))
+    return only_uid(decoded(text))
 
 
 def _whole_number(text: bytes | None) -> int | None:

@@ -120,6 +120,9 @@ class Making(msgspec.Struct):
 
     def _one(self, attribute: Attribute, source: Source, raw: object) -> list[Value | None]:
         """The value in the JSON of an attribute that DICOM gives one. Of several the first, where texts name things."""
+        if isinstance(raw, str) and "\\" not in raw and source.component is None:
+            # Nearly all are.
+            return [self._typed(attribute, source, raw)]
         parts = _parts(attribute, source, raw)
         if len(parts) <= 1:
             return [self._typed(attribute, source, part) for part in parts]
@@ -229,12 +232,16 @@ def uid(value: object) -> str | None:
     return text if text and "\\" not in text and len(text.encode()) <= LONGEST_TEXT else None
 
 
+def only_uid(value: object) -> str | None:
+    """The UID in a value that may be a list, or say it several times; None for what is none, or several."""
+    return uid(value) or uid(one("UI", dicom.text_both_ends, value))
+
+
 def series_uid(values: object, key: str) -> str:
     """The UID of a series: what its values say counts, and where they say nothing the key of the map; or nothing."""
     value = decoded(getattr(values, "SeriesInstanceUID", None))
     # Of several, none is the right one, and so the key is not either.
-    said = uid(one("UI", dicom.text_both_ends, value))
-    return said or (len(present("UI", value)) <= 1 and uid(key)) or ""
+    return only_uid(value) or (len(present("UI", value)) <= 1 and uid(key)) or ""
 
 
 def present(vr: str, value: object) -> list[object]:
