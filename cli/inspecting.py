@@ -80,7 +80,8 @@ def _read(opened: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _summary(plain: dict[str, Any], pages: list[bytes]) -> str:
-    ours = {"InstanceCount", "FrameCount", "StudyMoment", "PatientNameKey", "InvalidAttributes", "TruncatedAttributes"}
+    ours = {"InstanceCount", "FrameCount", "StudyMoment", "PatientNameKey"}
+    ours |= {"MissingIn", "InvalidAttributes", "TruncatedAttributes"}
     return (
         f"{counted(plain['InstanceCount'], 'instance')}, {counted(plain['FrameCount'], 'frame')}, "
         f"{counted(len(plain.keys() - ours), 'attribute')}, "
@@ -98,7 +99,14 @@ def _table(plain: dict[str, Any]) -> Table:
 
 def _readable(value: Any) -> str:
     if isinstance(value, list):
-        return " | ".join(map(str, value))
+        return " | ".join(map(_whole, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_readable(each)}" for name, each in value.items())
+        return ", ".join(
+            f"{name} {_readable(each) if name == 'Values' else _whole(each)}" for name, each in value.items()
+        )
     return str(value)
+
+
+def _whole(value: Any) -> str:
+    """A value, with its components behind backslashes as DICOM writes them."""
+    return "\\".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -85,6 +85,12 @@ def _day(value: Any) -> Text:
     return _whole(f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text)
 
 
+def _said(entry: Entry, name: str) -> Any:
+    """What an entry has of an attribute; where DICOM allows one value and there are several, all of them."""
+    several = entry.get(f"{name}Values")
+    return "\\".join(map(str, several)) if several else entry.get(name)
+
+
 def _table(*columns: Column) -> Table:
     """A table that gives way in its names and descriptions, and in its whole columns only when these are gone."""
     return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
@@ -107,11 +113,11 @@ def image_sets_table(entries: Iterable[Entry]) -> Table:
     )
     for entry in entries:
         table.add_row(
-            _cell(entry.get("PatientName")),
-            _whole(entry.get("PatientID")),
-            _day(entry.get("StudyDate")),
-            _whole(entry.get("Modality")),
-            _cell(entry.get("SeriesDescription", entry.get("StudyDescription"))),
+            _cell(_said(entry, "PatientName")),
+            _whole(_said(entry, "PatientID")),
+            _day(_said(entry, "StudyDate")),
+            _whole(_said(entry, "Modality")),
+            _cell(_said(entry, "SeriesDescription") or _said(entry, "StudyDescription")),
             str(entry["InstanceCount"]),
             _whole(entry["ImageSetId"]),
         )
@@ -123,10 +129,10 @@ class _Study:
     entries: list[Entry]
 
     def first(self, name: str) -> Any:
-        return next((entry[name] for entry in self.entries if name in entry), None)
+        return next(filter(None, (_said(entry, name) for entry in self.entries)), None)
 
     def distinct(self, name: str) -> list[str]:
-        return sorted({str(entry[name]) for entry in self.entries if name in entry})
+        return sorted({str(said) for entry in self.entries if (said := _said(entry, name)) is not None})
 
 
 def _studies(entries: Iterable[Entry]) -> Iterator[_Study]:

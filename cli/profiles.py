@@ -109,4 +109,8 @@ def _stored(attribute: Attribute) -> str:
     kind = "token" if attribute.hashed else "number" if attribute.number else moments.get(attribute.vr, "text")
     if attribute.level is not Level.INSTANCE:
         return f"list of {kind}s" if attribute.multiple else kind
-    return f"least and greatest {kind}" if attribute.ordered else f"list of distinct {kind}s"
+    if attribute.column:
+        return f"{kind}s in rows with those of its sequence"
+    if attribute.ordered:
+        return f"least and greatest {kind}{' of each component' if attribute.whole else ''}"
+    return f"list of distinct {'whole ' if attribute.whole else ''}{kind}s"

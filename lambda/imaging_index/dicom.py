@@ -8,11 +8,14 @@ import calendar
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import date as date_of
 from decimal import Decimal
 from typing import Final
 
 NUMBERS: Final = frozenset({"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"})
 MOMENTS: Final = frozenset({"DA", "TM", "DT"})
+# In these a backslash is a character like others; in all others it stands between values (PS3.5, section 6.2).
+WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
 TEXTS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UR", "UT"})
 
 # DynamoDB Developer Guide, "Supported data types", Number.
@@ -30,14 +33,25 @@ _TIME: Final = re.compile(
 _MOMENT: Final = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]+))?)?)?)?)?)?([+-][0-9]{4})?"
 )
+_OFFSET: Final = re.compile(r"[+-][0-9]{2}[0-5][0-9]")
 _AGE: Final = re.compile(r"([0-9]{1,3})([DWMY])")
 
+_WITHOUT_DELIMITERS: Final = str.maketrans("", "", "^=\0")
 
 _YEARS: Final = {"D": 1 / Decimal("365.25"), "W": 7 / Decimal("365.25"), "M": 1 / Decimal(12)}
 
 
 class Unusable(ValueError):  # noqa: N818  the field's word for such a value
     """A value that is not of its VR. Carries no text: the value must not travel in an exception."""
+
+
+def components(vr: str, value: object) -> list[object]:
+    """The single values of one value: of a list its elements, of a text what stands between backslashes."""
+    if not isinstance(value, list):
+        return [*value.split("\\")] if isinstance(value, str) and vr not in WITH_BACKSLASHES else [value]
+    if vr in WITH_BACKSLASHES:
+        return value
+    return [part for each in value for part in (each.split("\\") if isinstance(each, str) else (each,))]
 
 
 def number(value: object) -> Decimal | None:
@@ -114,7 +128,7 @@ def time(value: object) -> str | None:
 
 
 def moment(value: object) -> str | None:
-    """A DT in the precision and with the offset it has; text order is time order among those of one offset."""
+    """A DT in the precision and with the offset it has; `instant` gives its place in time."""
     text = _stripped(value, left=False)
     if not text:
         return None
@@ -124,11 +138,59 @@ def moment(value: object) -> str | None:
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     _check_day(year, month or "01", day or "01")
     _check_clock(hour or "00", minute or "00", second or "00")
-    if offset and not (-1200 <= int(offset) <= 1400 and offset[3:] <= "59"):
+    if offset and not _is_offset(offset):
         raise Unusable
     return (
         "".join(part or "" for part in (year, month, day, hour, minute, second)) + _fraction(fraction) + (offset or "")
     )
+
+
+def date_of_moment(value: object) -> str | None:
+    """The day of a DT, as it is written, never shifted to UTC; None for a DT that has none."""
+    digits = _clock_of(value)[:8]
+    return digits if len(digits) == 8 else None
+
+
+def time_of_moment(value: object) -> str | None:
+    """The time of day of a DT as `time` has it, as it is written, never shifted to UTC; None for a DT without hours."""
+    return time(_clock_of(value)[8:])
+
+
+def _clock_of(value: object) -> str:
+    """A DT without its offset."""
+    return re.split("[+-]", moment(value) or "", maxsplit=1)[0]
+
+
+def offset(value: object) -> str | None:
+    """A TimezoneOffsetFromUTC (PS3.3, section C.12.1), written like the offset of a DT."""
+    text = text_both_ends(value)
+    if text and not _is_offset(text):
+        raise Unusable
+    return text
+
+
+def _is_offset(text: str) -> bool:
+    return _OFFSET.fullmatch(text) is not None and -1200 <= int(text) <= 1400
+
+
+def instant(moment: str, offset: str | None) -> int:
+    """Microseconds that order the DT which `moment` returned by time; one of less precision counts as its beginning.
+
+    One without an offset of its own has `offset`, and without that one counts as UTC (PS3.5, table 6.2-1, DT).
+
+    Raises:
+        Unusable: it is none that `moment` returned.
+    """
+    match = _MOMENT.fullmatch(moment)
+    if not match:
+        raise Unusable
+    year, month, day, hour, minute, second, fraction, own = match.groups()
+    passed = date_of(int(year), int(month or 1), int(day or 1)).toordinal() * 86_400
+    passed += int(hour or 0) * 3600 + int(minute or 0) * 60 + int(second or 0)
+    if zone := own or offset:
+        ahead = int(zone[1:3]) * 3600 + int(zone[3:]) * 60
+        passed -= -ahead if zone[0] == "-" else ahead
+    return passed * 10**6 + int((fraction or "").ljust(6, "0"))
 
 
 def age(value: object) -> str | None:
@@ -164,8 +226,14 @@ def text_both_ends(value: object) -> str | None:
 
 
 def text_end(value: object) -> str | None:
-    """Text whose leading blanks count: PN, ST, LT, UT, UC, UR."""
+    """Text whose leading blanks count: ST, LT, UT, UC, UR."""
     return _stripped(value, left=False) or None
+
+
+def name(value: object) -> str | None:
+    """A PN as written; one of delimiters and blanks alone is empty (PS3.5, section 6.2.1)."""
+    text = _stripped(value, left=False)
+    return text if text.translate(_WITHOUT_DELIMITERS).strip() else None
 
 
 def _stripped(value: object, *, left: bool = True) -> str:
@@ -211,7 +279,8 @@ _PARSERS: Final[dict[str, Callable[[object], str | Decimal | None]]] = {
     "DT": moment,
     "AS": age,
     **dict.fromkeys(("AE", "AT", "CS", "LO", "SH", "UI"), text_both_ends),
-    **dict.fromkeys(("LT", "PN", "ST", "UC", "UR", "UT"), text_end),
+    **dict.fromkeys(("LT", "ST", "UC", "UR", "UT"), text_end),
+    "PN": name,
 }
 
 

@@ -5,27 +5,27 @@ Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type dep
 - text `S`, numbers `N`, dates `YYYYMMDD`, times `HHMMSS[.ffffff]`, and a list of these for a VM other than 1 or a
   nested attribute;
 - of the instances: numbers, dates and times as a map `Min`, `Max`, with `Values` when 2 to 16 differ and `Missing` when
-  some have none; anything else as the sorted list of its distinct values.
+  some have none; anything else as the sorted list of its distinct values. With a VM other than 1 a value stays whole:
+  numbers as a list, texts behind backslashes. Several attributes of one sequence are columns of its distinct rows.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from imaging_index import dicom
+from imaging_index import dicom, patient_age
 from imaging_index.dictionary import Level
 from imaging_index.instances import Instances
 from imaging_index.metadata import Reader
-from imaging_index.profile import Profile
+from imaging_index.profile import LONGEST_LIST, LONGEST_SEVERAL, Profile
 from imaging_index.selection import AGE_IN_YEARS, Attribute
 from imaging_index.shapes import Values
-from imaging_index.stored import Item, folded, size, stored, stored_list
-from imaging_index.values import LONGEST_PARTITION, Making, decoded, series_uid
+from imaging_index.stored import Item, fitting, folded, size, stored, stored_list
+from imaging_index.values import LONGEST_PARTITION, Making, series_uid
 
 # Raised whenever the same document would become another entry: entries of an older format are then written anew.
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -78,14 +78,20 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
     if name and not name.hashed and "PatientName" in attributes:
         key = dicom.name_key(attributes["PatientName"]["S"])
         attributes |= {"PatientNameKey": {"S": key}} if key else {}
-    if profile.find(AGE_IN_YEARS) and (age := _age_in_years(document.patient, document.study, profile)) is not None:
-        attributes[AGE_IN_YEARS] = stored(age)
+    if profile.find(AGE_IN_YEARS):
+        try:
+            age = patient_age.in_years(document.patient, document.study, profile.private.keys())
+        except dicom.Unusable:
+            making.invalid.add(AGE_IN_YEARS)
+        else:
+            attributes |= {} if age is None else {AGE_IN_YEARS: stored(age)}
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
     if len(series) > 1:
         protected = [making.protected("SeriesInstanceUID", uids[key]) for key in series if uids[key]]
         if None not in protected:
             attributes["SeriesInstanceUIDs"] = stored_list("SeriesInstanceUIDs", protected, making)
+    attributes |= _several(making)
     _leave_out_unusable_keys(attributes, making)
     for noted, names in (("InvalidAttributes", making.invalid), ("TruncatedAttributes", making.truncated)):
         if names:
@@ -120,15 +126,26 @@ def _single(attribute: Attribute, values: Values, making: Making) -> Item:
     found = making.found(attribute, [getattr(values, source.path[0], None) for source in attribute.sources])
     if all(value is None for value in found):
         return {}
-    if attribute.multiple:
-        item = stored_list(attribute.name, found, making)
-    elif len(found) == 1:
-        item = stored(found[0])
-    else:
-        # Several values of an attribute that DICOM gives one: none of them is the right one to keep.
-        making.invalid.add(attribute.name)
-        return {}
+    item = stored_list(attribute.name, found, making) if attribute.multiple else stored(found[0])
     return {attribute.name: item} | folded(attribute, found, making)
+
+
+def _several(making: Making) -> Item:
+    """The attributes that have several values where DICOM allows one, each with all of them."""
+    room = LONGEST_SEVERAL
+    item: Item = {}
+    for name, found in sorted(making.several.items()):
+        attribute = making.profile.find(name)
+        if attribute is None:
+            continue  # it is kept with the instances alone
+        values = [*found] if attribute.level is not Level.INSTANCE else sorted(found)
+        kept = values[: fitting(values, min(room, LONGEST_LIST))]
+        if len(kept) < len(values):
+            making.truncated.add(name)
+        if kept:
+            item[f"{name}Values"] = {"L": [stored(value) for value in kept]}
+            room -= size(item[f"{name}Values"])
+    return item
 
 
 def _study_moment(attributes: Mapping[str, Any], profile: Profile) -> str:
@@ -139,25 +156,6 @@ def _study_moment(attributes: Mapping[str, Any], profile: Profile) -> str:
         told = attribute is not None and not attribute.hashed and name in attributes
         parts.append(attributes[name]["S"][: len(zeros)] if told else zeros)
     return "".join(parts)
-
-
-def _age_in_years(patient: Values, study: Values, profile: Profile) -> Decimal | None:
-    """The patient's age at the study: PatientAge, or the time from the birth date, unless these must not be told."""
-
-    def told(keyword: str, values: Values) -> str | None:
-        if keyword in profile.private:
-            return None
-        value = decoded(getattr(values, keyword, None))
-        try:
-            return str(dicom.parser("AS" if keyword == "PatientAge" else "DA")(value) or "")
-        except dicom.Unusable:
-            return None
-
-    age = told("PatientAge", study)
-    if age:
-        return dicom.years(age)
-    born, day = told("PatientBirthDate", patient), told("StudyDate", study)
-    return dicom.years_between(born, day) if born and day else None
 
 
 def _leave_out_unusable_keys(attributes: Item, making: Making) -> None:

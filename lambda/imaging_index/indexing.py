@@ -192,6 +192,8 @@ class Indexer:
         }
         if target.is_primary is not None:
             item["IsPrimary"] = {"BOOL": target.is_primary}
+            # An index over it holds the others alone, and costs primary image sets nothing.
+            item |= {} if target.is_primary else {"NonPrimary": {"S": "1"}}
         if hint.time is not None:
             item["EventTime"] = {"S": hint.time}
         return item

@@ -6,7 +6,7 @@ alike is then typed once.
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter
 from types import SimpleNamespace
@@ -20,9 +20,10 @@ from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import KEPT, Values
+from imaging_index.siblings import Siblings
 from imaging_index.stored import Item
 from imaging_index.summary import Summary
-from imaging_index.values import Making, Text, decoded, series_uid, uid
+from imaging_index.values import Making, Text, decoded, one, only_uid, present, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
 # To look at each keyword of a few instances costs as much as of many.
@@ -32,7 +33,7 @@ _UIDS: Final = frozenset({"SOPInstanceUID", "SOPClassUID"})
 # Marks a series whose UID comes later in the document. No UID begins like it.
 _LATER: Final = "\0"
 
-# Where a column's texts come from: a keyword at the top of an instance, or a private source.
+# Where a column's texts come from: a keyword at the top of an instance, or a source that is more than that.
 _Place = str | Source
 
 _From = TypeVar("_From", bound=Hashable)
@@ -60,9 +61,13 @@ class Instances:
         self._keywords = keywords
         self._texts = attrgetter(*keywords)
         self._sources = profile.by_tag()
-        places: list[_Place] = [*keywords, *self._sources]
+        self._conditional = profile.conditional_sources()
+        places: list[_Place] = [*keywords, *self._sources, *self._conditional]
         self._columns: dict[_Place, list[Text]] = {place: [] for place in places}
-        self._summaries = [(Summary(each, making), _Origin(each)) for each in profile.at(Level.INSTANCE)]
+        summaries = [
+            Siblings(each, making) if len(each) > 1 else Summary(each[0], making) for each in profile.summed_up()
+        ]
+        self._summaries = [(each, _Origin(each.sources)) for each in summaries]
 
     def take(self, run: Run) -> None:
         """More instances, in the order of the document."""
@@ -91,8 +96,20 @@ class Instances:
                 self._columns[keyword] += map(_text, raws)
             else:
                 self._columns[keyword] += [raw and bytes(raw) for raw in raws] if any(raws) else raws
+        for source in self._conditional:
+            self._columns[source] += self._where_it_counts(source)
         self._values.clear()
         self._runs = 0
+
+    def _where_it_counts(self, source: Source) -> list[Text]:
+        """The column of a source, for the rows that it does not reach yet, without those where it does not count."""
+        rows = slice(len(self._columns[source]), None)
+        column, *others = (self._columns[keyword][rows] for keyword in (source.path[0], *source.unless))
+        if not any(column):
+            return column
+        return [
+            None if text is None or any(map(_says, more)) else text for text, *more in zip(column, *others, strict=True)
+        ]
 
     def finish(self, series: Mapping[str, str]) -> tuple[Item, Pages]:
         """What the entry gets of all of them, and their pages; `series` has the UID of each series by its key."""
@@ -100,8 +117,12 @@ class Instances:
         if self._keys:
             self._flush()
         attributes: Item = {}
+        missing: dict[str, int] = {}
         for summary, _ in self._summaries:
             attributes |= summary.attributes()
+            missing |= summary.missing
+        if missing:
+            attributes["MissingIn"] = {"M": {name: {"N": str(times)} for name, times in missing.items()}}
         later = {f"{_LATER}{key}": self._named(series[key]) for key in self._later}
         return attributes, self._pages.with_series(later) if later else self._pages
 
@@ -141,34 +162,37 @@ class Instances:
                 kept = [self._making.protected(keyword, value) for value in kept]
             page[keyword] = kept
         for attribute in self._making.profile.instances.keep:
-            texts = zip(*(columns[place] for place in _Origin(attribute).places), strict=True)
+            texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
             page[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
         return page | {"Frames": self._frames[rows]}
 
     def _kept(self, attribute: Attribute, texts: tuple[Text, ...]) -> Any:
         """An instance's own value of an attribute that the profile keeps with the instances."""
+        if attribute.whole:
+            wholes = self._making.wholes(attribute, texts)
+            return [*wholes[0][:MOST_VALUES]] if len(wholes) == 1 else None
         found = self._making.found(attribute, texts)
-        present = [value for value in found if value is not None]
+        values = [value for value in found if value is not None]
         if attribute.multiple:
-            return ["" if value is None else value for value in found[:MOST_VALUES]] if present else None
-        return present[0] if len(present) == 1 else None
+            return ["" if value is None else value for value in found[:MOST_VALUES]] if values else None
+        return values[0] if len(values) == 1 else None
 
 
 class _Origin:
-    """The columns of an attribute's sources: several sources may be in one, that of functional groups."""
+    """The columns of some sources: several may be in one, that of functional groups."""
 
-    def __init__(self, attribute: Attribute) -> None:
-        self._sources = attribute.sources
-        self.places: list[_Place] = [source.path[0] if source.vr is None else source for source in attribute.sources]
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self._places = _places(sources)
 
     def texts(self, filled: Mapping[_Place, list[Text]], size: int) -> dict[tuple[Text, ...], int]:
         """What so many instances say at each source, and how many say that; `filled` has columns with something in."""
-        places = [place for place in self.places if place in filled]
-        rest = (None,) * (len(self.places) - 1)
+        places = [place for place in self._places if place in filled]
+        rest = (None,) * (len(self._places) - 1)
         if not places:
             return {(None, *rest): size}
         # Most instances say the same: what differs is typed once.
-        if places == self.places[:1]:
+        if places == self._places[:1]:
             return {(text, *rest): times for text, times in Counter(filled[places[0]]).items()}
         places = [*dict.fromkeys(places)]
         # What the text of functional groups must hold for a source to be in it: to look is far cheaper than to decode.
@@ -176,7 +200,7 @@ class _Origin:
         texts: Counter[tuple[Text, ...]] = Counter()
         for several, times in Counter(zip(*(filled[place] for place in places), strict=True)).items():
             at = dict(zip(places, several, strict=True))
-            lookups = zip(macros, self.places, strict=True)
+            lookups = zip(macros, self._places, strict=True)
             texts[tuple(_holding(macro, at.get(place)) for macro, place in lookups)] += times
         return texts
 
@@ -184,6 +208,11 @@ class _Origin:
 def _holding(macro: bytes, text: Text) -> Text:
     """A text, or None for one of functional groups that do not have a macro. (An escape may stand for any letter.)"""
     return None if isinstance(text, bytes) and macro not in text and b"\\" not in text else text
+
+
+def _places(sources: Iterable[Source]) -> list[_Place]:
+    """The columns of some sources."""
+    return [source if source.vr or source.unless else source.path[0] for source in sources]
 
 
 def _text(raw: Any) -> Text:
@@ -199,12 +228,13 @@ def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
 
 
 def _uid(text: bytes | None) -> str | None:
-    return uid(decoded(text))
+    return only_uid(decoded(text))
 
 
 def _whole_number(text: bytes | None) -> int | None:
-    try:
-        number = dicom.integer(decoded(text))
-    except dicom.Unusable:
-        return None
+    number = one("IS", dicom.integer, decoded(text))
     return None if number is None else int(number)
+
+
+def _says(text: Text) -> bool:
+    return isinstance(text, bytes) and bool(present("DA", decoded(text)))

@@ -38,8 +38,9 @@ OWN_KEYS: Final[Mapping[str, str]] = {
     "StudyMoment": "S",
     "PatientNameKey": "S",
     "NonPrimary": "S",
+    "FrameBytes": "N",
 }
-# What not every entry has, so that an index sorted by it would miss some.
+# Not every entry has these, which would be missed in an index that sorts by them.
 _SOMETIMES: Final = frozenset({"EventTime", "NonPrimary"})
 _OF_TOMBSTONES: Final = frozenset({"DatastoreId", "ImageSetId", "IndexedAt"})
 OWN_NAMES: Final = frozenset(OWN_KEYS) | {
@@ -52,6 +53,7 @@ OWN_NAMES: Final = frozenset(OWN_KEYS) | {
     "Pages",
     "PagesChecksum",
     "SeriesInstanceUIDs",
+    "MissingIn",
     "InvalidAttributes",
     "TruncatedAttributes",
 }
@@ -60,6 +62,8 @@ OWN_NAMES: Final = frozenset(OWN_KEYS) | {
 # dates of the instances. What is longer is cut or left out, so that an entry stays within DynamoDB's 400 kB an item.
 LONGEST_TEXT: Final = 1024
 LONGEST_LIST: Final = 8192
+# The lists of several values where DICOM allows one, of all attributes together: hardly any image set has one.
+LONGEST_SEVERAL: Final = 65_536
 MOST_VALUES: Final = 100
 MOST_LISTED: Final = 16
 # 400 kB less what the index itself writes: its own attributes, and the names of those that were left out or cut.
@@ -71,6 +75,9 @@ _MOST_KEY_ATTRIBUTES: Final = 4
 _LONGEST_MESSAGE: Final = 1000
 # DynamoDB API Reference, "GlobalSecondaryIndex".
 _INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+_ZONE: Final = Source(("TimezoneOffsetFromUTC",))
 
 
 class Privacy(StrEnum):
@@ -143,9 +150,12 @@ class Profile(msgspec.Struct, frozen=True):
 
     def keywords(self, level: Level) -> frozenset[str]:
         """The top keywords that a document is read for at one level."""
-        sources = (source for attribute in self.read if attribute.level is level for source in attribute.sources)
+        read = [attribute for attribute in self.read if attribute.level is level]
+        sources = chain.from_iterable((*attribute.sources, *self.zone(attribute)) for attribute in read)
+        public = (source for source in sources if source.vr is None)
         derived = selection.AGE_SOURCES.get(level, ()) if self.find(selection.AGE_IN_YEARS) else ()
-        return frozenset(source.path[0] for source in sources if source.vr is None) | frozenset(derived)
+        keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
+        return frozenset(keywords | {*derived})
 
     def per_frame(self) -> frozenset[str]:
         """The sequences that an item of PerFrameFunctionalGroupsSequence is read for."""
@@ -161,6 +171,21 @@ class Profile(msgspec.Struct, frozen=True):
         """What an instance is read for under tags: private elements, and what HealthImaging may know no keyword of."""
         sources = (source for attribute in self.read for source in attribute.sources)
         return tuple(dict.fromkeys(source for source in sources if source.vr is not None))
+
+    def conditional_sources(self) -> list[Source]:
+        """The sources that count in some instances only."""
+        return [*dict.fromkeys(source for each in self.read for source in each.sources if source.unless)]
+
+    def summed_up(self) -> list[list[Attribute]]:
+        """The attributes of the instances, those together whose values stand in the same rows."""
+        groups: dict[str, list[Attribute]] = {}
+        for each in self.at(Level.INSTANCE):
+            groups.setdefault(each.sequence if each.column else each.name, []).append(each)
+        return [*groups.values()]
+
+    def zone(self, attribute: Attribute) -> tuple[Source, ...]:
+        """The source of what orders a DT of the instances that has no offset; none where that is private."""
+        return (_ZONE,) if attribute.by_instant and _ZONE.path[0] not in self.private else ()
 
     def find(self, name: str) -> Attribute | None:
         """The selected attribute of a name, or None."""
@@ -248,12 +273,12 @@ def parse(text: str) -> Profile:
     selected = _attributes(document, mistakes)
     instances = _instances(document.get("instances", True), mistakes)
     private = _privacy(document.get("privacy", {}), selected, instances.keep, mistakes)
-    attributes = _protected(selected, private)
+    attributes = _in_columns(_protected(selected, private))
     instances = structs.replace(
         instances, keep=tuple(_protected({each.name: each for each in instances.keep}, private).values())
     )
     indexes = _indexes(document.get("indexes", {}), attributes, selected, mistakes)
-    if (largest := sum(_largest(attribute) for attribute in attributes.values())) > _LARGEST_ENTRY:
+    if (largest := LONGEST_SEVERAL + sum(map(_largest, attributes.values()))) > _LARGEST_ENTRY:
         mistakes.add(
             f"An entry of these attributes could have {largest} bytes, and DynamoDB takes {_LARGEST_ENTRY}; select "
             "fewer lists and attributes of the instances.",
@@ -329,14 +354,16 @@ def _privacy(
         elif word != Privacy.KEEP:
             private[name] = Privacy(word)
     for name, attribute in every.items():
-        whole = {".".join(source.path) for source in attribute.sources} - {name}
+        # A part of a DT is not read where that is private.
+        sources = [source for source in attribute.sources if source.part is None]
+        whole = {".".join(source.path) for source in sources} - {name}
         for read in sorted(whole & private.keys()):
             if private.get(name) not in (private[read], Privacy.DROP):
                 mistakes.add(
                     f'[named.{name}] reads {read}, which is not kept; add to [privacy] {name} = "{private[read]}".',
                     f"[named.{name}]",
                 )
-        parts = {keyword for source in attribute.sources for keyword in source.path} - whole - {name}
+        parts = {keyword for source in sources for keyword in source.path} - whole - {name}
         for part in sorted(parts & private.keys()) if name not in table else ():
             mistakes.add(
                 f'[privacy] has {part}, and \'{name}\' may tell the same; add "{name}" as "drop", "hash" or "keep".',
@@ -346,11 +373,26 @@ def _privacy(
 
 
 def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]) -> dict[str, Attribute]:
-    """The attributes without those that are dropped; the hashed ones say so."""
+    """The attributes without those that are dropped, and without what a private DT tells; the hashed ones say so."""
     return {
-        name: structs.replace(attribute, hashed=private.get(name) is Privacy.HASH)
+        name: structs.replace(
+            attribute,
+            hashed=private.get(name) is Privacy.HASH,
+            sources=tuple(each for each in attribute.sources if each.part is None or each.path[0] not in private),
+        )
         for name, attribute in selected.items()
         if private.get(name) is not Privacy.DROP
+    }
+
+
+def _in_columns(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
+    """The attributes; those of the instances that stand in one sequence with others say so."""
+    # The items of frames are taken apart, since all but a few of their sequences are passed over.
+    sequences = Counter(each.sequence for each in attributes.values() if each.level is Level.INSTANCE)
+    del sequences[""], sequences[PER_FRAME]
+    return {
+        name: structs.replace(each, column=each.level is Level.INSTANCE and sequences[each.sequence] > 1)
+        for name, each in attributes.items()
     }
 
 
@@ -472,14 +514,21 @@ def _wrong_key(key: str, attributes: Mapping[str, Attribute], selected: Mapping[
 
 
 def _largest(attribute: Attribute) -> int:
-    """How many bytes of an entry the attribute may take (DynamoDB Developer Guide, "Item sizes and formats")."""
-    if attribute.ordered and attribute.level is Level.INSTANCE:
-        size = (MOST_LISTED + 3) * 48
-    elif attribute.multiple or attribute.level is Level.INSTANCE:
+    """How many bytes of an entry the attribute may take (DynamoDB Developer Guide, "Item sizes and formats").
+
+    Without the list of several values, of which the entry has `LONGEST_SEVERAL` for all attributes.
+    """
+    of_instances = attribute.level is Level.INSTANCE
+    if attribute.ordered and of_instances:
+        bounds = 2 * MOST_VALUES * 48 + LONGEST_LIST + MOST_LISTED * MOST_VALUES if attribute.whole else 0
+        size = bounds or (MOST_LISTED + 3) * 48
+    elif attribute.multiple or of_instances:
         size = LONGEST_LIST + MOST_VALUES
     else:
         size = 2 * LONGEST_TEXT
-    return len(attribute.name) + size + (LONGEST_TEXT + 64 if attribute.vr == "PN" else 0)
+    # The attribute's name, that of its several values, and in `MissingIn`.
+    names = len(attribute.name) * (1 + (not attribute.multiple) + of_instances) + 32
+    return names + size + (LONGEST_TEXT + 64 if attribute.vr == "PN" else 0)
 
 
 def _warnings_of_moments(attributes: Mapping[str, Attribute], indexes: Mapping[str, Index]) -> list[str]:

@@ -13,7 +13,13 @@ from imaging_index.dictionary import Level
 
 # A derived attribute, selected by this name: the patient's age at the study, in years.
 AGE_IN_YEARS: Final = "PatientAgeYears"
-AGE_SOURCES: Final = {Level.PATIENT: ("PatientBirthDate",), Level.STUDY: ("PatientAge", "StudyDate")}
+AGE_SOURCES: Final = {
+    Level.PATIENT: ("PatientBirthDate", "PatientIdentityRemoved"),
+    Level.STUDY: ("PatientAge", "StudyDate"),
+}
+
+# These come from AcquisitionDateTime where an instance has neither.
+ACQUISITION: Final = ("AcquisitionDate", "AcquisitionTime")
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 # What a number of a private element may have on top.
@@ -31,7 +37,8 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     `path` has keywords, the first of them at the attribute's level, the others in sequences; of a private element it
     is its tag alone, `0019xx0C`, and `creator` says whose (PS3.5, section 7.8.1). `component`, counted from 1, picks
     one of several values; a number of at least one of `modulo` is taken modulo it, the largest first. `gaps` says that
-    an empty value among others counts, as an empty text.
+    an empty value among others counts, as an empty text. `part`, DA or TM, is what is taken of a DT; `unless` has the
+    keywords at the top of an instance of which it must have none for the source to count.
 
     `vr` is that of an element which stands under its tag: a private one, or a sequence or attribute that is newer than
     HealthImaging's dictionary. It is None for what stands under a keyword.
@@ -43,6 +50,8 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     modulo: tuple[int, ...] = ()
     gaps: bool = True
     vr: str | None = None
+    part: str | None = None
+    unless: tuple[str, ...] = ()
 
 
 class Attribute(msgspec.Struct, frozen=True, array_like=True):
@@ -51,6 +60,9 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     `name` is a keyword, a dotted path through sequences, or a name of the profile's own. Its value comes from the first
     of `sources` that has one, or with `union` from all of them. `multiple` says that it is stored as a list (a
     dictionary VM other than 1, a nested attribute, a union). `hashed` says that a token stands for each value.
+
+    Of the instances, `whole` says that all components of a value stay together (a VM other than 1), and `column` that
+    other attributes of the same sequence are selected, whose values stand in the same rows.
     """
 
     name: str
@@ -60,6 +72,13 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     sources: tuple[Source, ...]
     union: bool = False
     hashed: bool = False
+    whole: bool = False
+    column: bool = False
+
+    @property
+    def sequence(self) -> str:
+        """The path of the sequence in which it stands, as it is selected; nothing for one at the top."""
+        return self.name.rpartition(".")[0]
 
     @property
     def number(self) -> bool:
@@ -69,7 +88,12 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     @property
     def ordered(self) -> bool:
         """Whether its values have an order that means something: summed up, they are a least and a greatest."""
-        return self.vr in dicom.NUMBERS | dicom.MOMENTS and not self.hashed
+        return self.vr in dicom.NUMBERS | dicom.MOMENTS and not self.hashed and not self.column
+
+    @property
+    def by_instant(self) -> bool:
+        """Whether its values are ordered by instant, for which one without an offset needs that of its instance."""
+        return self.vr == "DT" and self.ordered and self.level is Level.INSTANCE
 
     @property
     def identifier(self) -> bool:
@@ -106,7 +130,13 @@ def select(name: str) -> Attribute:
     if level is Level.INSTANCE:
         for other in functional_groups.paths(path):
             sources += _spellings(Source(other, gaps=False), newer)
-    return Attribute(name, last.vr.split(" or ", 1)[0], len(path) > 1 or last.vm != "1", level, tuple(sources))
+    if name in ACQUISITION:
+        # Enhanced multi-frame objects have both in one (PS3.3, sections C.8.13.1 of MR and C.8.15.2 of CT).
+        sources.append(Source(("AcquisitionDateTime",), part=last.vr, unless=ACQUISITION))
+    several = last.vm != "1"
+    whole = several and len(path) == 1 and level is Level.INSTANCE
+    vr = last.vr.split(" or ", 1)[0]
+    return Attribute(name, vr, len(path) > 1 or several, level, tuple(sources), whole=whole)
 
 
 def _spellings(source: Source, newer: Mapping[str, dictionary.Element]) -> list[Source]:
@@ -129,8 +159,10 @@ def select_named(name: str, table: Any) -> Attribute:
         raise SelectionError(f"{where} needs another name: letters, digits and '_', the first one a letter.")
     if dictionary.lookup(name):
         raise SelectionError(f"{where} cannot have that name, which is a DICOM keyword; choose one of your own.")
-    if name.endswith("Folded"):
-        raise SelectionError(f"{where} cannot have a name that ends like the index's folded ones; choose another.")
+    if name.endswith(("Folded", "Values")):
+        raise SelectionError(
+            f"{where} cannot have a name that ends in Folded or Values, as the index's own; choose another."
+        )
     if not isinstance(table, dict) or table.keys() - {"from", "vr", "union"} or not isinstance(table.get("from"), list):
         raise SelectionError(f'{where} needs from = ["Keyword", ...], and may have vr and union = true.')
     found = [_named_source(where, source) for source in table["from"]]
@@ -146,7 +178,10 @@ def select_named(name: str, table: Any) -> Attribute:
     if not isinstance(union, bool):
         raise SelectionError(f"{where} may have union = true or false.")
     sources = tuple(source for each, _, _, _ in found for source in each)
-    return Attribute(name, vr, union or any(multiple for _, _, multiple, _ in found), levels.pop(), sources, union)
+    multiple = union or any(several for _, _, several, _ in found)
+    level = levels.pop()
+    whole = multiple and not union and level is Level.INSTANCE and not any(map(_in_sequence, table["from"]))
+    return Attribute(name, vr, multiple, level, sources, union, whole=whole)
 
 
 def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, bool, Level]:
@@ -187,6 +222,11 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
     if not isinstance(vr, str) or " or " in vr or not _searchable(vr):
         raise SelectionError(f'{where} needs vr = "..." with a searchable VR for {element}, like "FL" or "IS".')
     return (Source((element,), creator=creator, vr=vr, **settings),), vr, False, Level.INSTANCE
+
+
+def _in_sequence(source: Any) -> bool:
+    """Whether a named attribute's source is a path into a sequence."""
+    return "." in (source if isinstance(source, str) else source.get("path", ""))
 
 
 def _element(keyword: str) -> dictionary.Element:

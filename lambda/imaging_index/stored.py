@@ -21,14 +21,19 @@ def stored(value: Value | None) -> AttributeValue:
 
 def stored_list(name: str, values: Sequence[Value | None], making: Making) -> AttributeValue:
     """The values of a list, as many as an entry has room for."""
-    items = [stored(value) for value in values[:MOST_VALUES]]
-    fitting = sum(total <= LONGEST_LIST for total in itertools.accumulate(map(size, items)))
-    if fitting < len(values):
+    kept = values[: fitting(values)]
+    if len(kept) < len(values):
         making.truncated.add(name)
-    return {"L": items[:fitting]}
+    return {"L": [stored(value) for value in kept]}
 
 
-def folded(attribute: Attribute, values: Iterable[Value | None], making: Making) -> Item:
+def fitting(values: Sequence[Value | None], room: int = LONGEST_LIST) -> int:
+    """How many of a list's values an entry has room for, of `room` bytes."""
+    sizes = (size(stored(value)) for value in values[:MOST_VALUES])
+    return sum(total <= room for total in itertools.accumulate(sizes))
+
+
+def folded(attribute: Attribute, values: Iterable[object], making: Making) -> Item:
     """A person's name as search compares it."""
     if attribute.vr != "PN" or attribute.hashed:
         return {}
@@ -40,8 +45,9 @@ def folded(attribute: Attribute, values: Iterable[Value | None], making: Making)
 
 
 def size(value: AttributeValue) -> int:
-    """The bytes of a text or number."""
-    return len(str(value.get("S", value.get("N", ""))).encode())
+    """The bytes of a text or number, or of a list of them."""
+    ((kind, content),) = value.items()
+    return sum(map(size, content)) if kind == "L" else len(content.encode())
 
 
 def plain(item: Mapping[str, AttributeValue]) -> dict[str, Any]:

@@ -1,36 +1,55 @@
 """The JSON at an attribute's sources -> its typed values, as the profile's privacy and DynamoDB's bounds allow."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from imaging_index import dicom
-from imaging_index.profile import LONGEST_TEXT, Privacy, Profile
+from imaging_index.dictionary import Level
+from imaging_index.profile import LONGEST_TEXT, MOST_VALUES, Privacy, Profile
 from imaging_index.selection import Attribute, Source
 
 # An attribute's JSON at one of its sources: a text; of very many frames for each macro some texts; or nothing.
 Text = bytes | tuple[tuple[str, bytes], ...] | None
 Value = str | Decimal
 
+# All components of an attribute with a VM other than 1, an empty one as "".
+Whole = tuple[Value, ...]
+
 # DynamoDB Developer Guide, "Quotas": the size of all partition values of an index.
 LONGEST_PARTITION: Final = 2048
+
+# Of several values of an attribute that DICOM gives one, that many are held, twice what an entry lists and more.
+_MOST_SEVERAL: Final = 4096
 
 # Enough digits for the quotient of any two numbers that DynamoDB keeps: without them a remainder is an error.
 _EXACT: Final = Context(prec=300)
 
 _NO_VALUE: Final = object()  # what no parser takes
 
+# Of several values of one of these, the first stands under the keyword: indexes are by such texts.
+_FIRST_OF_SEVERAL: Final = frozenset({"AE", "CS", "LO", "SH", "UC"})
+
+_PARTS: Final = {"DA": dicom.date_of_moment, "TM": dicom.time_of_moment}
+
+_Read = TypeVar("_Read")
+
 
 class Making(msgspec.Struct):
-    """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is."""
+    """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is.
+
+    `several` has, by the name of each attribute that DICOM gives one value, the values of those that had several.
+    """
 
     profile: Profile
     secret: bytes
     invalid: set[str] = msgspec.field(default_factory=set)
     truncated: set[str] = msgspec.field(default_factory=set)
+    several: dict[str, dict[Value, None]] = msgspec.field(default_factory=dict)
 
     def token(self, value: object) -> str:
         """What stands for a hashed value: equal values have equal tokens, under one key."""
@@ -51,16 +70,9 @@ class Making(msgspec.Struct):
         for source, text in zip(attribute.sources, texts, strict=True):
             if text is None:
                 continue
-            values: list[Value | None] = []
-            if isinstance(text, tuple):
-                _, wanted, *path = source.path
-                for macro, part in text:
-                    if macro == wanted:
-                        raws = _nested(source, path, _items(decoded(part)))
-                        # Most of the frames say the same.
-                        values += dict.fromkeys(self._typed(attribute, source, each) for each in raws)
-            else:
-                values += (self._typed(attribute, source, each) for each in _components(source, decoded(text)))
+            # How many values a private element may have, nothing here knows.
+            read = self._each if attribute.multiple or source.creator else self._one
+            values = _at(source.path, text, partial(read, attribute, source))
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
                 if not attribute.union:
@@ -68,12 +80,119 @@ class Making(msgspec.Struct):
                 everything += kept
         return [*dict.fromkeys(everything)]
 
+    def wholes(self, attribute: Attribute, texts: Sequence[Text]) -> list[Whole]:
+        """The whole values of the first source that has one: of an instance one, of its frames those that differ."""
+        for source, text in zip(attribute.sources, texts, strict=True):
+            if text is not None and (wholes := _at(source.path, text, partial(self._whole, attribute, source))):
+                return wholes
+        return []
+
+    def rows(
+        self, siblings: Sequence[Attribute], sequences: Iterable[tuple[str, ...]], texts: Sequence[Text]
+    ) -> list[Whole]:
+        """The values of some attributes in each item of the first sequence where one of them has one.
+
+        `texts` has the JSON at each of the sequences, which are the paths of the sources without the last keyword.
+        """
+        for sequence, text in zip(sequences, texts, strict=True):
+            if text is not None:
+                columns = [
+                    (each, [source for source in each.sources if source.path[:-1] == sequence]) for each in siblings
+                ]
+                if rows := _at(sequence, text, partial(self._rows, columns)):
+                    return rows
+        return []
+
+    def bounded(self, attribute: Attribute, text: str) -> str:
+        """A text that an entry has room for, cut when it may be.
+
+        Raises:
+            Unusable: it is too long, and a shortened one would name something else.
+        """
+        if len(text) * 4 <= LONGEST_TEXT:
+            return text
+        key = attribute.name in self.profile.keys
+        short = dicom.cut(text, LONGEST_PARTITION if key else LONGEST_TEXT)
+        if short != text:
+            if key or attribute.identifier:
+                raise dicom.Unusable
+            self.truncated.add(attribute.name)
+        return short
+
+    def _one(self, attribute: Attribute, source: Source, raw: object) -> list[Value | None]:
+        """The value in the JSON of an attribute that DICOM gives one. Of several the first, where texts name things."""
+        if isinstance(raw, str) and "\\" not in raw and source.component is None:
+            # Nearly all are.
+            return [self._typed(attribute, source, raw)]
+        parts = _parts(attribute, source, raw)
+        if len(parts) <= 1:
+            return [self._typed(attribute, source, part) for part in parts]
+        found: dict[Value, None] = {}
+        unusable = False
+        for part in parts:
+            try:
+                value = self._parsed(attribute, source, part)
+            except dicom.Unusable:
+                unusable = True
+            else:
+                found |= {} if value is None else {value: None}
+        first = next(iter(found), None)
+        if unusable or len(found) > 1:
+            self.invalid.add(attribute.name)
+        if len(found) + unusable <= 1:
+            return [first]
+        if attribute.hashed:
+            # The token of one of them would make this patient, study or order another one's.
+            return [None]
+        self._note(attribute, found)
+        return [first if attribute.vr in _FIRST_OF_SEVERAL else None]
+
+    def _note(self, attribute: Attribute, found: dict[Value, None]) -> None:
+        held = self.several.setdefault(attribute.name, {})
+        held |= found
+        if len(held) > _MOST_SEVERAL:
+            self.several[attribute.name] = dict.fromkeys(
+                sorted(held)[: MOST_VALUES + 1] if attribute.level is Level.INSTANCE else [*held][: MOST_VALUES + 1]
+            )
+
+    def _each(self, attribute: Attribute, source: Source, raw: object) -> list[Value | None]:
+        """The values in the JSON of an attribute that has several; of a nested one exactly one, so that items match."""
+        parts = [_joined(raw)] if "." in attribute.name else _parts(attribute, source, raw)
+        return [self._typed(attribute, source, part) for part in parts]
+
+    def _whole(self, attribute: Attribute, source: Source, raw: object) -> list[Whole]:
+        """The whole value in the JSON of an attribute, or none."""
+        try:
+            parts = _parts(attribute, source, raw)
+            whole = tuple(_or_empty(self._parsed(attribute, source, part)) for part in parts)
+        except dicom.Unusable:
+            self.invalid.add(attribute.name)
+            return []
+        if attribute.ordered and len(whole) > MOST_VALUES:
+            self.truncated.add(attribute.name)
+            whole = whole[:MOST_VALUES]
+        return [whole] if any(value != "" for value in whole) else []
+
+    def _rows(self, columns: Sequence[tuple[Attribute, Sequence[Source]]], raw: object) -> list[Whole]:
+        """The values of some attributes in the items of a sequence; of an item without any of them none."""
+        rows = (tuple(self._of_item(*column, item) for column in columns) for item in _items(raw))
+        return [row for row in rows if any(value != "" for value in row)]
+
+    def _of_item(self, attribute: Attribute, sources: Iterable[Source], item: object) -> Value:
+        """The value of an attribute in an item of its sequence, "" when it has none."""
+        raws = ((source, _joined(_in_item(item, source.path[-1]))) for source in sources)
+        found = (self._typed(attribute, source, raw) for source, raw in raws)
+        return next((value for value in found if value is not None), "")
+
     def _typed(self, attribute: Attribute, source: Source, raw: object) -> Value | None:
         try:
-            value = dicom.parser(attribute.vr)(raw)
+            return self._parsed(attribute, source, raw)
         except dicom.Unusable:
             self.invalid.add(attribute.name)
             return None
+
+    def _parsed(self, attribute: Attribute, source: Source, raw: object) -> Value | None:
+        value = (_PARTS[source.part] if source.part else dicom.parser(attribute.vr))(raw)
         if value is None:
             return None
         if isinstance(value, Decimal):
@@ -81,18 +200,7 @@ class Making(msgspec.Struct):
                 value = _EXACT.remainder(value, Decimal(modulo)) if value >= modulo else value
         if attribute.hashed:
             return self.token(value)
-        if not isinstance(value, str) or len(value) * 4 <= LONGEST_TEXT:
-            return value
-        key = attribute.name in self.profile.keys
-        longest = LONGEST_PARTITION if key else LONGEST_TEXT
-        short = dicom.cut(value, longest)
-        if short == value:
-            return value
-        if key or attribute.identifier:
-            self.invalid.add(attribute.name)
-            return None
-        self.truncated.add(attribute.name)
-        return short
+        return self.bounded(attribute, value) if isinstance(value, str) else value
 
 
 def decoded(text: bytes | None) -> object:
@@ -105,46 +213,87 @@ def decoded(text: bytes | None) -> object:
         return _NO_VALUE
 
 
+def one(vr: str, parse: Callable[[object], _Read | None], value: object) -> _Read | None:
+    """The value of an attribute of one VR that DICOM gives one; None for none, for several, and for what is none."""
+    try:
+        if isinstance(value, str) and "\\" not in value:
+            return parse(value)
+        found = {parse(part) for part in dicom.components(vr, value)} - {None}
+    except dicom.Unusable:
+        return None
+    return found.pop() if len(found) == 1 else None
+
+
 def uid(value: object) -> str | None:
-    """A UID, or None for what is none."""
+    """A UID, or None for what is none, or several."""
     if isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isascii() and value.isprintable():
         # All but a few are, and this is far cheaper: blanks are all that is left to strip.
-        return value.strip(" ") or None
+        return None if "\\" in value else value.strip(" ") or None
     try:
         text = dicom.text_both_ends(value)
     except dicom.Unusable:
         return None
-    return text if text and len(text.encode()) <= LONGEST_TEXT else None
+    return text if text and "\\" not in text and len(text.encode()) <= LONGEST_TEXT else None
+
+
+def only_uid(value: object) -> str | None:
+    """The UID in a value that may be a list, or say it several times; None for what is none, or several."""
+    return uid(value) or uid(one("UI", dicom.text_both_ends, value))
 
 
 def series_uid(values: object, key: str) -> str:
     """The UID of a series: what its values say counts, and where they say nothing the key of the map; or nothing."""
-    return uid(decoded(getattr(values, "SeriesInstanceUID", None))) or uid(key) or ""
+    value = decoded(getattr(values, "SeriesInstanceUID", None))
+    # Of several, none is the right one, and so the key is not either.
+    return only_uid(value) or (len(present("UI", value)) <= 1 and uid(key)) or ""
 
 
-def _components(source: Source, raw: object) -> list[object]:
-    """The single values in the JSON of a source; of a nested one, exactly one an item, so that siblings match."""
-    if raw is None:
+def present(vr: str, value: object) -> list[object]:
+    """The single values in one value of a VR that are not empty, also those that cannot be used."""
+    return [
+        part
+        for part in dicom.components(vr, value)
+        if (part.strip(" \0\t\r\n") if isinstance(part, str) else part is not None)
+    ]
+
+
+def _at(path: Sequence[str], text: Text, read: Callable[[Any], list[_Read]]) -> list[_Read]:
+    """What `read` makes of each JSON value at a path; `text` has the JSON of the path's first key."""
+    if isinstance(text, tuple):
+        _, wanted, *further = path
+        found: list[_Read] = []
+        for macro, part in text:
+            if macro == wanted:
+                # Most of the frames say the same.
+                found += dict.fromkeys(each for raw in _inside(further, _items(decoded(part))) for each in read(raw))
+        return found
+    value = decoded(text)
+    if value is None:
         return []
-    if len(source.path) == 1:
-        values = raw if isinstance(raw, list) else [raw]
-        return values if source.component is None else values[source.component - 1 : source.component]
-    return _nested(source, source.path[1:], [raw])
+    if len(path) == 1:
+        return read(value)
+    return [each for raw in _inside(path[1:], [value]) for each in read(raw)]
 
 
-def _nested(source: Source, path: Sequence[str], values: list[object]) -> list[object]:
-    """The single values at the end of a path within some values of the sequence that it begins in."""
+def _inside(path: Iterable[str], values: list[object]) -> list[object]:
+    """The values at the end of a path within some values of the sequence that it begins in: one an item."""
     for keyword in path:
         values = [_in_item(item, keyword) for value in values for item in _items(value)]
-    if source.component is not None:
-        return [
-            component
-            for value in values
-            for component in (value if isinstance(value, list) else [value])[source.component - 1 : source.component]
-        ]
-    if source.gaps:
-        return [_joined(value) for value in values]
-    return [each for value in values for each in (value if isinstance(value, list) else [value])]
+    return values
+
+
+def _parts(attribute: Attribute, source: Source, raw: object) -> list[object]:
+    """The single values in a JSON value, or the one that the source picks."""
+    if source.vr is None:
+        parts = dicom.components(attribute.vr, raw)
+    else:
+        # What stands under a tag came apart by its own VR.
+        parts = list(raw) if isinstance(raw, list) else [raw]
+    return parts if source.component is None else parts[source.component - 1 : source.component]
+
+
+def _or_empty(value: Value | None) -> Value:
+    return "" if value is None else value
 
 
 def _items(value: object) -> list[object]:

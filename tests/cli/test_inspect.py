@@ -71,6 +71,28 @@ def test_without_json_a_table_is_shown() -> None:
     assert f"{MARKER}^Anna" in printed
 
 
+def test_whole_values_are_shown_with_backslashes_between_their_components() -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    for number, node in enumerate(document["Study"]["Series"]["1.2.3"]["Instances"].values()):
+        node["DICOM"] |= (
+            {"PixelSpacing": ["0.5", str(number % 2)], "ImageType": ["ORIGINAL", "AXIAL"]} if number else {}
+        )
+    document["Patient"]["DICOM"]["PatientID"] = "A1\\A2"
+    content = json.dumps(document).encode()
+    printed = inspect("-", stdin=content).stdout.decode()
+    for shown in (
+        "Min 0.5\\0, Max 0.5\\1, Values 0.5\\0 | 0.5\\1, Missing 1",
+        "ORIGINAL\\AXIAL",
+        "A1 | A2",
+        "ImageType 1",
+    ):
+        assert shown in printed
+    assert json.loads(inspect("-", "--json", stdin=content).stdout)["entry"]["PixelSpacing"]["Values"] == [
+        [0.5, 0],
+        [0.5, 1],
+    ]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no JSON " + MARKER.encode(), gzip.compress(json.dumps(DOCUMENT).encode())[:-20], b"[1, 2]"]
 )

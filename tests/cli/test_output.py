@@ -1,14 +1,16 @@
 """What is printed for people: nothing that identifies is cut."""
 
 import io
+from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 from typer.testing import CliRunner
 
 from cli.main import application
-from cli.output import counted, image_sets_table, screen, studies_table
+from cli.output import Entry, counted, image_sets_table, screen, studies_table
 
 
 @pytest.mark.parametrize("table", [image_sets_table, studies_table])
@@ -31,6 +33,21 @@ def test_names_and_descriptions_give_way_before_the_patients_id(table: object, p
     assert patient_id in shown
     assert "2024-01-31" in shown
     assert "Bartholomew" not in shown or table is studies_table
+
+
+@pytest.mark.parametrize("table", [image_sets_table, studies_table])
+def test_of_several_values_where_dicom_allows_one_all_are_shown(table: Callable[[list[Entry]], Table]) -> None:
+    entry = {
+        "PatientID": "A1",
+        "PatientIDValues": ["A1", "A2"],
+        "StudyDateValues": ["20240101", "20240102"],
+        "InstanceCount": 3,
+        "ImageSetId": "b" * 32,
+    }
+    with screen.capture() as capture:
+        screen.print(table([entry]))
+    assert "A1\\A2" in capture.get()
+    assert "20240101\\20240102" in capture.get()
 
 
 def test_into_a_file_nothing_is_cut() -> None:

@@ -64,6 +64,9 @@ def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
         "indexes": ["patient"],
     }
     assert rows["SliceThickness"]["stored"] == "least and greatest number"
+    assert rows["PixelSpacing"]["stored"] == "least and greatest number of each component"
+    assert rows["ImageType"]["stored"] == "list of distinct whole texts"
+    assert rows["SOPClassUID"]["stored"] == "list of distinct texts"
     assert rows["BValue"]["level"] == "Instance"
     assert rows["StudyDate"]["indexes"] == rows["StudyTime"]["indexes"] == ["patient", "date"]
     assert rows["PatientName"]["indexes"] == ["name"]

@@ -51,8 +51,20 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
 def _write_variants(folder: Path) -> None:
     """What no file of pydicom's has: series whose instances disagree, at the series and in what they are grouped by."""
     variants: list[dict[str, Any]] = [
-        {"SeriesDescription": " of the first ", "ImageType": ["DERIVED", "", "OTHER"], "EchoTime": None},
-        {"SeriesDescription": "of the second", "KVP": "1.20E+2 "},
+        {
+            "SeriesDescription": " of the first ",
+            "ImageType": ["DERIVED", "", "OTHER"],
+            "EchoTime": None,
+            "StationName": ["MR2", "MR1 ", "MR2"],
+            "SeriesDate": ["20240102", "20240101"],
+            "ViewPosition": ["PA", "AP"],
+        },
+        {
+            "SeriesDescription": "of the second",
+            "KVP": "1.20E+2 ",
+            "MagneticFieldStrength": ["3", "1.5"],
+            "ViewPosition": ["AP", "AP"],
+        },
         {"AccessionNumber": "another", "SoftwareVersions": ["", "2"], "ReferringPhysicianName": "  Roe^Jane"},
         {"SeriesNumber": 77, "StudyTime": "25"},
         {"StudyDate": "2004.01.19"},

@@ -70,8 +70,8 @@ _NAME_WORD = re.compile(r"[^\^=,. -]+")
 OURS = _words(
     """
     ImageSet Part DatastoreId ImageSetId ImageSetVersion IsPrimary Generation Attempt ProfileHash InstanceCount
-    FrameCount Pages PagesChecksum EventTime IndexedAt FirstIndexedAt Cause StudyMoment PatientNameKey
-    InvalidAttributes
+    FrameCount FrameBytes Pages PagesChecksum EventTime IndexedAt FirstIndexedAt Cause StudyMoment PatientNameKey
+    InvalidAttributes NonPrimary
     """
 )
 
@@ -98,6 +98,8 @@ def _typed(vr: str, value: Any) -> str | Decimal | None:
             return (whole.ljust(6, "0") + "." + fraction[:6]).rstrip("0").rstrip(".").ljust(6, "0")
     except (ArithmeticError, ValueError):
         raise InvalidError from None
+    if vr == "PN" and not text.strip("^= "):
+        return None
     if vr == "AS" and not re.fullmatch(r"\d{3}[DWMY]", text):
         raise InvalidError
     return text
@@ -113,19 +115,23 @@ def _vr(keyword: str) -> str:
     return datadict.dictionary_VR(keyword).split(" or ")[0]
 
 
-def _of(dataset: Dataset, name: str) -> list[str | Decimal | None]:
+def _raw(dataset: Dataset, name: str) -> list[Any]:
     """The values of one selected attribute in one file: its components, or one for each item of its sequence."""
     first, *more = name.split(".")
     part = dataset.file_meta if first == "TransferSyntaxUID" else dataset
     if first not in part:
         return []
     if not more:
-        return [_typed(_vr(first), each) for each in _values(part[first])]
+        return _values(part[first])
     (keyword,) = more
     items = part[first].value or [Dataset()]
-    return [
-        _typed(_vr(keyword), "\\".join(map(str, _values(item[keyword]))) if keyword in item else None) for item in items
-    ]
+    return ["\\".join(map(str, _values(item[keyword]))) if keyword in item else None for item in items]
+
+
+def _of(dataset: Dataset, name: str) -> list[str | Decimal | None]:
+    """The same as the table means them."""
+    vr = _vr(name.split(".")[-1])
+    return [_typed(vr, each) for each in _raw(dataset, name)]
 
 
 # Where multi-frame objects keep what others have at the top: PS3.3, section C.7.6.16.2 and the macros of section C.8.
@@ -188,6 +194,10 @@ NOT_OF_INSTANCES = {"RelatedSeriesSequence", "ReferencedPatientPhotoSequence"}
 NAMED = {"BValue": _b_value, "ReferencedSeries": _referenced_series}
 
 
+# Of several values where DICOM allows one, the first of these stands.
+FIRST_STANDS = frozenset({"AE", "CS", "LO", "SH", "UC"})
+
+
 def _is_list(name: str) -> bool:
     return "." in name or datadict.dictionary_VM(name) != "1"
 
@@ -196,35 +206,108 @@ def _is_once(name: str) -> bool:
     return name.split(".")[0] in ONCE
 
 
-def _once(name: str, first: Dataset) -> Any:
+class Said:
+    """What some files say of one attribute, as it stands in the entry under its name and others."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.value: Any = None
+        self.several: list[Any] = []
+        self.missing = 0
+        self.invalid = False
+
+    def one(self, raw: list[Any]) -> Any:
+        """The value of those that one file has of an attribute that DICOM gives one."""
+        vr = _vr(self.name)
+        typed = []
+        unusable = False
+        for each in raw:
+            try:
+                typed.append(_typed(vr, each))
+            except InvalidError:
+                unusable = True
+        different = [*dict.fromkeys(value for value in typed if value is not None)]
+        self.invalid |= unusable or len(different) > 1
+        if len(different) + unusable <= 1:
+            return different[0] if different else None
+        self.several += different
+        return different[0] if different and vr in FIRST_STANDS else None
+
+    def entry(self) -> dict[str, Any]:
+        """All that it becomes, but for what is missing."""
+        entry_of = {} if self.value is None else {self.name: self.value}
+        if self.several:
+            entry_of[f"{self.name}Values"] = self.several
+        if self.value is not None and self.name in NAMES and (folded := _fold(self.value)):
+            entry_of[f"{self.name}Folded"] = folded
+        return entry_of
+
+
+def _once(name: str, first: Dataset) -> Said:
+    said = Said(name)
+    if not _is_list(name):
+        said.value = said.one(_raw(first, name))
+        return said
     values = _of(first, name)
-    if all(value is None for value in values):
-        return None
-    if _is_list(name):
-        return ["" if value is None else value for value in values]
-    if len(values) > 1:
-        raise InvalidError
-    return values[0]
+    if any(value is not None for value in values):
+        said.value = ["" if value is None else value for value in values]
+    return said
 
 
-def _summed(name: str, instances: list[Dataset]) -> Any:
-    if name in NAMED:
-        found = [NAMED[name](instance) for instance in instances]
-    else:
-        found = [_of(instance, name) for instance in instances]
-        found = [each if any(each) else _of_frames(at, name) or each for each, at in zip(found, instances, strict=True)]
+def _acquired(dataset: Dataset, name: str) -> list[str]:
+    """The date or the time of an acquisition that has both in one."""
+    told = dataset.get("AcquisitionDateTime")
+    if not told or any(dataset.get(keyword) for keyword in ("AcquisitionDate", "AcquisitionTime")):
+        return []
+    digits = re.split("[+-]", str(told).strip())[0]
+    date, time = digits[:8], digits[8:]
+    return [part for part in [date if name == "AcquisitionDate" else time] if len(part) >= (8 if part is date else 2)]
+
+
+def _summed(name: str, instances: list[Dataset]) -> Said:
+    said = Said(name)
+    found = []
+    for instance in instances:
+        if name in NAMED:
+            values: list[Any] = NAMED[name](instance)
+        elif _is_list(name):
+            values = _of(instance, name)
+        else:
+            values = [said.one(_raw(instance, name))]
+        if name not in NAMED and all(value is None for value in values):
+            values = _of_frames(instance, name) or values
+        if name in ("AcquisitionDate", "AcquisitionTime") and all(value is None for value in values):
+            values = [_typed(_vr(name), part) for part in _acquired(instance, name)]
+        found.append(values)
     present = [values for values in found if any(value is not None for value in values)]
+    said.several = sorted({*said.several})
     if not present:
-        return None
-    if (name not in NAMED and _vr(name.split(".")[-1]) not in ORDERED) or name == "ReferencedSeries":
-        return sorted({"" if value is None else value for values in present for value in values})
-    distinct: list[Any] = sorted({value for values in present for value in values if value is not None})
-    summary: dict[str, Any] = {"Min": distinct[0], "Max": distinct[-1]}
-    if 2 <= len(distinct) <= 16:
-        summary["Values"] = distinct
-    if len(present) < len(found):
-        summary["Missing"] = Decimal(len(found) - len(present))
-    return summary
+        return said
+    missing = len(found) - len(present)
+    ordered = _vr(name.split(".")[-1]) in ORDERED if name not in NAMED else name == "BValue"
+    whole = name not in NAMED and _is_list(name) and "." not in name
+    rows = [tuple("" if value is None else value for value in values) for values in present]
+    if not ordered:
+        texts = {"\\".join(map(str, row)) for row in rows} if whole else {value for row in rows for value in row}
+        said.value, said.missing = sorted(texts), missing
+        return said
+    if not whole:
+        rows = [(value,) for row in rows for value in row if value != ""]
+    columns = [
+        [row[place] for row in rows if len(row) > place and row[place] != ""] or [""]
+        for place in range(max(map(len, rows)))
+    ]
+    different = [[*row] for row in sorted({*rows})]
+    said.value = {"Min": [*map(min, columns)], "Max": [*map(max, columns)]}
+    if 2 <= len(different) <= 16:
+        said.value["Values"] = different
+    if not whole:
+        said.value = {
+            key: value[0] if key != "Values" else [each for (each,) in value] for key, value in said.value.items()
+        }
+    if missing:
+        said.value["Missing"] = Decimal(missing)
+    return said
 
 
 def _fold(name: str) -> str:
@@ -234,18 +317,18 @@ def _fold(name: str) -> str:
 def _expected(instances: list[Dataset], first: Dataset) -> tuple[dict[str, Any], list[str]]:
     """All that the files say under the profile, and which attributes hold what cannot be typed."""
     entry_of: dict[str, Any] = {}
+    missing: dict[str, Decimal] = {}
     invalid = []
     for name in (*SELECTED, *NAMED):
         try:
-            value = _once(name, first) if _is_once(name) else _summed(name, instances)
+            said = _once(name, first) if _is_once(name) else _summed(name, instances)
         except InvalidError:
             invalid.append(name)
             continue
-        if value is not None:
-            entry_of[name] = value
-            if name in NAMES and (folded := _fold(value)):
-                entry_of[f"{name}Folded"] = folded
-    return entry_of, sorted(invalid)
+        entry_of |= said.entry()
+        missing |= {name: Decimal(said.missing)} if said.missing else {}
+        invalid += [name] if said.invalid else []
+    return entry_of | ({"MissingIn": missing} if missing else {}), sorted(invalid)
 
 
 @pytest.fixture(scope="module")

@@ -422,9 +422,25 @@ def test_every_age_comes_back_in_three_digits(number: int, unit: str) -> None:
     assert dicom.parser("AS")(f" {number}{unit} ") == dicom.parser("AS")(f"{number:03}{unit}") == f"{number:03}{unit}"
 
 
-@pytest.mark.parametrize("vr", sorted(dicom.TEXTS - {"AS"}))
+@pytest.mark.parametrize("vr", sorted(dicom.TEXTS - {"AS", "PN"}))
 @given(inner=st.text(min_size=1), left=st.text(" ", max_size=3), right=st.text(" \0", max_size=3))
 def test_a_text_comes_back_without_its_padding(vr: str, inner: str, left: str, right: str) -> None:
     value = inner.strip(" \0\t\r\n")
     kept = vr in {"LT", "PN", "ST", "UC", "UR", "UT"}
     assert dicom.parser(vr)(f"{left}{value}{right}") == ((left + value if kept else value) if value else None)
+
+
+@pytest.mark.parametrize("empty", ["^", "^^^^", "==", "^=^", " ^ = ^ ", "^\0", "=\u3000="])
+def test_a_name_of_delimiters_and_blanks_alone_is_empty(empty: str) -> None:
+    assert dicom.parser("PN")(empty) is None
+    assert dicom.parser("LO")(empty) is not None
+
+
+@pytest.mark.parametrize("name", ["^^^Dr^", "=\u5c71", "-", ",", "  Roe^ ", "^.^"])
+def test_a_name_with_anything_else_is_kept_as_written(name: str) -> None:
+    assert dicom.parser("PN")(name) == name.rstrip()
+
+
+@given(st.text("^= \0A", max_size=8))
+def test_a_name_is_empty_when_nothing_is_between_its_delimiters(text: str) -> None:
+    assert (dicom.parser("PN")(text) is None) == ("A" not in text)

@@ -146,9 +146,10 @@ def test_a_misspelt_keyword_is_told_from_one_that_nothing_resembles(word: str, m
 
 def test_no_name_of_our_own_is_a_keyword() -> None:
     ours = OWN_NAMES | {f"{keyword}Folded" for keyword, (_, vr, _, _) in EVERY.items() if vr == "PN"}
+    ours |= {f"{keyword}Values" for keyword in EVERY}
     assert OWN_KEYS.keys() <= OWN_NAMES
     assert not ours & EVERY.keys()
-    assert len(ours) == len(OWN_NAMES) + sum(vr == "PN" for _, vr, _, _ in EVERY.values())
+    assert len(ours) == len(OWN_NAMES) + sum(vr == "PN" for _, vr, _, _ in EVERY.values()) + len(EVERY)
 
 
 def test_every_vr_of_the_dictionary_is_searchable_or_a_sequence_or_binary() -> None:

@@ -158,7 +158,7 @@ def test_what_is_empty_is_absent(empty: Any) -> None:
         ("PatientAge", "24"),
         ("StudyID", 7),
         ("StudyID", {"a": 1}),
-        ("StudyID", ["A", "B"]),
+        ("StudyID", [True, {}]),
         ("StudyDescription", True),
     ],
 )
@@ -246,32 +246,114 @@ def test_dates_and_times_of_the_instances_are_summed_up() -> None:
     assert stored["AcquisitionTime"]["Max"] == "100000"
 
 
-def test_all_components_of_a_number_count() -> None:
-    assert _instances({"PixelSpacing": ["0.5", "0.7 "]}, {"PixelSpacing": ["0.5", None]})["PixelSpacing"] == {
-        "Min": Decimal("0.5"),
-        "Max": Decimal("0.7"),
-        "Values": [Decimal("0.5"), Decimal("0.7")],
+def test_numbers_of_several_components_are_summed_up_by_component_and_listed_whole() -> None:
+    half, more = Decimal("0.5"), Decimal("0.7")
+    stored = _instances({"PixelSpacing": ["0.5", "0.7 "]}, {"PixelSpacing": "0.50\\0.70"}, {"PixelSpacing": [0.7, 0.5]})
+    assert stored["PixelSpacing"] == {"Min": [half, half], "Max": [more, more], "Values": [[half, more], [more, half]]}
+    stored = _instances({"PixelSpacing": ["0.5", None]}, {"PixelSpacing": ["0", "0.7", 9]}, {}, {"PixelSpacing": "\\"})
+    assert stored["PixelSpacing"] == {
+        "Min": [0, more, 9],
+        "Max": [half, more, 9],
+        "Values": [[0, more, 9], [half, ""]],
+        "Missing": 2,
+    }
+    assert "InvalidAttributes" not in stored
+
+
+def test_a_component_that_no_instance_has_is_empty_in_the_bounds() -> None:
+    assert _instances({"PixelSpacing": ["", "2"]}, {"PixelSpacing": ["", "1"]})["PixelSpacing"] == {
+        "Min": ["", 1],
+        "Max": ["", 2],
+        "Values": [["", 1], ["", 2]],
     }
 
 
-def test_text_of_the_instances_is_the_sorted_list_of_what_differs() -> None:
+def test_a_value_of_which_one_component_cannot_be_typed_is_left_out_whole_and_named() -> None:
+    stored = _instances({"PixelSpacing": ["0.5", "wide"]}, {"PixelSpacing": ["1", "2"]}, {"ImageType": ["A", 7]})
+    assert stored["PixelSpacing"] == {"Min": [1, 2], "Max": [1, 2], "Missing": 2}
+    assert stored["InvalidAttributes"] == ["ImageType", "PixelSpacing"]
+    assert "ImageType" not in stored
+
+
+def test_whole_numbers_are_listed_up_to_sixteen_and_while_there_is_room() -> None:
+    spacings = [{"PixelSpacing": [number, 1]} for number in range(17)]
+    assert len(_instances(*spacings[:16])["PixelSpacing"]["Values"]) == 16
+    assert _instances(*spacings)["PixelSpacing"] == {"Min": [0, 1], "Max": [16, 1]}
+    long = [{"PixelSpacing": [f"{number}.{n:037}" for n in range(1, 101)]} for number in range(3)]
+    assert _instances(*long[:2])["PixelSpacing"].keys() == {"Min", "Max", "Values"}
+    assert _instances(*long)["PixelSpacing"].keys() == {"Min", "Max"}
+
+
+def test_of_more_than_a_hundred_components_a_hundred_are_kept_and_the_attribute_is_named() -> None:
+    stored = _instances({"PixelSpacing": [*range(101)]})
+    assert stored["PixelSpacing"] == {"Min": [*range(100)], "Max": [*range(100)]}
+    assert stored["TruncatedAttributes"] == ["PixelSpacing"]
+    assert "TruncatedAttributes" not in _instances({"PixelSpacing": [*range(100)]})
+
+
+def test_a_whole_text_that_is_too_long_is_cut_or_left_out_as_any_text() -> None:
+    stored = _instances(
+        {"ConvolutionKernel": ["K" * 600, "L" * 600], "ImageType": ["A"]}, {"ImageType": ["T" * 600] * 2}
+    )
+    assert stored["ImageType"] == ["A"]
+    assert (stored["InvalidAttributes"], stored["MissingIn"]) == (["ConvolutionKernel", "ImageType"], {"ImageType": 1})
+
+
+def test_text_of_the_instances_is_the_sorted_list_of_the_whole_values_that_differ() -> None:
     stored = _instances(
         {"ImageType": ["ORIGINAL", "PRIMARY", "", "0015"], "SOPClassUID": "1.2"},
         {"ImageType": ["DERIVED", "PRIMARY"]},
         {"SOPClassUID": "1.1 "},
     )
-    assert stored["ImageType"] == ["", "0015", "DERIVED", "ORIGINAL", "PRIMARY"]
+    assert stored["ImageType"] == ["DERIVED\\PRIMARY", "ORIGINAL\\PRIMARY\\\\0015"]
     assert stored["SOPClassUID"] == ["1.1", "1.2"]
-
-
-def test_nested_values_of_the_instances_are_summed_up_by_their_type() -> None:
     stored = _instances(
-        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": 2}, {"SegmentLabel": "Aorta"}]},
-        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": 1}]},
+        {"ImageType": "A\\B"}, {"ImageType": ["A ", "B"]}, {"ImageType": ["A", "B", ""]}, {"ImageType": "\\"}
+    )
+    assert stored["ImageType"] == ["A\\B", "A\\B\\"]
+
+
+def test_it_is_told_how_many_instances_have_no_text_when_only_some_have_one() -> None:
+    stored = _instances({"ImageType": "A"}, {"ImageType": ""}, {"SOPClassUID": "1.2"}, {"ImageType": [7], "Rows": 1})
+    assert stored["MissingIn"] == {"ImageType": 3, "SOPClassUID": 3}
+    assert stored["Rows"]["Missing"] == 3
+    assert "MissingIn" not in _instances({"ImageType": "A"}, {"ImageType": "B"})
+    assert "MissingIn" not in _instances({"Rows": 1}, {})
+
+
+def test_siblings_in_a_sequence_of_the_instances_stay_in_their_rows() -> None:
+    stored = _instances(
+        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": 2}, {"SegmentLabel": "Aorta"}, {}]},
+        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": "1"}, {"SegmentNumber": 10}]},
+        {"SegmentSequence": [{"SegmentLabel": "Liver", "SegmentNumber": 2}]},
+        {"SegmentSequence": []},
         {},
     )
+    assert stored["SegmentSequence.SegmentLabel"] == ["", "Aorta", "Liver", "Liver"]
+    assert stored["SegmentSequence.SegmentNumber"] == [10, "", 1, 2]
+    assert stored["MissingIn"] == {"SegmentSequence.SegmentLabel": 2, "SegmentSequence.SegmentNumber": 2}
+
+
+def test_a_sibling_that_no_item_has_is_absent_and_one_that_cannot_be_typed_leaves_its_place_empty() -> None:
+    stored = _instances({"SegmentSequence": [{"SegmentLabel": "Liver"}, {"SegmentLabel": "Aorta"}]})
     assert stored["SegmentSequence.SegmentLabel"] == ["Aorta", "Liver"]
-    assert stored["SegmentSequence.SegmentNumber"] == {"Min": 1, "Max": 2, "Values": [1, 2], "Missing": 1}
+    assert "SegmentSequence.SegmentNumber" not in stored
+    items = [{"SegmentLabel": "Liver", "SegmentNumber": "x"}, {"SegmentLabel": "Aorta", "SegmentNumber": 1}, "none"]
+    stored = _instances({"SegmentSequence": items})
+    assert stored["SegmentSequence.SegmentLabel"] == ["Aorta", "Liver"]
+    assert stored["SegmentSequence.SegmentNumber"] == [1, ""]
+    assert stored["InvalidAttributes"] == ["SegmentSequence.SegmentLabel", "SegmentSequence.SegmentNumber"]
+
+
+@pytest.mark.parametrize(("label", "kept"), [("L{:03}", 100), ("L{:03}" + "x" * 700, 11)])
+def test_siblings_are_cut_at_the_same_row_and_all_of_them_are_named(label: str, kept: int) -> None:
+    items = [{"SegmentLabel": label.format(number), "SegmentNumber": number} for number in range(kept + 1)]
+    for instances in ([{"SegmentSequence": items}], [{"SegmentSequence": [item]} for item in items]):
+        stored = _instances(*instances)
+        assert stored["SegmentSequence.SegmentLabel"] == [label.format(number) for number in range(kept)]
+        assert stored["SegmentSequence.SegmentNumber"] == [*range(kept)]
+        assert stored["TruncatedAttributes"] == ["SegmentSequence.SegmentLabel", "SegmentSequence.SegmentNumber"]
+    assert "TruncatedAttributes" not in _instances({"SegmentSequence": items[: min(kept, 100)]})
 
 
 def test_an_instance_whose_value_cannot_be_typed_counts_as_missing_and_the_rest_stands() -> None:
@@ -331,6 +413,9 @@ def test_the_uid_of_the_series_is_the_key_of_the_map_where_the_values_have_none(
     for inner in ({}, {"SeriesInstanceUID": None}, {"SeriesInstanceUID": ""}, {"SeriesInstanceUID": "  "}):
         assert _series(**inner)["SeriesInstanceUID"] == "1.2.3"
     assert _series(SeriesInstanceUID="9.9 ")["SeriesInstanceUID"] == "9.9"
+    document = _document()
+    document["Study"]["Series"]["1.2\\1.3"] = document["Study"]["Series"].pop("1.2.3")
+    assert "SeriesInstanceUID" not in _build(document).attributes  # two are none
 
 
 def test_of_two_series_the_lowest_uid_stands_and_all_are_listed() -> None:
@@ -649,15 +734,16 @@ def test_any_values_become_an_entry_whose_types_hang_on_the_profile_alone(
     content = _build(_document(patient, study, series, instances))
     ours = {"StudyMoment": "S", "PatientNameKey": "S", "InstanceCount": "N", "FrameCount": "N"}
     ours |= dict.fromkeys(("InvalidAttributes", "TruncatedAttributes"), "L")
+    ours["MissingIn"] = "M"
     for name, value in content.attributes.items():
         ((kind, stored),) = value.items()
         attribute = PROFILE.find(name)
         if attribute is None:
-            assert kind == ours.get(name, "S")
+            assert kind == ours.get(name, "L" if name.endswith("Values") else "S")
             continue
         number = attribute.vr in {"DS", "IS", "US", "SS"}
         if attribute.level == "Instance":
-            assert kind == ("M" if number or attribute.vr in {"DA", "TM"} else "L")
+            assert kind == ("M" if (number or attribute.vr in {"DA", "TM"}) and not attribute.sequence else "L")
         else:
             assert kind == ("L" if attribute.multiple else "N" if number else "S")
         assert stored not in ("", [], {})

@@ -69,8 +69,9 @@ def test_a_private_value_is_nowhere_in_what_is_written(name: str, values: list[s
 
 def test_the_age_is_not_told_when_what_it_comes_from_must_not_be() -> None:
     assert build({})[0]["PatientAgeYears"] == {"N": "70"}
-    assert build({"PatientAge": "drop"})[0]["PatientAgeYears"] == {"N": "70"}  # from the birth date
-    assert "PatientAgeYears" not in build({"PatientAge": "drop", "PatientBirthDate": "hash"})[0]
+    assert build({"PatientBirthDate": "drop"})[0]["PatientAgeYears"] == {"N": "70"}  # from PatientAge
+    assert build({"StudyDate": "hash"})[0]["PatientAgeYears"] == {"N": "70"}
+    assert "PatientAgeYears" not in build({"PatientAge": "drop"})[0]
     assert "PatientAgeYears" not in build({"PatientAgeYears": "drop"})[0]
 
 

@@ -2,16 +2,21 @@
 
 import json
 import re
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imaging_index import profile
+from imaging_index import entry, profile
 from imaging_index.dictionary import Level, keywords, lookup
+from imaging_index.metadata import Reader
 from imaging_index.profile import Index, ProfileError, load, parse
 from imaging_index.selection import Source
+from imaging_index.stored import plain
 
-RADIOLOGY = Path(__file__).parents[2] / "profiles/radiology.toml"
+ROOT = Path(__file__).parents[2]
+RADIOLOGY = ROOT / "profiles/radiology.toml"
 ATTRIBUTES = 'attributes = ["PatientID", "StudyDate", "Rows", "SoftwareVersions", "OtherPatientIDsSequence.PatientID"]'
 
 
@@ -319,3 +324,63 @@ def test_a_profile_whose_entries_could_be_too_large_for_dynamodb_is_refused() ->
     assert lists
     (message,) = _mistakes(f"revision = 1\nattributes = {json.dumps(sorted({*lists, *texts}))}")
     assert message.startswith("An entry of these attributes could have ")
+
+
+def test_what_only_some_image_sets_have_may_be_a_partition_key_and_no_sort_key() -> None:
+    text = 'revision = 1\nattributes = ["PatientID"]\n[indexes.other]\n'
+    usable = parse(text + 'partition = ["DatastoreId", "NonPrimary"]\nsort = ["FrameBytes", "ImageSetId"]')
+    assert (usable.key_type("NonPrimary"), usable.key_type("FrameBytes")) == ("S", "N")
+    (message,) = _mistakes(text + 'partition = ["DatastoreId"]\nsort = ["NonPrimary", "ImageSetId"]')
+    assert "[indexes.other] sorts by 'NonPrimary', which not every image set has" in message
+
+
+def _bytes(value: Any) -> int:
+    """What DynamoDB counts of a value (Developer Guide, "Item sizes and formats")."""
+    ((kind, content),) = value.items()
+    if kind == "S":
+        return len(content.encode())
+    if kind == "N":
+        return len(content.strip("-0.").replace(".", "")) // 2 + 2
+    if kind == "L":
+        return 3 + sum(1 + _bytes(each) for each in content)
+    return 3 + sum(1 + len(name) + _bytes(each) for name, each in content.items())
+
+
+@pytest.mark.parametrize("file", ["radiology", "minimal"])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{number:04}" + "x" * 1020 for number in range(200)],
+        [f"{number:04}" for number in range(200)],
+        [f"-1.{number:037}" for number in range(1, 150)],
+        [f"20240101{number % 24:02}{number % 60:02}00.{number:06}-0100" for number in range(150)],
+    ],
+    ids=["long", "many", "numbers", "moments"],
+)
+def test_an_attribute_takes_no_more_of_an_entry_than_is_counted(file: str, texts: list[str]) -> None:
+    selected = profile.load(ROOT / f"profiles/{file}.toml")
+
+    def level(name: Level) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for each in selected.at(name):
+            for source in each.sources[:1]:
+                first, *inner = source.path
+                items: list[Any] = [{} for _ in texts] if inner else [*texts]
+                items = values.setdefault(first, items)
+                for item, text in zip(items, texts, strict=True) if inner else ():
+                    innermost = reduce(lambda outer, keyword: outer.setdefault(keyword, {}), inner[:-1], item)
+                    innermost[inner[-1]] = text
+        return values
+
+    instances = {f"1.{n}": {"DICOM": level(Level.INSTANCE) if n else {}} for n in range(3)}
+    series = {"1": {"DICOM": level(Level.SERIES), "Instances": instances}}
+    study = {"DICOM": level(Level.STUDY), "Series": series}
+    document = {"Patient": {"DICOM": level(Level.PATIENT)}, "Study": study}
+    attributes = entry.build(Reader(selected), [json.dumps(document).encode()], b"key").attributes
+    several = [name for name in attributes if name.endswith("Values")]
+    assert sum(_bytes(attributes[name]) for name in several) <= profile.LONGEST_SEVERAL + 200 * len(several)
+    for each in selected.attributes:
+        names = [name for name in (each.name, f"{each.name}Folded") if name in attributes]
+        missing = len(each.name) + 12 if each.name in plain(attributes).get("MissingIn", {}) else 0
+        taken = sum(len(name) + _bytes(attributes[name]) for name in names) + missing
+        assert taken <= profile._largest(each), each.name

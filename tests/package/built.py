@@ -1,0 +1,33 @@
+"""A document of one series, and the entry that it becomes."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from imaging_index import entry, profile
+from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
+from imaging_index.stored import plain
+
+SECRET = b"key"
+
+
+def build(
+    text: str, *instances: dict[str, Any], vrs: Mapping[str, object] | None = None, **levels: Mapping[str, object]
+) -> dict[str, Any]:
+    """The entry of a document with these instances under the profile of `text`, and its instances."""
+    selected = profile.parse(f"revision = 1\n{text}")
+    document = {
+        "Patient": {"DICOM": levels.get("patient", {})},
+        "Study": {
+            "DICOM": levels.get("study", {}),
+            "Series": {
+                "1.2": {
+                    "DICOM": levels.get("series", {}),
+                    "Instances": {f"1.2.{n}": {"DICOM": each, "DICOMVRs": vrs} for n, each in enumerate(instances)},
+                }
+            },
+        },
+    }
+    content = entry.build(Reader(selected), [json.dumps(document).encode()], SECRET)
+    return plain(content.attributes) | {"instances": unpack(content.pages)[0]}
