@@ -1,4 +1,4 @@
-"""Text of every character set of DICOM, by the bytes of the standard's tables, and against pydicom where it is right."""
+"""Text in every character set of DICOM: by the standard's tables, and against pydicom where it is right."""
 
 import random
 from collections.abc import Sequence
