@@ -171,15 +171,15 @@ def test_what_is_no_term_is_the_default(term: str) -> None:
 def test_pydicom_reads_the_same_where_no_delimiter_follows_an_escape_sequence() -> None:
     rng = random.Random(11)
     # pydicom does not know Latin-9, and leaves the escape sequence of GB 2312 in the text.
-    single = [(number, *map(bytes.fromhex, parts)) for number, *parts, _ in ONE_BYTE if number != "203"]
-    several = [(number, *map(bytes.fromhex, parts)) for number, *parts, _ in SEVERAL_BYTES if number != "58"]
+    single = [each for each in ONE_BYTE if each[0] != "203"]
+    several = [each for each in SEVERAL_BYTES if each[0] != "58"]
     for _ in range(2_000):
         first = rng.choice(single)
         others = rng.sample([*single, *several], rng.randint(1, 4))
-        terms = [f"ISO 2022 IR {number}" for number, _, _ in (first, *others)]
-        value = first[2]
-        for _, escape, word in rng.choices(others, k=5):
-            value += b"\x1b" + escape + word + b"\x1b(BA"
+        terms = [f"ISO 2022 IR {number}" for number, *_ in (first, *others)]
+        value = bytes.fromhex(first[2])
+        for _, escape, word, _ in rng.choices(others, k=5):
+            value += b"\x1b" + bytes.fromhex(escape + word) + b"\x1b(BA"
         assert name(terms, value) == decode_bytes(value, convert_encodings(terms), TEXT_VR_DELIMS), terms
 
 
