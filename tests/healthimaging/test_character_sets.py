@@ -112,7 +112,7 @@ def test_each_line_begins_in_the_first_character_set_again(control: str) -> None
     kanji = CharacterSets.of(["ISO 2022 IR 100", "ISO 2022 IR 87"])
     for vr in ("ST", "LT", "UT", "LO", "PN"):
         assert korean.decode(b"\x1b$)C\xb1\xe8" + end + b"\xe7", vr) == f"김{control}ç"
-        assert kanji.decode(b"\x1b$B;3" + end + b"A\xe7", vr) == f"山{control}Aç"
+        assert kanji.decode(b"\x1b$B;3" + end + b"AB\xe7", vr) == f"山{control}ABç"
 
 
 def test_only_the_delimiters_of_the_vr_end_a_code_extension() -> None:
@@ -131,7 +131,8 @@ def test_kana_of_one_byte_stand_between_kanji() -> None:
 
 def test_escape_sequences_are_text_without_code_extensions() -> None:
     assert name(["ISO_IR 100"], b"\x1b-L\xcf") == "\x1b-LÏ"
-    assert name(["ISO_IR 192"], b"\x1b$B;3") == "\x1b$B;3"
+    for terms in (["ISO_IR 192"], ["ISO_IR 192", "ISO 2022 IR 87"], ["GB18030", "ISO 2022 IR 58"]):
+        assert name(terms, b"\x1b$B;3") == "\x1b$B;3"
 
 
 def test_an_escape_sequence_of_none_of_the_tables_stays_in_the_text() -> None:

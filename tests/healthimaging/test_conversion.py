@@ -238,6 +238,23 @@ def test_so_are_those_that_an_explicit_file_calls_unknown() -> None:
     assert converted.vrs == {"00430010": "LO", "00431010": "US", "00431027": "SH", "00431039": "UN"}
 
 
+def test_a_public_element_that_came_as_unknown_is_of_the_dictionarys_vr() -> None:
+    dataset = of_bytes(
+        element(0x00080005, "CS", b"ISO_IR 203"),
+        element(0x00081030, "UN", b"\xa4 "),
+        element(0x00180060, "UN", b"120 "),
+        element(0x00280010, "UN", b"\x00\x02"),
+        element(0x00180040, "UN", b""),
+        element(0x00190001, "UN", b"no block's"),
+        element(0x00081111, "UN", b"\xfe\xff\x00\xe0\x0c\0\0\0" + b"\x08\0\x50\x11\x04\0\0\x001.2\0"),
+    )
+    converted = convert(dataset)
+    found = values(converted)
+    assert (found["StudyDescription"], found["KVP"], found["Rows"], found["CineRate"]) == ("€", "120 ", 512, None)
+    assert found["ReferencedPerformedProcedureStepSequence"] == [{"ReferencedSOPClassUID": "1.2"}]
+    assert converted.vrs == {"00190001": "UN"}
+
+
 def test_so_are_those_in_the_items_of_a_sequence() -> None:
     dataset = Dataset()
     dataset.RequestAttributesSequence = [private((0x39, "IS", "1000"))]
