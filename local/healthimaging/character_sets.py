@@ -137,8 +137,9 @@ def _known(term: str) -> tuple[str, bool]:
     if match and match["number"].upper() in _NUMBERED:
         return _NUMBERED[match["number"].upper()], bool(match["extended"])
     try:
-        # `GB18030` and `GBK` are terms, and `UTF-8` or `ISO 8859-1` are met.
-        b" ".decode(term)  # what is no character set of bytes, like `hex` or UTF-16, is an unknown one
-        return codecs.lookup(term).name.replace("-", "_"), False
+        # `GB18030` and `GBK` are terms, and `UTF-8` or `ISO 8859-1` are met; `hex` or UTF-16 cannot be meant.
+        if b" ".decode(term, "replace") == " ":
+            return codecs.lookup(term).name.replace("-", "_"), False
     except (LookupError, ValueError):
-        return CharacterSets().first, False
+        pass
+    return CharacterSets().first, False

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from pydicom import config
+from pydicom import charset, config
 from pydicom.datadict import get_entry
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -28,6 +28,18 @@ from local.healthimaging.character_sets import CharacterSets
 # pydicom's complaints about a value quote the value, which may be a patient's; who reads files also mutes its warnings.
 config.settings.reading_validation_mode = config.IGNORE
 logging.getLogger("pydicom").propagate = False
+
+
+class _Terms(dict[str, str]):
+    """pydicom's terms of character sets, in which it looks for one with a NUL without stumbling over it."""
+
+    def __missing__(self, term: str) -> str:
+        if "\0" not in term:
+            raise KeyError(term)
+        return charset.default_encoding
+
+
+charset.python_encoding = _Terms(charset.python_encoding)
 
 Values = dict[str, Any]
 

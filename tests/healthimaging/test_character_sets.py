@@ -164,7 +164,7 @@ def test_nor_of_those_with_code_extensions(term: str) -> None:
     assert name(["", term], b"\x1b$)A\xd5\xc5") == "张"
 
 
-@pytest.mark.parametrize("term", ["hex", "utf-16", "ISO_IR 9999", "ISO\0IR", "\xe4"])
+@pytest.mark.parametrize("term", ["hex", "idna", "utf-16", "ISO_IR 9999", "ISO\0IR", "\xe4"])
 def test_what_is_no_term_is_the_default(term: str) -> None:
     assert CharacterSets.of([term]) == CharacterSets()
 
@@ -201,6 +201,9 @@ def test_an_item_of_a_sequence_has_its_own_character_set_or_that_of_what_it_is_i
     [
         (b"\\ISO 2022 IR 58 ", "LO", b"\x1b$)A\xd0\xd8\xb2\xbf", "胸部"),
         (b" ISO_IR 192 ", "LO", "Köln 김".encode(), "Köln 김"),
+        (b"\0ISO_IR 192\0", "LO", "Köln 김".encode(), "Köln 김"),
+        (b"ISO_IR 100\0\\ISO 2022 IR 87\0", "LO", b"\xe4\x1b$B;3", "ä山"),
+        (b" \\ ISO 2022 IR 58 ", "LO", b"\x1b$)A\xd0\xd8\xb2\xbf", "胸部"),
         (b"ISO 2022 IR 203\\ISO 2022 IR 87", "ST", b"\xa4\r\n\x1b$B;3\x1b(B\xa4", "€\r\n山€"),
         (b"\\ISO 2022 IR 58", "UT", b"\x1b$)A\xd0\xd8\r\n\x1b$)A\xb2\xbf", "胸\r\n部"),
         (b"ISO_IR 192", "LO", b"\\ ", None),
