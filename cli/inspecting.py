@@ -33,7 +33,7 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print the entry and its instances as JSON.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Print one line of counts and sizes instead.")] = False,
 ) -> None:
-    """Show what a metadata document of HealthImaging would become in the index."""
+    """Show what a metadata document of HealthImaging would become in the index, and say if its ids would be refused."""
     if json and summary:
         raise Misuse("Take --json or --summary: each prints something else.")
     name = "Standard input" if file == "-" else file

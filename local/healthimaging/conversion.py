@@ -19,7 +19,6 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_deferred_data_element
 from pydicom.tag import BaseTag
-from pydicom.valuerep import PersonName
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level, lookup
@@ -75,7 +74,7 @@ class _Attribute:
 
 
 def convert(dataset: Dataset) -> Converted:
-    """All attributes of a data set, the file meta information (group 0002) among them.
+    """All attributes of a data set that was read from a file, the file meta information (group 0002) among them.
 
     An element that cannot be read is left out and counted, as the service's import does (warning 0xB006).
     """
@@ -145,7 +144,7 @@ def _character_sets(dataset: Dataset, inherited: CharacterSets) -> CharacterSets
 
 
 def _raw(dataset: Dataset, tag: BaseTag) -> Any:
-    """An element as it was read from the file, or pydicom's own of one that was not."""
+    """An element as it was read from the file, or pydicom's own of what it had to know itself."""
     element = dataset.get_item(tag, keep_deferred=True)
     if isinstance(element, RawDataElement) and element.value is None and element.length:
         return read_deferred_data_element(
@@ -172,7 +171,7 @@ def _value(dataset: Dataset, tag: BaseTag, sets: CharacterSets) -> tuple[Any, st
         return "", vr
     if value is None:
         return None, vr
-    if isinstance(value, str | bytes | PersonName) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         value = [value]
     return _listed([_json(one, vr) for one in value], attribute), vr
 
@@ -222,9 +221,7 @@ def _json(value: Any, vr: str) -> Any:
             return base64.b64encode(value).decode()
         case _ if vr == "AT":
             return f"{int(value):08X}"
-        case str() | PersonName():
-            return str(value)
-        case _ if vr in ("DS", "IS"):
+        case str():
             return str(value)
         case float():
             # JSON has no infinity and no NaN; the service writes whole numbers without a point.
