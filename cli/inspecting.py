@@ -1,5 +1,6 @@
 """`imaging-index inspect`: what a metadata document would become, without writing anything."""
 
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from imaging_index.stored import plain
 _PIECE: Final = 256 * 2**10
 # PS3.10, section 7.1: of a DICOM file's beginning nothing is fixed up to its prefix.
 _PREAMBLE: Final = 128
+# AWS HealthImaging API Reference, "GetImageSet".
+_ID: Final = re.compile(r"[0-9a-z]{32}")
 
 
 def inspect(
@@ -30,7 +33,7 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print the entry and its instances as JSON.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Print one line of counts and sizes instead.")] = False,
 ) -> None:
-    """Show what a metadata document of HealthImaging would become in the index."""
+    """Show what a metadata document of HealthImaging would become in the index, and say if its ids would be refused."""
     if json and summary:
         raise Misuse("Take --json or --summary: each prints something else.")
     name = "Standard input" if file == "-" else file
@@ -43,6 +46,13 @@ def inspect(
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{name} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
+    for named, told in (("DatastoreID", content.datastore_id), ("ImageSetID", content.image_set_id)):
+        if not (isinstance(told, str) and _ID.fullmatch(told)):
+            errors.print(
+                f"The index would refuse this document: its {named} is missing or none of HealthImaging's ids, which "
+                "are 32 lower-case letters and digits.",
+                soft_wrap=True,
+            )
     if selected.hashes:
         errors.print("The tokens are of a key made for this run, and will be others in the index.", soft_wrap=True)
     values = plain(content.attributes)

@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs on standard output, errors on standard error."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Failure(typer.Exit):
     status = 1
 
     def __init__(self, message: str) -> None:
-        errors.print(Text(message), style="red", soft_wrap=True)
+        errors.print(message_text(message), style="red", soft_wrap=True)
         super().__init__(self.status)
 
 
@@ -40,24 +41,38 @@ class Misuse(Failure):
     status = 2
 
 
+# What JSON lets stand and a terminal obeys: DEL, the C1 controls, and the marks that turn the direction of writing
+# (Unicode Standard Annex 9, "Directional Formatting Characters"). In JSON they are within texts only.
+_OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    typer.echo(_json.encode(value).decode())
+    typer.echo(_encoded(value))
 
 
 def print_json_array(values: Iterable[Any]) -> None:
     """A JSON array, printed as its values come."""
     separator = "["
     for value in values:
-        typer.echo(f"{separator}{_json.encode(value).decode()}")
+        typer.echo(f"{separator}{_encoded(value)}")
         separator = ","
     typer.echo("[]" if separator == "[" else "]")
+
+
+def _encoded(value: Any) -> str:
+    return _OBEYED.sub(lambda obeyed: f"\\u{ord(obeyed[0]):04x}", _json.encode(value).decode())
 
 
 def shown(value: Any) -> Text:
     """A value of a document as text for the screen: whatever could command a terminal is shown as a dot."""
     text = "" if value is None else str(value)
     return Text("".join(character if character.isprintable() else "·" for character in text))
+
+
+def message_text(message: str) -> Text:
+    """Sentences for the screen, which may quote a file's words."""
+    return Text("\n").join(map(shown, message.split("\n")))
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from cli.output import Failure, counted, errors, print_json, screen
+from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
 from imaging_index import dictionary, profile
 from imaging_index.dictionary import Level
 from imaging_index.profile import Profile, ProfileError
@@ -58,7 +58,7 @@ def check(name: Name = DEFAULT) -> None:
     except ProfileError as error:
         raise Failure(str(error)) from None
     for warning in selected.warnings:
-        errors.print(f"Warning: {warning}", soft_wrap=True)
+        errors.print(message_text(f"Warning: {warning}"), soft_wrap=True)
     screen.print(
         f"{name} can be used: revision {selected.revision}, {counted(len(selected.attributes), 'attribute')}, "
         f"{len(selected.indexes)} {'index' if len(selected.indexes) == 1 else 'indexes'}.",
@@ -78,7 +78,7 @@ def show(name: Name = DEFAULT, json: Annotated[bool, typer.Option("--json", help
     columns = (Column(head, overflow="fold") for head in heads)
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
     for row in rows:
-        table.add_row(*(each if isinstance(each, str) else ", ".join(each) for each in row.values()))
+        table.add_row(*(shown(each if isinstance(each, str) else ", ".join(each)) for each in row.values()))
     screen.print(table)
 
 

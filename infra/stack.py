@@ -37,7 +37,7 @@ class ImagingIndex(Stack):
         for key, value in settings.tags.items():
             Tags.of(self).add(key, value)
         # What a later deployment compares its own profile with.
-        self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8")}
+        self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8-sig")}
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
         self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)

@@ -236,7 +236,7 @@ def load(path: Path) -> Profile:
         ProfileError: naming every mistake in it.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(
             [f"The profile {path} cannot be read ({type(error).__name__}). Name a TOML file in UTF-8."]

@@ -1,7 +1,8 @@
 """Search by the declared indexes: conditions -> the index that answers them -> entries.
 
 A condition is written `Keyword=value`; the value may end in `*` (what begins so) and, for StudyDate, be a range
-`from-to` with either end left out, as DICOM has it (PS3.4, section C.2.2.2.5).
+`from-to` with either end left out, as DICOM has it (PS3.4, section C.2.2.2.5). A whole value may be written in any way
+that its VR allows: `PatientAge=45Y` finds what is stored as `045Y`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from imaging_index import dicom
+from imaging_index import dicom, dictionary
 from imaging_index.table import Between
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 _DATE: Final = re.compile(r"[0-9]{8}|[0-9]{0,8}\*")
 _RANGE: Final = re.compile(r"([0-9]{8})?-([0-9]{8})?")
 _DIGIT: Final = re.compile(r"[0-9]")
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
+# What stands between several values, which no entry has as one: a comma too where it is no character (PS3.18, section
+# 8.3.4.1). A backslash is one in text of one value (PS3.5, section 6.2).
+_BETWEEN_VALUES: Final = {**dict.fromkeys(("LT", "ST", "UR", "UT"), ""), "UI": "\\,"}
+_EXAMPLES: Final = {"AS": "045Y", "DA": "20240131", "DT": "20240131120000", "TM": "120000"}
 # Moments as entries have them, with 0 for every digit: ours, and those of events, in seconds or milliseconds.
 _ISO: Final = ("0000-00-00T00:00:00.000000Z", "0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00Z")
 _MOMENTS: Final = {"FirstIndexedAt": _ISO, "IndexedAt": _ISO, "EventTime": _ISO, "StudyMoment": ("0" * 14,)}
@@ -62,10 +68,40 @@ def parse(texts: Iterable[str]) -> dict[str, str | Between]:
             raise SearchError("Write a condition as Keyword=value, like PatientID=1234 or StudyDate=20240101-20240131.")
         if name in conditions:
             raise SearchError(f"There are two conditions on {name}; search for one of them.")
-        conditions[name] = _condition(name, value)
+        conditions[name] = _condition(name, _as_stored(name, value))
         if "*" in value[:-1] or "?" in value:
             raise SearchError(f"A * is understood at the end of {name} only, for what begins so, and ? nowhere.")
     return conditions
+
+
+def _as_stored(name: str, value: str) -> str:
+    """A whole value as entries have it, by the VR of its keyword; anything else is left as it is.
+
+    Names and study dates are compared in forms of ours, and what a profile hashes by its tokens.
+    """
+    element = dictionary.lookup(name)
+    if element is None or name == "PatientName" or value.endswith("*") or _TOKEN.fullmatch(value):
+        return value
+    vr = element.vr.split(" or ", 1)[0]
+    if any(separator in value for separator in _BETWEEN_VALUES.get(vr, "\\")):
+        raise SearchError(f"There are several values of {name}; search for one at a time.")
+    try:
+        stored = dicom.parser(vr)(value)
+    except KeyError:
+        return value  # of a VR that is in no index
+    except dicom.Unusable:
+        if name == "StudyDate":
+            return value
+        if vr in dicom.NUMBERS:
+            raise SearchError(_no_number(name)) from None
+        raise SearchError(f"This is no value of {name}; write it like {name}={_EXAMPLES[vr]}.") from None
+    if stored is None:
+        raise SearchError(f"Blanks are no value of {name}; write a condition as Keyword=value, like PatientID=1234.")
+    return stored if isinstance(stored, str) else f"{stored:f}"
+
+
+def _no_number(name: str) -> str:
+    return f"{name} is a number: write it whole, like {name}=3, and without a *."
 
 
 def _condition(name: str, value: str) -> str | Between:
@@ -214,7 +250,7 @@ def search(
     indexes, types = table.indexes(), table.key_types()
     for name, condition in conditions.items():
         if types.get(name) == "N" and not _is_number(condition):
-            raise SearchError(f"{name} is a number: write it whole, like {name}=3, and without a *.")
+            raise SearchError(_no_number(name))
     for datastore in datastores:
         found = plan(indexes, {"DatastoreId": datastore, **conditions}, index)
         for item in table.query(found.index, found.conditions):

@@ -1,5 +1,6 @@
 """The bytes of a metadata document's body -> its plain text, block by block, within the bounds on bytes."""
 
+import codecs
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -24,12 +25,14 @@ _PACKED_PIECE: Final = 16 * 2**10
 def blocks(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
     """The plain text of a body, gzip or plain itself, in blocks of about `size` bytes: at least half, but for the last.
 
+    A byte order mark before it is passed over, as RFC 8259 (section 8.1) lets readers do.
+
     Raises:
         Poison: the body is broken gzip, or larger than `MOST_BYTES`.
     """
     gathered: list[bytes] = []
     length = 0
-    for plain in _within_bounds(_plain(_within_bounds(pieces), size)):
+    for plain in _without_mark(_within_bounds(_plain(_within_bounds(pieces), size))):
         gathered.append(plain)
         length += len(plain)
         if length >= size / 2:
@@ -46,6 +49,16 @@ def _within_bounds(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if total > MOST_BYTES:
             raise Poison(f"the document is larger than {MOST_BYTES} bytes")
         yield piece
+
+
+def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= len(codecs.BOM_UTF8):
+            break
+    yield head.removeprefix(codecs.BOM_UTF8)
+    yield from pieces
 
 
 def _plain(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:

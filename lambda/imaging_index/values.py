@@ -284,11 +284,8 @@ def _inside(path: Iterable[str], values: list[object]) -> list[object]:
 
 def _parts(attribute: Attribute, source: Source, raw: object) -> list[object]:
     """The single values in a JSON value, or the one that the source picks."""
-    if source.vr is None:
-        parts = dicom.components(attribute.vr, raw)
-    else:
-        # What stands under a tag came apart by its own VR.
-        parts = list(raw) if isinstance(raw, list) else [raw]
+    # What stands under a tag came apart by its own VR.
+    parts = dicom.components(attribute.vr, raw) if source.vr is None else raw if isinstance(raw, list) else [raw]
     return parts if source.component is None else parts[source.component - 1 : source.component]
 
 

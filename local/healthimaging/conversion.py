@@ -13,25 +13,42 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from pydicom import config
-from pydicom.charset import decode_bytes
+from pydicom import charset, config
 from pydicom.datadict import get_entry
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_deferred_data_element
 from pydicom.tag import BaseTag
-from pydicom.valuerep import TEXT_VR_DELIMS, PersonName
 
+from imaging_index import dicom
 from imaging_index.dictionary import Level, lookup
+from local.healthimaging.character_sets import CharacterSets
 
 # pydicom's complaints about a value quote the value, which may be a patient's; who reads files also mutes its warnings.
 config.settings.reading_validation_mode = config.IGNORE
 logging.getLogger("pydicom").propagate = False
+
+
+class _Terms(dict[str, str]):
+    """pydicom's terms of character sets, in which it looks for one with a NUL without stumbling over it."""
+
+    def __missing__(self, term: str) -> str:
+        if "\0" not in term:
+            raise KeyError(term)
+        return charset.default_encoding
+
+
+charset.python_encoding = _Terms(charset.python_encoding)
 
 Values = dict[str, Any]
 
 # Pixel data of three kinds (PS3.6) is not metadata; the padding after a data set means nothing (PS3.10, 7.2).
 _LEFT_OUT: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010, 0xFFFCFFFC})
 _FILE_META: Final = 0x0002
+_CHARACTER_SET: Final = 0x00080005
+_TEXTS: Final = (dicom.TEXTS - {"AT"}) | dicom.MOMENTS | {"DS", "IS"}
+# A backslash is a character of these like others (PS3.5, section 6.2).
+_OF_ONE_TEXT: Final = frozenset({"LT", "ST", "UR", "UT"})
 # Above it not every whole FL or FD is an exact integer.
 _EXACT: Final = 2.0**53
 
@@ -57,18 +74,19 @@ class _Attribute:
 
 
 def convert(dataset: Dataset) -> Converted:
-    """All attributes of a data set, the file meta information (group 0002) among them.
+    """All attributes of a data set that was read from a file, the file meta information (group 0002) among them.
 
     An element that cannot be read is left out and counted, as the service's import does (warning 0xB006).
     """
     converted = Converted()
     for part in (getattr(dataset, "file_meta", None) or Dataset(), dataset):
+        sets = _character_sets(part, CharacterSets())
         for tag in _metadata_tags(part):
             attribute = _attribute(tag)
             level = attribute.level if attribute else Level.INSTANCE
             values = converted.levels[level]
             try:
-                value, vr = _value(part, tag)
+                value, vr = _value(part, tag, sets)
             except Exception:  # whatever pydicom meets in a broken element, the rest of the file is good
                 converted.discarded += 1
                 continue
@@ -77,6 +95,13 @@ def convert(dataset: Dataset) -> Converted:
             if not attribute or key != attribute.keyword:
                 converted.vrs[key] = vr
     return converted
+
+
+def as_written(value: Any) -> str:
+    """A value of a document as its file has it: several values behind backslashes; "" for null."""
+    if isinstance(value, list):
+        return "\\".join(map(as_written, value))
+    return "" if value is None else str(value)
 
 
 def _metadata_tags(dataset: Dataset) -> Iterable[BaseTag]:
@@ -108,38 +133,75 @@ def _key(tag: BaseTag, values: Values) -> str:
     return attribute.keyword if attribute and attribute.keyword not in values else f"{tag:08X}"
 
 
-def _value(dataset: Dataset, tag: BaseTag) -> tuple[Any, str]:
-    """The JSON value of one element, and its VR."""
+def _character_sets(dataset: Dataset, inherited: CharacterSets) -> CharacterSets:
+    """Those of a data set or of an item, which has its parent's where it names none (PS3.5, section 7.5.3)."""
+    if _CHARACTER_SET not in dataset:
+        return inherited
+    terms = _raw(dataset, BaseTag(_CHARACTER_SET))
+    if isinstance(terms, RawDataElement):
+        return CharacterSets.of((terms.value or b"").decode("latin-1").split("\\"))
+    return CharacterSets.of([terms.value] if isinstance(terms.value, str) else list(terms.value or ()))
+
+
+def _raw(dataset: Dataset, tag: BaseTag) -> Any:
+    """An element as it was read from the file, or pydicom's own of what it had to know itself."""
+    element = dataset.get_item(tag, keep_deferred=True)
+    if isinstance(element, RawDataElement) and element.value is None and element.length:
+        return read_deferred_data_element(
+            dataset.fileobj_type, dataset.buffer or dataset.filename, dataset.timestamp, element
+        )
+    return element
+
+
+def _value(dataset: Dataset, tag: BaseTag, sets: CharacterSets) -> tuple[Any, str]:
+    """The JSON value of one element, and its VR. Texts are in `sets` where the file has them as bytes."""
     attribute = _attribute(tag)
-    raw = dataset.get_item(tag, keep_deferred=True)
-    if isinstance(raw, RawDataElement) and raw.value is not None:
-        vr = raw.VR or (attribute.vr if attribute else "UN")
-        # pydicom's own values of these lose the padding, and the last groups of a name when they are empty.
-        if vr in ("DS", "IS"):
-            return _listed([text.strip("\0") for text in raw.value.decode("latin-1").split("\\")], attribute), vr
-        if vr == "PN":
-            encodings = dataset.original_character_set or ["iso8859"]
-            names = decode_bytes(raw.value.rstrip(b"\0 "), encodings, TEXT_VR_DELIMS)
-            return _listed(names.split("\\"), attribute), vr
+    raw = _raw(dataset, tag)
+    if isinstance(raw, RawDataElement):
+        vr = _vr(raw, attribute)
+        if vr == "UN" and not attribute:
+            return base64.b64encode(raw.value or b"").decode(), vr
+        if vr in _TEXTS:
+            return _listed(_texts(raw.value or b"", vr, sets), attribute), vr
     element = dataset[tag]
     value, vr = element.value, str(element.VR)
     if vr == "SQ":
-        return [_item(item) for item in value] or None, vr
+        return [_item(item, sets) for item in value] or None, vr
     if vr == "UN" and not value:
         return "", vr
     if value is None:
         return None, vr
-    if isinstance(value, str | bytes | PersonName) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         value = [value]
     return _listed([_json(one, vr) for one in value], attribute), vr
 
 
-def _item(dataset: Dataset) -> Values:
+def _vr(raw: RawDataElement, attribute: _Attribute | None) -> str:
+    """The VR of an element that was read from a file.
+
+    Of private elements the service knows what the file says and no more: in an implicit VR file they are UN, but for
+    their creators (PS3.5, sections 6.2.2 and 7.8.1). [U] A public one that came as UN has the dictionary's VR.
+    """
+    told = raw.VR if raw.VR != "UN" else None
+    if raw.tag.is_private_creator:
+        return told or "LO"
+    return told or (attribute.vr if attribute else "UN")
+
+
+def _texts(value: bytes, vr: str, sets: CharacterSets) -> list[str]:
+    """The single texts in the bytes of a value, without padding but for numbers, which have it in real documents."""
+    text = sets.decode(value, vr)
+    texts = [text] if vr in _OF_ONE_TEXT else text.split("\\")
+    return [each.strip("\0") if vr in ("DS", "IS") else each.rstrip("\0 ") for each in texts]
+
+
+def _item(dataset: Dataset, inherited: CharacterSets) -> Values:
     """An item of a sequence. [U] The VRs of private attributes in it stand nowhere."""
     values: Values = {}
+    sets = _character_sets(dataset, inherited)
     for tag in _metadata_tags(dataset):
         try:
-            value, _ = _value(dataset, tag)
+            value, _ = _value(dataset, tag, sets)
         except Exception:  # noqa: S112  as at the top level
             continue
         values[_key(tag, values)] = value
@@ -159,9 +221,7 @@ def _json(value: Any, vr: str) -> Any:
             return base64.b64encode(value).decode()
         case _ if vr == "AT":
             return f"{int(value):08X}"
-        case str() | PersonName():
-            return str(value)
-        case _ if vr in ("DS", "IS"):
+        case str():
             return str(value)
         case float():
             # JSON has no infinity and no NaN; the service writes whole numbers without a point.

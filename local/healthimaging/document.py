@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from local.healthimaging.conversion import Values
+from local.healthimaging.conversion import Values, as_written
 
 Instances = dict[str, msgspec.Raw]
 
@@ -85,7 +85,7 @@ def grouping(study: Values, series: Values) -> Grouping:
 
 
 def _texts(values: Values, *keywords: str) -> tuple[str, ...]:
-    return tuple("" if (value := values.get(keyword)) is None else str(value).strip() for keyword in keywords)
+    return tuple(as_written(values.get(keyword)).strip() for keyword in keywords)
 
 
 def pack(document: Document) -> bytes:
@@ -133,7 +133,7 @@ def search_tags(document: Document) -> dict[str, Any]:
     """The `DICOMTags` by which SearchImageSets finds and describes an image set; what has no value is absent."""
     series = next(iter(document.study.series.values()), Series({}, {})).dicom
     tags: dict[str, Any] = {
-        name: str(value).strip()
+        name: as_written(value).strip()
         for names, values in ((_PATIENT, document.patient.dicom), (_STUDY, document.study.dicom), (_SERIES, series))
         for name, keyword in names.items()
         if (value := values.get(keyword)) is not None
@@ -144,7 +144,7 @@ def search_tags(document: Document) -> dict[str, Any]:
         ("DICOMNumberOfStudyRelatedInstances", document.study.dicom.get("NumberOfStudyRelatedInstances")),
     ):
         try:
-            tags[name] = int(str(value))
+            tags[name] = int(as_written(value))
         except ValueError:
             continue
     return tags

@@ -10,7 +10,7 @@ import re
 import zlib
 from typing import Any, Final
 
-from local.healthimaging.conversion import Values
+from local.healthimaging.conversion import Values, as_written
 
 # Kept as it came (developer guide, "Supported transfer syntaxes"): lossy JPEG, JPEG 2000, HTJ2K, MPEG, HEVC.
 _KEPT: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 91, 203, *range(100, 109)))
@@ -31,7 +31,7 @@ def stored_transfer_syntax(instance: Values, *, has_pixels: bool, lossless: str)
         has_pixels: whether there is pixel data. [U] Without it, Explicit VR Little Endian.
         lossless: the data store's format, a key of `STORED`.
     """
-    original = str(instance.get("TransferSyntaxUID"))
+    original = as_written(instance.get("TransferSyntaxUID"))
     binary = instance.get("SOPClassUID") == _SEGMENTATION and instance.get("BitsAllocated") == 1
     if original in _KEPT or binary:
         return original
@@ -53,6 +53,7 @@ def image_frames(instance: Values, *, has_pixels: bool) -> list[Values]:
     signed = instance.get("PixelRepresentation") == 1
     least, greatest = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     frames = _whole(instance.get("NumberOfFrames"))
+    uid = as_written(instance.get("SOPInstanceUID"))
     return [
         {
             "ID": frame_id,
@@ -64,7 +65,7 @@ def image_frames(instance: Values, *, has_pixels: bool) -> list[Values]:
             "FrameSizeInBytes": size,
         }
         for frame_id in (
-            hashlib.md5(f"{instance.get('SOPInstanceUID')}/{n}".encode(), usedforsecurity=False).hexdigest()
+            hashlib.md5(f"{uid}/{n}".encode(), usedforsecurity=False).hexdigest()
             for n in range(frames if 0 < frames <= _MOST else 1)
         )
     ]
@@ -72,4 +73,4 @@ def image_frames(instance: Values, *, has_pixels: bool) -> list[Values]:
 
 def _whole(value: Any) -> int:
     """A whole number of an IS string or a US number; 0 for anything else."""
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text := str(value).strip()) else 0
+    return int(text) if re.fullmatch(r"\+?[0-9]{1,9}", text := as_written(value).strip()) else 0

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from imaging_index.dictionary import Level
-from local.healthimaging.conversion import Converted, Values, convert
+from local.healthimaging.conversion import Converted, Values, as_written, convert
 from local.healthimaging.document import Grouping, Instances, grouping
 from local.healthimaging.frames import image_frames, stored_transfer_syntax
 
@@ -137,13 +137,13 @@ def _group(found: Scan, name: str, dataset: Dataset, lossless: str) -> None:
             raise Refused(f"DICOM attribute {keyword} does not exist")
     values = {keyword: value for part in levels.values() for keyword, value in part.items()}
     for keyword, longest in _LONGEST.items():
-        if len(str(values.get(keyword) or "")) > longest:
+        if len(as_written(values.get(keyword))) > longest:
             raise Refused(f"DICOM attribute {keyword} is longer than {longest} characters")
 
     patient, study, series = levels[Level.PATIENT], levels[Level.STUDY], levels[Level.SERIES]
     key = grouping({**study, "PatientID": patient.get("PatientID")}, series)
     group = found.groups.setdefault(key, Group(key, patient, study, series))
-    group.add(str(instance["SOPInstanceUID"]), _encode(converted, dataset, lossless), name)
+    group.add(as_written(instance["SOPInstanceUID"]), _encode(converted, dataset, lossless), name)
 
 
 def _encode(converted: Converted, dataset: Dataset, lossless: str) -> msgspec.Raw:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from imaging_index.dictionary import Level, lookup
-from local.healthimaging.conversion import Values
+from local.healthimaging.conversion import Values, as_written
 from local.healthimaging.document import Document, unpack
 from local.healthimaging.errors import Conflict, Invalid, QuotaExceeded
 from local.healthimaging.service import Call, Service
@@ -250,6 +250,6 @@ def _rename(values: dict[str, Any], uid: str, new_uid: Any) -> None:
     """A changed UID is also the key that the part stands under."""
     if new_uid in (None, uid):
         return
-    if str(new_uid) in values:
+    if as_written(new_uid) in values:
         raise Rejected("The new UID is another's already")
-    values[str(new_uid)] = values.pop(uid)
+    values[as_written(new_uid)] = values.pop(uid)

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +105,41 @@ def test_an_unusable_document_is_one_line_on_standard_error_without_its_values(c
     assert MARKER.encode() not in ended.stderr
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_changes_nothing(packed: bool) -> None:
+    content = json.dumps(DOCUMENT).encode("utf-8-sig")
+    marked = inspect("-", "--json", stdin=gzip.compress(content) if packed else content)
+    plain = inspect("-", "--json", stdin=json.dumps(DOCUMENT).encode())
+    assert (marked.returncode, marked.stdout, marked.stderr) == (0, plain.stdout, b"")
+
+
+@pytest.mark.parametrize("key", ["DatastoreID", "ImageSetID"])
+@pytest.mark.parametrize("told", [None, MARKER, "b" * 32 + "\n", ["b" * 32]])
+def test_a_document_that_the_function_would_refuse_is_shown_and_called_so(key: str, told: Any) -> None:
+    ended = inspect("-", "--json", stdin=json.dumps({**DOCUMENT, key: told}).encode())
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["entry"]["PatientID"] == MARKER
+    assert ended.stderr.decode() == (
+        f"The index would refuse this document: its {key} is missing or none of HealthImaging's ids, which are 32 "
+        "lower-case letters and digits.\n"
+    )
+
+
+def test_so_is_one_that_names_neither_data_store_nor_image_set() -> None:
+    unnamed = {"Patient": DOCUMENT["Patient"], "Study": DOCUMENT["Study"]}
+    ended = inspect("-", stdin=json.dumps(unnamed).encode())
+    assert ended.returncode == 0
+    assert MARKER in ended.stdout.decode()
+    assert [" ".join(line.split()[:9]) for line in ended.stderr.decode().splitlines()] == [
+        "The index would refuse this document: its DatastoreID is",
+        "The index would refuse this document: its ImageSetID is",
+    ]
+
+
+def test_a_document_that_the_function_would_take_is_shown_without_a_word_on_standard_error() -> None:
+    assert inspect("-", "--json", stdin=json.dumps(DOCUMENT).encode()).stderr == b""
+
+
 def test_a_file_or_profile_that_is_not_there_is_told(tmp_path: Path) -> None:
     ended = inspect(str(tmp_path / "none"))
     assert ended.returncode == 1
@@ -131,3 +168,42 @@ def test_wrong_usage_has_exit_status_2() -> None:
     assert inspect().returncode == 2
     ended = inspect("-", "--summary", "--json", stdin=json.dumps(DOCUMENT).encode())
     assert (ended.returncode, ended.stdout) == (2, b"")
+
+
+# DEL, the controls of C1, of which one begins a command as ESC [ does, and marks that turn the direction of writing.
+OBEYED = "".join(
+    map(chr, (0x7F, *range(0x80, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+)
+
+
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_what_a_terminal_obeys_never_reaches_it(tmp_path: Path, options: list[str]) -> None:
+    text = f"A\x1b[2J\x07{OBEYED}\\{OBEYED}é山\u200d"
+    document = json.loads(json.dumps(DOCUMENT))
+    document["Patient"]["DICOM"]["PatientID"] = text
+    (tmp_path / "document").write_text(json.dumps(document), "utf-8")
+    terminal, its_end = pty.openpty()
+    code = "from cli.main import main; main()"
+    command = [sys.executable, "-c", code, "inspect", str(tmp_path / "document"), *options]
+    printed = b""
+    with subprocess.Popen(command, stdout=its_end, stderr=its_end) as running:
+        os.close(its_end)
+        while chunk := _read(terminal):
+            printed += chunk
+    os.close(terminal)
+    assert running.returncode == 0
+    shown = printed.decode()
+    assert not {*OBEYED} & {*shown}
+    assert "[2J" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+    if options:
+        assert json.loads(shown)["entry"]["PatientID"] == text
+        assert "é山" in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 2**16)
+    except OSError:  # so ends a terminal on Linux
+        return b""

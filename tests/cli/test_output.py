@@ -1,6 +1,7 @@
 """What is printed for people: nothing that identifies is cut."""
 
 import io
+import json
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -10,7 +11,16 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from cli.main import application
-from cli.output import Entry, counted, image_sets_table, screen, studies_table
+from cli.output import (
+    Entry,
+    Failure,
+    counted,
+    image_sets_table,
+    print_json,
+    print_json_array,
+    screen,
+    studies_table,
+)
 
 
 @pytest.mark.parametrize("table", [image_sets_table, studies_table])
@@ -55,6 +65,35 @@ def test_into_a_file_nothing_is_cut() -> None:
     with screen.capture() as capture:
         screen.print(studies_table([{"PatientName": "A" * 300, "InstanceCount": 1, "ImageSetId": "b" * 32}]))
     assert "A" * 300 in capture.get()
+
+
+@pytest.mark.parametrize("table", [image_sets_table, studies_table])
+def test_no_table_lets_through_what_a_terminal_obeys(table: object) -> None:
+    obeyed = "\x1b\x7f\x85\x9b\u061c\u200e\u202e\u2066"
+    names = ("PatientName", "PatientID", "StudyDate", "Modality", "SeriesDescription", "StudyDescription", "ImageSetId")
+    assert callable(table)
+    with screen.capture() as capture:
+        screen.print(table([{**dict.fromkeys(names, f"A{obeyed}B"), "InstanceCount": 1}]))
+    assert not {*obeyed} & {*capture.get()}
+    assert "A········B" in capture.get()
+
+
+def test_what_fails_is_told_line_by_line_without_what_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    Failure("line 1: [b]x[/b] \x1b[2J\x9b2J\u202e\nline 2")
+    told = capsys.readouterr().err
+    assert told == "line 1: [b]x[/b] ·[2J·2J·\nline 2\n"
+
+
+@pytest.mark.parametrize("value", ["\x85", "\\\x9b", "\u202ea\u2066", "\x7f", "\u061c\u200f"])
+def test_json_stays_the_same_value_and_escapes_what_a_terminal_obeys(
+    value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_json({value: value})
+    print_json_array([value, value])
+    one, *several = capsys.readouterr().out.splitlines()
+    assert json.loads(one) == {value: value}
+    assert json.loads("".join(several)) == [value, value]
+    assert all(character.isprintable() for line in (one, *several) for character in line)
 
 
 def test_one_thing_is_in_the_singular() -> None:

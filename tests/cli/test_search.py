@@ -39,6 +39,8 @@ def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
         return sorted(entry["PatientID"] for entry in json.loads(ended.stdout))
 
     assert found("PatientID=1CT1") == ["1CT1"]
+    assert found("PatientID= 1CT1 ") == ["1CT1"]
+    assert found("StudyDate=2004.01.19") == ["1CT1"]
     assert found("PatientName=compressedsamples^c*") == ["1CT1"]
     assert found("StudyDate=20040101-20041231") == ["1CT1", "4MR1"]
     assert found("StudyDate=20040119", "--datastore", datastore) == ["1CT1"]
@@ -57,6 +59,11 @@ def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
         ([], 2, "Give a condition"),
         (["PatientID"], 2, "Write a condition as"),
         (["StudyDate=20049999"], 2, "a day that no calendar has"),
+        (
+            ["StudyInstanceUID=1.2.3\\1.2.4"],
+            2,
+            "There are several values of StudyInstanceUID; search for one at a time.",
+        ),
         (["PatientID=1CT1", "--datastore", "hospital"], 2, "A data store's id is 32"),
     ):
         ended = search(*wrong)

@@ -1,6 +1,7 @@
 """DICOM data sets -> JSON values, against what pydicom reads from its own test files."""
 
 import base64
+import struct
 import subprocess
 import sys
 from io import BytesIO
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 DATA = Path(pydicom.__file__).parent / "data"
 BINARY = {"OB", "OW", "OF", "OD", "OL", "OV", "UN"}
+LONG = {"SQ", "UC", "UN", "UR", "UT"}  # PS3.5, section 7.1.2: with a length of 4 bytes
 NOT_METADATA = {"PixelData", "FloatPixelData", "DoubleFloatPixelData", "DataSetTrailingPadding"}
 
 
@@ -42,6 +44,25 @@ def read(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> Dataset:
     dataset.save_as(written, enforce_file_format=True)
     written.seek(0)
     return dcmread(written)
+
+
+def element(tag: int, vr: str, value: bytes) -> bytes:
+    """An element of an explicit VR file, its value as it is given: pydicom writes text in its own way."""
+    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
+    length = struct.pack("<HI", 0, len(value)) if vr in LONG else struct.pack("<H", len(value))
+    return head + length + value
+
+
+def sequence(tag: int, *items: bytes) -> bytes:
+    """A sequence of an explicit VR file, with items that are elements."""
+    return element(tag, "SQ", b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items))
+
+
+def of_bytes(*elements: bytes) -> Dataset:
+    """What a reader gets of an explicit VR file of such elements."""
+    written = BytesIO()
+    read(Dataset()).save_as(written)
+    return dcmread(BytesIO(written.getvalue() + b"".join(elements)))
 
 
 def values(converted: Converted) -> dict[str, Any]:
@@ -177,6 +198,121 @@ def test_a_private_element_stands_under_its_tag_with_its_vr_beside() -> None:
     assert base64.b64decode(instance["00431028"]).startswith(b"CT01")
     assert (converted.vrs["00090010"], converted.vrs["00431012"], converted.vrs["00431028"]) == ("LO", "SS", "OB")
     assert not any(key.isalpha() for key in converted.vrs)
+
+
+def private(*elements: tuple[int, str, Any], group: int = 0x0043, creator: str = "GEMS_PARM_01") -> Dataset:
+    """A data set with the first block of a creator, and elements in it by their last two digits."""
+    dataset = Dataset()
+    dataset.add_new((group, 0x0010), "LO", creator)
+    for element, vr, value in elements:
+        dataset.add_new((group, 0x1000 + element), vr, value)
+    return dataset
+
+
+def packed(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def test_private_elements_of_an_implicit_file_are_bytes_of_no_known_vr() -> None:
+    # pydicom knows these creators' elements: IS, SH and FD.
+    dataset = private((0x39, "IS", "1000\\8"), (0x10, "US", 400), (0x99, "SH", ""))
+    dataset.update(private((0x0C, "IS", "800"), group=0x0019, creator="SIEMENS MR HEADER"))
+    dataset.update(private((0x03, "FL", 1000.0), group=0x2001, creator="Philips Imaging DD 001"))
+    converted = convert(read(dataset, ImplicitVRLittleEndian))
+    instance = converted.levels[Level.INSTANCE]
+    assert instance["00430010"] == "GEMS_PARM_01"
+    assert instance["00431039"] == packed(b"1000\\8")
+    assert instance["00431010"] == packed(b"\x90\x01")
+    assert instance["00431099"] == ""
+    assert instance["0019100C"] == packed(b"800 ")
+    assert instance["20011003"] == packed(b"\0\0zD")
+    assert {vr for key, vr in converted.vrs.items() if key[4:6] == "00"} == {"LO"}
+    assert {vr for key, vr in converted.vrs.items() if key[4:6] != "00"} == {"UN"}
+
+
+def test_so_are_those_that_an_explicit_file_calls_unknown() -> None:
+    dataset = private((0x39, "UN", b"1000\\8"), (0x10, "US", 400), (0x27, "SH", "FSE"))
+    converted = convert(read(dataset))
+    instance = converted.levels[Level.INSTANCE]
+    assert (instance["00431039"], instance["00431010"], instance["00431027"]) == (packed(b"1000\\8"), 400, "FSE")
+    assert converted.vrs == {"00430010": "LO", "00431010": "US", "00431027": "SH", "00431039": "UN"}
+
+
+def test_a_public_element_that_came_as_unknown_is_of_the_dictionarys_vr() -> None:
+    dataset = of_bytes(
+        element(0x00080005, "CS", b"ISO_IR 203"),
+        element(0x00081030, "UN", b"\xa4 "),
+        element(0x00180060, "UN", b"120 "),
+        element(0x00280010, "UN", b"\x00\x02"),
+        element(0x00180040, "UN", b""),
+        element(0x00190001, "UN", b"no block's"),
+        element(0x00081111, "UN", b"\xfe\xff\x00\xe0\x0c\0\0\0" + b"\x08\0\x50\x11\x04\0\0\x001.2\0"),
+    )
+    converted = convert(dataset)
+    found = values(converted)
+    assert (found["StudyDescription"], found["KVP"], found["Rows"], found["CineRate"]) == ("€", "120 ", 512, None)
+    assert found["ReferencedPerformedProcedureStepSequence"] == [{"ReferencedSOPClassUID": "1.2"}]
+    assert converted.vrs == {"00190001": "UN"}
+
+
+def test_so_are_those_in_the_items_of_a_sequence() -> None:
+    dataset = Dataset()
+    dataset.RequestAttributesSequence = [private((0x39, "IS", "1000"))]
+    dataset.RequestAttributesSequence.is_undefined_length = False
+    for undefined in (False, True):
+        dataset["RequestAttributesSequence"].is_undefined_length = undefined
+        found = values(convert(read(dataset, ImplicitVRLittleEndian)))
+        assert found["RequestAttributesSequence"] == [{"00430010": "GEMS_PARM_01", "00431039": packed(b"1000")}]
+
+
+def test_a_private_sequence_is_known_by_an_undefined_length_only() -> None:
+    inner = Dataset()
+    inner.StudyID = "S1"
+    dataset = private((0x10, "SQ", [inner]))
+    dataset[0x00431010].is_undefined_length = True
+    converted = convert(read(dataset, ImplicitVRLittleEndian))
+    assert (converted.levels[Level.INSTANCE]["00431010"], converted.vrs["00431010"]) == ([{"StudyID": "S1"}], "SQ")
+    dataset[0x00431010].is_undefined_length = False
+    converted = convert(read(dataset, ImplicitVRLittleEndian))
+    item = b"\xfe\xff\x00\xe0\x0a\0\0\0" + b"\x20\0\x10\0\x02\0\0\0S1"
+    assert (converted.levels[Level.INSTANCE]["00431010"], converted.vrs["00431010"]) == (packed(item), "UN")
+
+
+def test_large_values_are_read_as_small_ones(tmp_path: Path) -> None:
+    dataset = of_bytes(
+        element(0x00080005, "CS", b"ISO_IR 203"),
+        element(0x0040A160, "UT", b"\xa4" * 2**21),
+        element(0x00430010, "LO", b"GEMS_PARM_01"),
+        element(0x00431039, "UN", b"1000" * 2**19),
+    )
+    assert isinstance(dataset.buffer, BytesIO)
+    (tmp_path / "large").write_bytes(dataset.buffer.getvalue())
+    found = values(convert(dcmread(tmp_path / "large", defer_size=1024)))
+    assert found["00431039"] == packed(b"1000" * 2**19)
+    assert found["TextValue"] == "€" * 2**21
+
+
+def test_a_backslash_is_a_character_where_there_is_one_value_only() -> None:
+    found = all_of(ImageComments="A\\B", RetrieveURL="http://a\\b", StudyDescription="A\\B", PatientName="A^B\\C")
+    assert (found["ImageComments"], found["RetrieveURL"]) == ("A\\B", "http://a\\b")
+    assert (found["StudyDescription"], found["PatientName"]) == (["A", "B"], ["A^B", "C"])
+
+
+def test_text_has_no_padding_at_the_end_of_any_value() -> None:
+    dataset = of_bytes(
+        element(0x00080020, "DA", b"20240131  "),
+        element(0x00080030, "TM", b"1200  "),
+        element(0x00080060, "CS", b"CT \\MR "),
+        element(0x00100010, "PN", b"A^B = \0"),
+        element(0x00100020, "LO", b" P1 \\P2 "),
+        element(0x00101010, "AS", b"045Y"),
+        element(0x0020000D, "UI", b"1.2\0"),
+        element(0x00200013, "IS", b" +3\0"),
+    )
+    found = values(convert(dataset))
+    assert (found["PatientID"], found["PatientName"], found["Modality"]) == ([" P1", "P2"], "A^B =", ["CT", "MR"])
+    assert (found["StudyInstanceUID"], found["InstanceNumber"]) == ("1.2", " +3")
+    assert (found["StudyDate"], found["StudyTime"], found["PatientAge"]) == ("20240131", "1200", "045Y")
 
 
 def test_pixel_data_is_left_out_at_any_depth() -> None:

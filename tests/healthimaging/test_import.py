@@ -71,6 +71,61 @@ def test_what_is_stored_follows_from_the_transfer_syntax(file: str, stored: str,
     assert (instance["StoredTransferSyntaxUID"], len(instance["ImageFrames"])) == (stored, frames)
 
 
+@pytest.mark.parametrize(
+    ("frames", "count"),
+    [("+3", 3), (" 2", 2), ("2 ", 2), ("+02 ", 2), ("-3", 1), ("0", 1), ("2\\2", 1), ("+", 1), ("100001", 1)],
+)
+def test_the_number_of_frames_may_have_a_sign_and_blanks(dicom: Dicom, frames: str, count: int) -> None:
+    content = (dicom("a", NumberOfFrames="777777") / "a").read_bytes()
+    written = content.replace(b"777777", frames.ljust(6).encode())
+    assert written != content
+    (group,) = scan([("a", written)], "HTJ2K").groups.values()
+    (instance,) = (msgspec.json.decode(instance) for instance in group.rounds[0].values())
+    assert len({frame["ID"] for frame in instance["ImageFrames"]}) == count
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values", "longest"),
+    [
+        ("StudyDate", ["20240101", "20240102"], 18),
+        ("StudyTime", ["120000.000000", "120000.000001"], 28),
+        ("PatientBirthDate", ["20240101", "20240102"], 18),
+        ("PatientName", ["A" * 127, "B" * 128], 256),
+        ("PatientID", ["P" * 127, "P" * 128], 256),
+        ("StudyDescription", ["A\n" * 64, "'" * 127], 256),
+    ],
+)
+def test_a_value_is_as_long_as_it_was_written(dicom: Dicom, keyword: str, values: list[str], longest: int) -> None:
+    written = "\\".join(values)
+    assert len(written) == longest - (keyword in ("StudyDate", "PatientBirthDate", "StudyTime"))
+    folder = dicom("fits", **{keyword: values})
+    dicom("long", **{keyword: [*values, "1"]})
+    found = scan([(name, folder / name) for name in ("fits", "long")], "HTJ2K")
+    assert [group.files for group in found.groups.values()] == [["fits"]]
+    assert found.refused == [("long", f"DICOM attribute {keyword} is longer than {longest} characters")]
+
+
+def test_several_values_where_one_belongs_group_and_are_found_as_they_were_written(
+    world: "World", dicom: Dicom
+) -> None:
+    dicom("a", SOPInstanceUID="1.1", AccessionNumber=["A1", "A2"], SeriesNumber=["1", "2"])
+    world.load(dicom("b", SOPInstanceUID="1.2", AccessionNumber=["A1", "A2 "], SeriesNumber=["1", "2"]))
+    (found,) = world.image_sets()
+    assert found["isPrimary"] is True
+    assert found["DICOMTags"]["DICOMAccessionNumber"] == "A1\\A2"
+    assert "DICOMSeriesNumber" not in found["DICOMTags"]
+    by_number = {"operator": "EQUAL", "values": [{"DICOMAccessionNumber": "A1\\A2"}]}
+    summaries = world.client.search_image_sets(datastoreId=world.store, searchCriteria={"filters": [by_number]})
+    assert [one["imageSetId"] for one in summaries["imageSetsMetadataSummaries"]] == [found["imageSetId"]]
+
+
+def test_two_instance_uids_in_one_element_are_one_key_of_the_document(world: "World", dicom: Dicom) -> None:
+    world.load(dicom("a", SOPInstanceUID=["1.1", "1.2"]))
+    (found,) = world.image_sets()
+    (series,) = world.document(found["imageSetId"])["Study"]["Series"].values()
+    assert list(series["Instances"]) == ["1.1\\1.2"]
+
+
 def test_one_series_is_one_image_set_and_one_study_is_many(world: "World", dicom: Dicom) -> None:
     dicom("a", SOPInstanceUID="1.1")
     dicom("deep/er/b", SOPInstanceUID="1.2")

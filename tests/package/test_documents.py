@@ -1,5 +1,6 @@
 """What a document may hold and what becomes of it: docs/documents.md, row by row, where no other test shows it."""
 
+import codecs
 import gzip
 import json
 import re
@@ -17,6 +18,7 @@ from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
 from imaging_index.stored import plain
 from imaging_index.table import Key
+from imaging_index.unpacking import blocks
 
 ROOT = Path(__file__).parents[2]
 PROFILE = profile.parse("""
@@ -104,9 +106,25 @@ def test_every_row_of_the_table_names_a_test_that_exists() -> None:
         assert set(named) <= tests, row
 
 
-def test_a_byte_order_mark_is_poison() -> None:
+def test_a_byte_order_mark_is_passed_over_packed_or_plain_and_in_any_pieces() -> None:
+    marked = json.dumps(DOCUMENT).encode("utf-8-sig")
+    for body in (marked, gzip.compress(marked)):
+        assert _entry(body) == _entry(json.dumps(DOCUMENT).encode())
+        assert [*blocks((body[at : at + 1] for at in range(len(body))), 2**16)] == [marked[3:]]
+        assert b"".join(blocks((body[at : at + 1] for at in range(len(body))), 2)) == marked[3:]
+
+
+def test_one_mark_is_passed_over_and_no_more() -> None:
+    mark = codecs.BOM_UTF8
+    _refused(mark * 2 + json.dumps(DOCUMENT).encode())
+    _refused(mark[:2] + json.dumps(DOCUMENT).encode())
+    _refused(mark)
+    _refused(b"[]" + mark)
+
+
+def test_utf_16_and_utf_32_are_poison() -> None:
     written = json.dumps(DOCUMENT)
-    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
         _refused(written.encode(encoding))
 
 

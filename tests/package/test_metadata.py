@@ -155,7 +155,7 @@ def test_any_other_packing_is_poison(body: bytes) -> None:
         PLAIN[:-1],
         PLAIN + b"}",
         PLAIN + PLAIN,
-        b"\xef\xbb\xbf" + PLAIN,
+        b"\xef\xbb\xbf" * 2 + PLAIN,
         PLAIN.decode().encode("utf-16"),
         b'{"ImageSetID": 1e999}',
         b'{"ImageSetID": "\xff"}',

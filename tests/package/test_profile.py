@@ -264,6 +264,12 @@ def test_every_mistake_is_told_at_once() -> None:
     assert len(_mistakes(text)) == 1 + 1 + 2 + 3
 
 
+def test_a_byte_order_mark_before_a_profile_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_text(f"revision = 1\n{ATTRIBUTES}\n", "utf-8-sig")
+    assert load(path) == parse(f"revision = 1\n{ATTRIBUTES}\n")
+
+
 def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"none\.toml cannot be read \(FileNotFoundError\)"):
         load(tmp_path / "none.toml")

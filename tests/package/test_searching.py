@@ -1,5 +1,6 @@
 """From conditions to the index that answers them."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import dicom, profile, searching
+from imaging_index import dicom, dictionary, profile, searching
 from imaging_index.profile import Index
 from imaging_index.searching import Plan, SearchError, parse, plan
 from imaging_index.table import Between, Table
@@ -90,7 +91,7 @@ def test_a_range_of_dates_holds_its_ends_and_no_study_without_a_date(
 
 
 @pytest.mark.parametrize(
-    "date", ["2024-01-01", "20240101-2024", "yesterday", "2024", "20240101 ", "2024*01", "２０２４０１０１"]
+    "date", ["2024-01-01", "20240101-2024", "yesterday", "2024", "2024*01", "２０２４０１０１", "2024.02.30"]
 )
 def test_a_date_that_is_written_otherwise_is_told_how_to_write_it(date: str) -> None:
     with pytest.raises(SearchError, match="Write StudyDate as 20240131"):
@@ -125,6 +126,75 @@ def test_the_moment_of_a_study_has_no_hyphen_and_no_range() -> None:
 @pytest.mark.parametrize("moment", ["2026-11-22T10:17:30.229794Z", "2026-11-22T10:17:30.229Z", "2026-11-22T10:17:30Z"])
 def test_a_whole_moment_of_the_index_is_compared_as_it_is(moment: str) -> None:
     assert parse([f"EventTime={moment}"]) == {"EventTime": moment}
+
+
+@pytest.mark.parametrize(
+    ("condition", "stored"),
+    [
+        ("PatientID=123 ", "123"),
+        ("PatientID=  123", "123"),
+        ("PatientID=1 23", "1 23"),
+        ("AccessionNumber=A1\0", "A1"),
+        ("StudyInstanceUID=1.2.3 ", "1.2.3"),
+        ("Modality= CT ", "CT"),
+        ("PatientComments= as it stands ", " as it stands"),
+        ("PatientComments=a\\b", "a\\b"),
+        ("PatientAge=45Y", "045Y"),
+        ("PatientBirthDate=2024.01.31", "20240131"),
+        ("StudyDate=2024.01.31", "20240131"),
+        ("StudyDate=20240131 ", "20240131"),
+        ("StudyTime=12:30", "123000"),
+        ("StudyTime=12", "120000"),
+        ("SeriesNumber=007 ", "7"),
+        ("SeriesNumber=+7", "7"),
+        ("SliceThickness=1.50e2", "150"),
+        ("Rows=512", "512"),
+        ("PatientID=" + "0a" * 32, "0a" * 32),
+        ("PatientBirthDate=" + "0a" * 32, "0a" * 32),
+        ("BValue= 007 ", " 007 "),
+        ("DatastoreId= d", " d"),
+    ],
+)
+def test_a_whole_value_is_compared_in_the_form_that_is_stored(condition: str, stored: str) -> None:
+    assert parse([condition]) == {condition.partition("=")[0]: stored}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PatientAge", "45 years", "This is no value of PatientAge; write it like PatientAge=045Y."),
+        (
+            "PatientBirthDate",
+            "20240230",
+            "This is no value of PatientBirthDate; write it like PatientBirthDate=20240131.",
+        ),
+        ("PatientBirthDate", "20240101-20240131", "This is no value of PatientBirthDate;"),
+        ("SeriesTime", "noon", "This is no value of SeriesTime; write it like SeriesTime=120000."),
+        ("AcquisitionDateTime", "2024-01-31", "This is no value of AcquisitionDateTime;"),
+        ("SeriesNumber", "seven", "SeriesNumber is a number: write it whole, like SeriesNumber=3, and without a *."),
+        ("InstanceNumber", "1.5", "InstanceNumber is a number: write it whole"),
+        ("PatientID", "  ", "Blanks are no value of PatientID;"),
+        ("StudyInstanceUID", "1.2.3\\1.2.4", "There are several values of StudyInstanceUID; search for one at a time."),
+        ("StudyInstanceUID", "1.2.3,1.2.4", "There are several values of StudyInstanceUID; search for one at a time."),
+        ("PatientID", "12345\\67890", "There are several values of PatientID; search for one at a time."),
+    ],
+)
+def test_a_value_that_no_entry_can_have_is_told_so_without_it(name: str, value: str, told: str) -> None:
+    with pytest.raises(SearchError) as met:
+        parse([f"{name}={value}"])
+    assert str(met.value).startswith(told)
+    assert value.strip() == "" or value not in str(met.value)
+
+
+def test_a_comma_is_a_character_of_an_id() -> None:
+    assert parse(["PatientID=1,2"]) == {"PatientID": "1,2"}
+
+
+def test_every_keyword_of_the_dictionary_can_be_asked_for_or_is_refused() -> None:
+    for keyword in dictionary.keywords():
+        for value in ("1", "1.2", "045Y", "A\\B", " "):
+            with contextlib.suppress(SearchError):
+                assert parse([f"{keyword}={value}"]).keys() == {keyword}
 
 
 def test_a_range_that_ends_before_it_begins_is_told_so() -> None:
@@ -232,14 +302,14 @@ class _Numbers:
         return {"SeriesNumber": "N", "InstanceCount": "N"}
 
     def query(self, index: str, conditions: Mapping[str, Any]) -> Iterator[Any]:
-        assert (index, conditions) == ("number", {"SeriesNumber": "-3.5"})
+        assert (index, conditions) == ("number", {"SeriesNumber": "-3"})
         yield {"DatastoreId": {"S": STORE}}
 
 
 @pytest.mark.parametrize("wrong", ["SeriesNumber=three", "SeriesNumber=3*", "SeriesNumber=1-3", "InstanceCount=1*"])
 def test_a_number_is_compared_with_a_whole_number_only(wrong: str) -> None:
     table = cast("Table", _Numbers())
-    assert len(list(searching.search(table, [STORE], parse(["SeriesNumber=-3.5"])))) == 1
+    assert len(list(searching.search(table, [STORE], parse(["SeriesNumber=-03 "])))) == 1
     with pytest.raises(SearchError, match=r"(SeriesNumber|InstanceCount) is a number: write it whole"):
         list(searching.search(table, [STORE], parse([wrong])))
 
