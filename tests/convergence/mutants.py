@@ -170,13 +170,13 @@ MUTANTS: Final = (
         "indexing",
         "Indexer._ask",
         "404 on a Deleted hint means deleted, at once",
-        ("deleted and age > _DELETED_FOR_SURE", "deleted"),
+        ("deleted and age > _FOR_SURE", "deleted"),
     ),
     _of(
         "indexing",
         "Indexer._ask",
         "404 means deleted",
-        ("deleted and age > _DELETED_FOR_SURE", "True"),
+        ("deleted and age > _FOR_SURE", "True"),
     ),
     _of(
         "indexing",
