@@ -96,8 +96,8 @@ MUTANTS: Final = (
     _of(
         "indexing",
         "Indexer.converge",
-        "what AWS itself calls not ready is parked without a sweep",
-        ("isinstance(classify(error)", "isinstance(error"),
+        "poison is parked without a sweep",
+        ("(NotReady, Poison)", "NotReady"),
     ),
     _of(
         "indexing",

@@ -117,8 +117,11 @@ class Promises:
         if age < _READABLE_BY or not body.startswith('{"id"'):
             return
         detail = json.loads(body)["detail"]
-        image_set = self._happenings.service.image_sets.get(detail.get("imagesetId", ""))
-        if image_set and image_set.state == "ACTIVE" and int(detail["imageSetVersion"]) > image_set.version:
+        name = detail.get("imagesetId", "")
+        image_set = self._happenings.service.image_sets.get(name)
+        if image_set is None or (name, str(image_set.version)) in self._happenings.unreadable:
+            return
+        if image_set.state == "ACTIVE" and int(detail["imageSetVersion"]) > image_set.version:
             self._timeline.violated("a version that never came was waited for, and what is there was not indexed")
 
     def check_what_events_did(self, table: memory.Table) -> None:
