@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Permanent, Poison
+from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 # After how many tries a message of this class is parked. Others never are: they pass when AWS does.
 _MOST_TRIES: Final[dict[type[Fault], int]] = {Permanent: 1, Poison: 3, NotReady: 50}
 # And how long it must have waited as well: a hand-back or a kill counts as a try without having asked HealthImaging.
-# Fifty pauses of a message that is not ready take at least eleven hours.
-_LEAST_AGE: Final[dict[type[Fault], timedelta]] = {NotReady: timedelta(hours=10)}
+# Fifty pauses of a message that is not ready take at least eleven hours, two of a poisonous one three minutes.
+_LEAST_AGE: Final[dict[type[Fault], timedelta]] = {Poison: timedelta(minutes=3), NotReady: timedelta(hours=10)}
 
 # SQS forgets a message after the queue's 14 days, without a word: what waits nearly that long is parked, whatever for.
 _LONGEST_WAIT: Final = timedelta(days=13)
 
 # The first pause of each class in seconds, doubled from try to try. The longest is such that a message outlives the
 # queue's thousand receipts for the fortnight that the queue keeps it.
-_FIRST_PAUSE: Final[dict[type[Fault], float]] = {NotReady: 30, Configuration: 30}
+_FIRST_PAUSE: Final[dict[type[Fault], float]] = {Poison: 120, NotReady: 30, Configuration: 30}
 _SHORT_FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 30 * 60.0
+# What AWS throttles waits no longer than a tenth of its age: a flood is handed back many times, and pauses that double
+# each time would leave HealthImaging idle.
+_LONGEST_OF_OVERLOAD: Final = 60.0
+_OF_ITS_AGE: Final = 0.1
 # A message that was not begun for want of time is at no fault.
 _HAND_BACK: Final = 2.0
 
@@ -63,8 +67,10 @@ def to_be_parked(fault: Fault, delivery: Delivery) -> bool:
     return most is not None and delivery.tries >= most and delivery.age >= _LEAST_AGE.get(type(fault), timedelta(0))
 
 
-def pause(fault: Fault, tries: int) -> int:
+def pause(fault: Fault, tries: int, age: timedelta) -> int:
     """For how many seconds a message that met `fault` waits: doubling from try to try, with jitter, at most 1,800.
+
+    One that was throttled waits a minute at most, or a tenth of the time that it has been waiting already.
 
     One that was handed back waits as long as if it had met the fault itself that stopped it.
     """
@@ -73,6 +79,8 @@ def pause(fault: Fault, tries: int) -> int:
             return round(_HAND_BACK * random.uniform(0.5, 1))
         fault = fault.cause
     longest = min(_FIRST_PAUSE.get(type(fault), _SHORT_FIRST_PAUSE) * 2.0 ** min(tries - 1, 20), _LONGEST_PAUSE)
+    if isinstance(fault, Overload):
+        longest = min(longest, max(_LONGEST_OF_OVERLOAD, age.total_seconds() * _OF_ITS_AGE))
     return round(longest * random.uniform(0.5, 1))
 
 
@@ -89,7 +97,7 @@ class Queue:
         self._client.change_message_visibility(
             QueueUrl=self._url,
             ReceiptHandle=delivery.receipt_handle,
-            VisibilityTimeout=pause(fault, delivery.tries),
+            VisibilityTimeout=pause(fault, delivery.tries, delivery.age),
         )
 
     def park(self, delivery: Delivery, fault: Fault, request_id: str) -> None:

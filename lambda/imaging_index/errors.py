@@ -3,6 +3,7 @@
 No text here ever holds a DICOM value: an error names its class, and AWS's code where there is one.
 """
 
+import re
 import traceback
 from typing import Final
 
@@ -81,9 +82,9 @@ def classify(error: Exception) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
+        code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        reason = f"{error.operation_name}: {code}"
+        reason = f"{_word(error.operation_name)}: {_word(code)}"
         # Throttling, ThrottlingException, RequestThrottled, KmsThrottled: each service has its own word.
         if code in _OVERLOAD or status == 429 or "Throttl" in code:
             return Overload(reason)
@@ -96,8 +97,16 @@ def classify(error: Exception) -> Fault:
         return Unknown(reason)
     # The text of anything else may quote what it met, so only its type and place are told.
     if isinstance(error, (BotoCoreError, OSError)):
-        return Unknown(type(error).__name__)
-    return Poison(f"{type(error).__name__} in {_place(error)}")
+        return Unknown(_word(type(error).__name__))
+    return Poison(f"{_word(type(error).__name__)} in {_place(error)}")
+
+
+# What comes from elsewhere could quote anything. A name that is none does not get into a reason.
+_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,80}")
+
+
+def _word(name: str) -> str:
+    return name if _NAME.fullmatch(name) else "unnamed"
 
 
 def _place(error: Exception) -> str:

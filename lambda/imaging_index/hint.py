@@ -51,7 +51,10 @@ _CAUSES: Final = frozenset(cause.value for cause in Cause)
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """Notice that an image set may have changed; `version`, `is_primary`, `time` (RFC 3339) are None when not told."""
+    """Notice that an image set may have changed; `version`, `is_primary`, `time` (RFC 3339) are None when not told.
+
+    `replayed` says that it was sent by the index's own source, and not by HealthImaging.
+    """
 
     kind: Kind
     cause: Cause
@@ -60,6 +63,17 @@ class Hint(msgspec.Struct, frozen=True):
     version: int | None
     is_primary: bool | None
     time: str | None
+    replayed: bool = False
+
+    @property
+    def is_told_by_healthimaging(self) -> bool:
+        """Whether `version` and `is_primary` are HealthImaging's word for what is to be indexed.
+
+        They are in its own Created event, and in the hint of a reconcile pass, which has them from SearchImageSets.
+        """
+        if self.cause is Cause.RECONCILE:
+            return self.version is not None and self.is_primary is not None
+        return self.version is not None and self.kind is Kind.CREATED and not self.replayed
 
 
 def parse(body: str) -> Hint:
@@ -76,14 +90,16 @@ def parse(body: str) -> Hint:
         raise Permanent("the message is not an EventBridge event")
     detail = {key.lower(): value for key, value in envelope["detail"].items()}
     datastore_id, image_set_id = _ids(detail, envelope.get("resources"))
+    replayed = envelope.get("source") == REPLAY_SOURCE
     return Hint(
         kind=_kind(envelope.get("detail-type")),
-        cause=_cause(detail.get("cause")) if envelope.get("source") == REPLAY_SOURCE else Cause.EVENT,
+        cause=_cause(detail.get("cause")) if replayed else Cause.EVENT,
         datastore_id=datastore_id,
         image_set_id=image_set_id,
         version=_version(detail.get("imagesetversion")),
         is_primary=primary if isinstance(primary := detail.get("isprimary"), bool) else None,
         time=_time(envelope.get("time")),
+        replayed=replayed,
     )
 
 

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 # Another event follows each of these when the change is through.
 _UNDER_WAY: Final = {Kind.COPYING, Kind.COPYING_WITH_READ_ONLY_ACCESS, Kind.UPDATING, Kind.DELETING}
-# How long HealthImaging may say 404 before a Deleted event is believed.
-_DELETED_FOR_SURE: Final = timedelta(minutes=15)
-# For how many tries a Deleted event for an image set that is there is taken for one that came too early, and for how
-# long at least: hand-backs and kills count as tries. Three pauses take no less.
-_DELETED_TOO_EARLY: Final = 3
-_DELETED_TOO_EARLY_FOR: Final = timedelta(seconds=105)
+# How long HealthImaging may say 404 of what a hint names before it is believed: a read may come too early.
+_FOR_SURE: Final = timedelta(minutes=15)
+# For how many tries a hint that says more than GetImageSet (a newer version, or Deleted) is taken for one that came too
+# early, and for how long at least: hand-backs and kills count as tries. Three pauses take no less.
+_TOO_EARLY: Final = 3
+_TOO_EARLY_FOR: Final = timedelta(seconds=105)
 
 
 class Outcome(StrEnum):
@@ -115,11 +115,10 @@ class Indexer:
         if hint.kind in _UNDER_WAY:
             return Result(Outcome.PASSED)
         key = Key(hint.datastore_id, hint.image_set_id)
-        if hint.version is not None and (hint.kind is Kind.CREATED or hint.cause is not Cause.EVENT):
-            target: _Target | Result = _Target(hint.version, hint.is_primary)
-        else:
-            target = self._ask(key, hint, age, tries)
-        return target if isinstance(target, Result) else self._index(key, hint, target)
+        if hint.version is not None and hint.is_told_by_healthimaging:
+            return self._index(key, hint, _Target(hint.version, hint.is_primary), age)
+        target = self._ask(key, hint, age, tries)
+        return target if isinstance(target, Result) else self._index(key, hint, target, age)
 
     def _ask(self, key: Key, hint: Hint, age: timedelta, tries: int) -> _Target | Result:
         """What HealthImaging says of the image set: the version to index, or that nothing is to be indexed."""
@@ -131,18 +130,22 @@ class Indexer:
             if head and head.tombstone:
                 self._table.sweep(key, head)
                 return Result(Outcome.DELETED)
-            if deleted and age > _DELETED_FOR_SURE:
+            if deleted and age > _FOR_SURE:
                 return self._bury(key)
             raise NotReady("GetImageSet: there is no such image set")
         if now.state == "DELETED":
             return self._bury(key)
         if now.state == "LOCKED" and now.workflow != "COPYING_WITH_READ_ONLY_ACCESS":
             raise NotReady("GetImageSet: LOCKED")
-        if deleted and (tries <= _DELETED_TOO_EARLY or age < _DELETED_TOO_EARLY_FOR):
-            raise NotReady("GetImageSet: ACTIVE, though said to be deleted")
+        if tries <= _TOO_EARLY or age < _TOO_EARLY_FOR:
+            # GetImageSet may lag behind the event. What it says later counts, whatever the event said.
+            if deleted:
+                raise NotReady("GetImageSet: ACTIVE, though said to be deleted")
+            if hint.version is not None and now.version < hint.version:
+                raise NotReady("GetImageSet: an older version")
         return _Target(now.version, now.is_primary)
 
-    def _index(self, key: Key, hint: Hint, target: _Target) -> Result:
+    def _index(self, key: Key, hint: Hint, target: _Target, age: timedelta) -> Result:
         wanted = generation.make(target.version, self._profile.revision, entry.FORMAT)
         head = self._table.head(key)
         if head:
@@ -157,9 +160,12 @@ class Indexer:
             key.datastore_id, key.image_set_id, target.version, lambda pieces: self._content(key, pieces)
         )
         if content is None:
-            state = self._healthimaging.state(key.datastore_id, key.image_set_id)
-            if state and state.state == "DELETED":
+            now = self._healthimaging.state(key.datastore_id, key.image_set_id)
+            if now and now.state == "DELETED":
                 return self._bury(key)
+            if now and now.state == "ACTIVE" and now.version != target.version and age > _FOR_SURE:
+                # The version will not come any more, or never was: what is there is indexed.
+                return self._index(key, hint, _Target(now.version, now.is_primary), timedelta(0))
             raise NotReady("GetImageSetMetadata: there is no such version")
         attempt = secrets.token_hex(8)
         self._table.put_pages(key, wanted, attempt, content.pages)

@@ -21,7 +21,7 @@ from unittest import mock
 from botocore.session import Session
 
 from imaging_index import breaker, delivery, indexing, instances, profile, table
-from imaging_index.errors import Fault, NotReady
+from imaging_index.errors import Fault, NotReady, Poison
 from imaging_index.table import Table
 from tests.convergence.memory import Answer, QueryPaginator
 
@@ -36,7 +36,7 @@ _ATTRIBUTES: Final = {
     OLD: '["PatientID", "StudyInstanceUID", "Modality"]',
     NEW: '["PatientID", "StudyInstanceUID", "Modality", "StudyDescription"]',
 }
-MOST_AT_A_TIME: Final = 3
+MOST_AT_A_TIME: Final = 8
 
 _EPOCH: Final = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 _OPERATIONS: Final = {
@@ -175,7 +175,7 @@ def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool
         (delivery, "datetime", _Datetime),
         (delivery, "random", wire.random),
         (delivery, "_MOST_TRIES", most_tries),
-        (delivery, "_LEAST_AGE", {NotReady: timedelta(minutes=1)}),
+        (delivery, "_LEAST_AGE", {Poison: timedelta(minutes=1), NotReady: timedelta(minutes=1)}),
         (breaker, "random", wire.random),
         (breaker, "time", clock),
         (table, "random", wire.random),

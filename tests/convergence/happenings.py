@@ -15,6 +15,9 @@ from tests.convergence import memory
 from tests.convergence.environments import DATASTORE, NEW
 from tests.convergence.timeline import Timeline
 
+EVENT_TIME: Final = "2026-01-01T00:00:00Z"
+# For how long GetImageSet may not know of a change, however few asked: less than the index waits for it.
+_LONGEST_LAG: Final = 100  # seconds
 _UNDER_WAY: Final = (Kind.COPYING, Kind.COPYING_WITH_READ_ONLY_ACCESS, Kind.UPDATING, Kind.DELETING)
 
 
@@ -84,7 +87,7 @@ class Happenings:
     """
 
     def __init__(self, timeline: Timeline, send: Callable[[str, Promise | None], None]) -> None:
-        self.service = memory.HealthImaging(DATASTORE)
+        self.service = memory.HealthImaging(DATASTORE, self._lag)
         self.contents: dict[str, list[int]] = {}
         self.unreadable: dict[tuple[str, str], str] = {}
         self._timeline = timeline
@@ -97,6 +100,7 @@ class Happenings:
         }
         self._unreadable = 0.5 if likely(0.3) else 0.0
         self._dawdling = 0.5 if likely(0.25) else 0.0
+        self._longest_lag = choice((0, 0, 1, 2, 3))  # answers
 
     def begin(self) -> None:
         """The first image sets, and all that follows from them."""
@@ -122,6 +126,18 @@ class Happenings:
             self._tell(Kind.DELETED, image_set, None, cause)
         else:
             self._tell(Kind.UNKNOWN, image_set, len(self.contents[image_set]), cause)
+
+    def _lag(self) -> int:
+        return self._timeline.random.randint(0, self._longest_lag)
+
+    def _end_lag_of(self, image_set: str) -> None:
+        version = self.service.image_sets[image_set].version
+
+        def end() -> None:
+            if (now := self.service.image_sets[image_set]).version == version:
+                now.lag = 0
+
+        self._timeline.after(_LONGEST_LAG, end)
 
     # --- the life of an image set
 
@@ -157,6 +173,7 @@ class Happenings:
         failed = self._timeline.likely(0.1)
         contents.append(contents[-1] if failed else max(contents) + 1)
         self.service.finish_update(image_set, None if failed else document(image_set, contents[-1]))
+        self._end_lag_of(image_set)
         if self._timeline.likely(self._unreadable):
             reason = self._timeline.random.choice(("corrupt", "conflict", "conflict"))
             self.unreadable[image_set, str(len(contents))] = reason
@@ -186,6 +203,7 @@ class Happenings:
 
     def _deleted(self, image_set: str) -> None:
         self.service.finish_delete(image_set)
+        self._end_lag_of(image_set)
         self._timeline.note(f"{image_set[-2:]} is deleted")
         self._event(Kind.DELETED, image_set)
         if self._timeline.likely(0.2):
@@ -222,12 +240,14 @@ class Happenings:
             detail["imageSetId"] = image_set
         else:
             is_primary = self.service.image_sets[image_set].is_primary
+            if cause in (Cause.REPAIR, Cause.REINDEX):
+                is_primary = not is_primary  # somebody typed it
             detail |= {"imagesetId": image_set, "imageSetVersion": str(version), "isPrimary": is_primary}
         envelope = {
             "id": str(self._events),
             "source": "aws.medical-imaging",
             "detail-type": kind.value,
-            "time": "2026-01-01T00:00:00Z",
+            "time": EVENT_TIME,
             "detail": detail,
         }
         direct = kind is Kind.CREATED
@@ -237,6 +257,11 @@ class Happenings:
             direct = True
         body = msgspec.json.encode(envelope).decode()
         promise = self._promise(kind, image_set, version if direct else None)
+        now = self.service.image_sets[image_set]
+        if promise and now.lag and kind is not Kind.DELETED and (version or 0) < now.version:
+            # Nothing in it says that GetImageSet's answer is an old one.
+            self._timeline.marred.add("an event without its version may have met an old answer")
+            promise = Promise(image_set, "")
         for _ in range(times):
             late = self._timeline.likely(self._faults["very late"])
             self._timeline.after(self._timeline.spell(3_000 if late else 5), lambda: self._send(body, promise))
@@ -247,5 +272,7 @@ class Happenings:
             return None
         if kind is Kind.DELETED and self.gone(image_set):
             return Promise(image_set, generation.TOMBSTONE)
-        complete = version or len(self.contents[image_set])
+        # A version that is not there yet, or never was, is not waited for any longer than for what is there.
+        there = len(self.contents[image_set])
+        complete = min(version or there, there)
         return Promise(image_set, f"{complete:010d}" if complete else "")

@@ -44,6 +44,7 @@ class ImageSet:
     is_primary: bool
     hidden: bool = False  # not readable yet, or no more
     before_copying: str = ""  # the workflow status that it returns to
+    lag: int = 0  # how many answers of GetImageSet still tell what was before the last change
 
     @property
     def version(self) -> int:
@@ -52,21 +53,31 @@ class ImageSet:
 
 
 class HealthImaging:
-    """The client `medical-imaging` of one data store, and what happens to the image sets in it."""
+    """The client `medical-imaging` of one data store, and what happens to the image sets in it.
 
-    def __init__(self, datastore_id: str) -> None:
+    Args:
+        datastore_id: of the data store.
+        lag: called when an update or a deletion is through: how many answers of GetImageSet do not know of it yet.
+    """
+
+    def __init__(self, datastore_id: str, lag: Callable[[], int] = lambda: 0) -> None:
         self.datastore_id = datastore_id
         self.image_sets: dict[str, ImageSet] = {}
+        self._lag = lag
 
     def get_image_set(self, *, datastoreId: str, imageSetId: str) -> Answer:
         """GetImageSet without a version."""
         image_set = self._find("GetImageSet", datastoreId, imageSetId)
+        version, state, workflow = image_set.version, image_set.state, image_set.workflow
+        if image_set.lag:
+            image_set.lag -= 1
+            version, state, workflow = version if state == "DELETED" else version - 1, "ACTIVE", "UPDATED"
         return {
             "datastoreId": datastoreId,
             "imageSetId": imageSetId,
-            "versionId": str(image_set.version),
-            "imageSetState": image_set.state,
-            "imageSetWorkflowStatus": image_set.workflow,
+            "versionId": str(version),
+            "imageSetState": state,
+            "imageSetWorkflowStatus": workflow,
             "isPrimary": image_set.is_primary,
         }
 
@@ -96,19 +107,20 @@ class HealthImaging:
         """UpdateImageSetMetadata: the next version is locked until `finish_update`."""
         image_set = self.image_sets[image_set_id]
         image_set.documents.append(None)
-        image_set.state, image_set.workflow = "LOCKED", "UPDATING"
+        image_set.state, image_set.workflow, image_set.lag = "LOCKED", "UPDATING", 0
 
     def finish_update(self, image_set_id: str, document: bytes | None) -> None:
         """The new version's content; None when the update failed, which keeps the content and the new number."""
         image_set = self.image_sets[image_set_id]
         image_set.documents[-1] = document or image_set.documents[-2]
         image_set.state, image_set.workflow = "ACTIVE", "UPDATED" if document else "UPDATE_FAILED"
+        image_set.lag = self._lag()
 
     def begin_copy(self, source_id: str, destination_id: str) -> None:
         """CopyImageSet to a new image set; both are locked until `finish_copy`, and the source can be read."""
         source = self.image_sets[source_id]
         source.before_copying = source.workflow
-        source.state, source.workflow = "LOCKED", "COPYING_WITH_READ_ONLY_ACCESS"
+        source.state, source.workflow, source.lag = "LOCKED", "COPYING_WITH_READ_ONLY_ACCESS", 0
         self.image_sets[destination_id] = ImageSet([None], "LOCKED", "COPYING", is_primary=False)
 
     def finish_copy(self, source_id: str, destination_id: str, document: bytes) -> None:
@@ -121,12 +133,13 @@ class HealthImaging:
     def begin_delete(self, image_set_id: str) -> None:
         """DeleteImageSet: locked until `finish_delete`."""
         image_set = self.image_sets[image_set_id]
-        image_set.state, image_set.workflow = "LOCKED", "DELETING"
+        image_set.state, image_set.workflow, image_set.lag = "LOCKED", "DELETING", 0
 
     def finish_delete(self, image_set_id: str) -> None:
         """The contents are gone; the properties stay readable."""
         image_set = self.image_sets[image_set_id]
         image_set.state, image_set.workflow = "DELETED", "DELETED"
+        image_set.lag = self._lag()
 
 
 def body(document: bytes, announced: int | None = None) -> StreamingBody:

@@ -6,8 +6,6 @@ to AWS. Between any two calls of a run everything else may move: other runs, a r
 
 One image set is enough: no call names two partitions, so two image sets can do nothing but what one can do twice. An
 entry's format is a part of its profile's revision here. A batch is written or deleted page by page.
-
-Not modelled: a GetImageSet that answers an older version than its event tells.
 """
 
 from __future__ import annotations
@@ -245,9 +243,13 @@ class Protocol:
             return self.tombstone()
         if state.name == "LOCKED":
             return self.not_ready("again")
-        if self.hint.kind == "Deleted" and not self.old:
+        if self.ahead(state) and not self.old:
             return self.not_ready("again")
         return self.index(state.version)
+
+    def ahead(self, state: State) -> bool:
+        """Whether the hint says more than an ACTIVE that GetImageSet answered, which may lag."""
+        return self.hint.kind == "Deleted" or self.hint.version > state.version
 
     def missing(self) -> Program:
         """GetImageSet answered 404."""
@@ -271,14 +273,22 @@ class Protocol:
             generation = self.repaired(generation)
         document = yield self.fetch(version)
         if document is None:
-            return self.unreadable()
+            return self.unreadable(version)
         attempt = yield NewAttempt()
         return self.write(self.entry(generation, attempt, document))
 
-    def unreadable(self) -> Program:
+    def unreadable(self, version: int) -> Program:
         """GetImageSetMetadata answered 404."""
         state = yield GetImageSet()
-        return self.tombstone() if state and state.name == "DELETED" else self.not_ready(self.later)
+        if state and state.name == "DELETED":
+            return self.tombstone()
+        if self.settles(state, version):
+            return self.index(state.version)
+        return self.not_ready(self.later)
+
+    def settles(self, state: State | None, version: int) -> bool:
+        """Whether what GetImageSet says is indexed instead of a version that has not come for long."""
+        return self.old and state is not None and state.name == "ACTIVE" and state.version != version
 
     def write(self, entry: Entry) -> Program:
         for page in pages_of(entry):
@@ -419,8 +429,8 @@ class Configuration:
         life: what happens to the image set, in this order.
         budget: the faults.
         also: messages that are sent besides, as soon as the image set is there: false ones, repairs, a backfill's.
-        lag: until time has passed any read of HealthImaging may answer 404, and a deleted image set may look alive;
-            only then does a hint count as old. Without lag it does from the beginning.
+        lag: until time has passed any read of HealthImaging may answer 404, GetImageSet an older version, and a deleted
+            image set may look alive; only then does a hint count as old. Without lag it does from the beginning.
         revisions: of the profile. While the second is being deployed runs of both codes begin.
         packings: how many contents one generation's pages can have.
         pages: how many pages the versions 1, 2 and 3 have.
@@ -468,7 +478,9 @@ class _HealthImaging:
         if isinstance(call, GetImageSet):
             if self.state == "GONE":
                 return [None]
-            stale = [None, *([State("ACTIVE", self.version)] if self.state == "DELETED" else [])]
+            stale = [None, *(State("ACTIVE", version) for version in range(1, self.version))]
+            if self.state == "DELETED":
+                stale.append(State("ACTIVE", self.version))
             return [State(self.state, self.version), *(stale if late else [])]
         version = call.version or self.version
         if version > self.version or self.state == "GONE" or (self.state == "DELETED" and not late):
@@ -841,6 +853,8 @@ CONFIGURATIONS: Final = [
     Configuration("a reader", (CREATED, MERGED, MERGED, DELETED), reading=True),
     Configuration("duplicates", _TWO_GONE, Budget(duplicates=2)),
     Configuration("lag and a false Deleted", (*_TWO_ASKED_GONE, PURGED), also=_FALSE, lag=True),
+    Configuration("a version that lags", (CREATED, UPDATED, UPDATED), lag=True),
+    Configuration("a version that never comes", (CREATED._replace(says=3), UPDATED), Budget(kills=1), lag=True),
     Configuration("parked", (CREATED,), Budget(kills=1, parks=1, passes=1), also=(Hint("Updated"),), lag=True),
     Configuration("a backfill", _TWO_GONE, Budget(backfills=1)),
     Configuration("lost events", (*_TWO_GONE, PURGED), Budget(kills=1, losses=3, passes=1)),

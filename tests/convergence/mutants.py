@@ -60,6 +60,7 @@ def _modules(name: str) -> list[ModuleType]:
 
 def _function(module: ModuleType, name: str) -> FunctionType:
     found: Any = reduce(getattr, name.split("."), module)
+    found = found.fget if isinstance(found, property) else found
     assert isinstance(found, FunctionType)
     return found
 
@@ -95,8 +96,8 @@ MUTANTS: Final = (
     _of(
         "indexing",
         "Indexer.converge",
-        "what AWS itself calls not ready is parked without a sweep",
-        ("isinstance(classify(error)", "isinstance(error"),
+        "poison is parked without a sweep",
+        ("(NotReady, Poison)", "NotReady"),
     ),
     _of(
         "indexing",
@@ -170,19 +171,50 @@ MUTANTS: Final = (
         "indexing",
         "Indexer._ask",
         "404 on a Deleted hint means deleted, at once",
-        ("deleted and age > _DELETED_FOR_SURE", "deleted"),
+        ("deleted and age > _FOR_SURE", "deleted"),
     ),
     _of(
         "indexing",
         "Indexer._ask",
         "404 means deleted",
-        ("deleted and age > _DELETED_FOR_SURE", "True"),
+        ("deleted and age > _FOR_SURE", "True"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._ask",
+        "GetImageSet's first answer is believed, though the hint names a newer version",
+        ("now.version < hint.version", "False"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._index",
+        "a version that never comes is waited for until it is parked",
+        ("age > _FOR_SURE", "False"),
+    ),
+    _of(
+        "hint",
+        "Hint.is_told_by_healthimaging",
+        "isPrimary of a replay by hand is believed",
+        ("self.kind is Kind.CREATED and not self.replayed", "(self.kind is Kind.CREATED or self.replayed)"),
+    ),
+    _of(
+        "indexing",
+        "Indexer._item",
+        "IsPrimary: false is dropped",
+        ("target.is_primary is not None", "target.is_primary"),
+    ),
+    _of("indexing", "Indexer._item", "EventTime is lost", ("hint.time is not None", "False")),
+    _of(
+        "hint",
+        "Hint.is_told_by_healthimaging",
+        "Copied's version is believed",
+        ("self.kind is Kind.CREATED", "self.kind in (Kind.CREATED, Kind.COPIED, Kind.UPDATED)"),
     ),
     _of(
         "indexing",
         "Indexer._index",
         "404 on the metadata means deleted",
-        ('state and state.state == "DELETED"', "True"),
+        ('now and now.state == "DELETED"', "True"),
     ),
     _of(
         "table",

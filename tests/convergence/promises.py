@@ -1,5 +1,6 @@
 """What the index promises, checked at every write, at every read, at every hint that is settled, and in the end."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -7,12 +8,15 @@ from imaging_index import entry, generation
 from imaging_index.table import Damaged, Key
 from tests.convergence import environments, memory
 from tests.convergence.environments import DATASTORE, NEW
-from tests.convergence.happenings import Happenings, Promise, expected, instances
+from tests.convergence.happenings import EVENT_TIME, Happenings, Promise, expected, instances
 from tests.convergence.timeline import Timeline
 
 # After these, pages may stay that no event's sweep can know of: reconcile looks for them.
 LATE: Final = "a write landed late"
 NOT_REDELIVERED: Final = "a run failed whose message somebody else settles"
+
+# By now whatever was made is readable, and a version that is not there will not come.
+_READABLE_BY: Final = 1_000  # seconds
 
 _TOMBSTONE: Final = {"ImageSet", "Part", "Generation", "DatastoreId", "ImageSetId", "IndexedAt"}
 
@@ -81,8 +85,10 @@ class Promises:
             if item.get(name) != value:
                 violated(f"{name} of {image_set[-2:]} is not that of version {version}, revision {revision}")
         is_primary = self._happenings.service.image_sets[image_set].is_primary
-        if item.get("IsPrimary", {"BOOL": is_primary})["BOOL"] is not is_primary:
-            violated(f"{image_set[-2:]} is primary or not, and its entry says otherwise")
+        if item.get("IsPrimary") != {"BOOL": is_primary}:
+            violated(f"{image_set[-2:]} is primary or not, and its entry does not say so")
+        if item.get("EventTime") != {"S": EVENT_TIME}:
+            violated(f"the entry of {image_set[-2:]} does not say when its event was sent")
 
     def check_read(self, image_set: str, item: memory.Item, found: list[dict[str, Any]]) -> None:
         """A reader has got the entry and the instances of one version, whole."""
@@ -105,6 +111,18 @@ class Promises:
         tombstone = promise.reached == generation.TOMBSTONE
         if (reached := _generation(now)) < (promise.reached if tombstone else f"{promise.reached}.{revision:06d}"):
             self._timeline.violated(f"a hint of {image_set} was acknowledged, and the entry is at '{reached}'")
+
+    def check_parked(self, body: str, age: float) -> None:
+        """A hint was given up after `age` seconds, though AWS refused nothing: not of an image set that is there."""
+        if age < _READABLE_BY or not body.startswith('{"id"'):
+            return
+        detail = json.loads(body)["detail"]
+        name = detail.get("imagesetId", "")
+        image_set = self._happenings.service.image_sets.get(name)
+        if image_set is None or (name, str(image_set.version)) in self._happenings.unreadable:
+            return
+        if image_set.state == "ACTIVE" and int(detail["imageSetVersion"]) > image_set.version:
+            self._timeline.violated("a version that never came was waited for, and what is there was not indexed")
 
     def check_what_events_did(self, table: memory.Table) -> None:
         """Before reconcile: no litter, and the truth unless something went wrong that only reconcile mends."""

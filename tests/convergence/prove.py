@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import screen
 from local.cloud import LocalCloud
-from tests.convergence import flood, kills, leaks, model, orders, refusals, simulation
+from tests.convergence import drain, flood, kills, leaks, model, orders, refusals, simulation
 from tests.image_sets import throttles_off
 from tests.package import adversarial, fuzz
 from tests.pipeline import make_pipeline
@@ -36,6 +36,8 @@ LEAKS: Final = 10_000
 LEAKS_AT_ONCE: Final = 1_000
 FORGED: Final = 1_000_000
 FORGED_AT_ONCE: Final = 20_000
+DRAINED: Final = 60_000
+DRAINED_SHARE: Final = 0.95
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -107,6 +109,14 @@ def flooded(number: int, count: int) -> Outcome:
     return Outcome(report.forged, report.harms)
 
 
+def drained(call_seconds: float) -> Outcome:
+    """Let a flood drain under HealthImaging's quota."""
+    report = drain.run(DRAINED, call_seconds)
+    note = f"{call_seconds * 1000:.0f} ms a call: {report.share:.1%} of what is possible, in {report.seconds:.0f} s"
+    harms = [] if report.share >= DRAINED_SHARE and not report.parked else [note]
+    return Outcome(report.hints, harms, [note])
+
+
 def pairs_of_kills() -> Outcome:
     """Kill twice, everywhere, in a local cloud."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
@@ -176,6 +186,7 @@ def programme() -> list[Suite]:
             "forged hints",
             [(flooded, (number, FORGED_AT_ONCE)) for number in range(FORGED // FORGED_AT_ONCE)],
         ),
+        Suite("Floods that drain", "hints", [(drained, (seconds,)) for seconds in (0.03, 0.09, 0.3)]),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(
             "Simulation of the real code",

@@ -109,7 +109,7 @@ _OF_SERVICES: Final[dict[str, dict[str, tuple[int, Class]]]] = {
 _NO_REFUSAL: Final = {"ConditionalCheckFailedException"}
 
 # The longest pause of a first try in seconds.
-_FIRST_PAUSE: Final[dict[Class, float]] = {NotReady: 30, Configuration: 30, Overload: 5, Poison: 5, Unknown: 5}
+_FIRST_PAUSE: Final[dict[Class, float]] = {NotReady: 30, Configuration: 30, Overload: 5, Poison: 120, Unknown: 5}
 _LONGEST_PAUSE: Final = 1800
 _PARKED: Final = {NotReady, Poison}
 _OPEN: Final = {Overload, Configuration}

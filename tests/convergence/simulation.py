@@ -168,6 +168,7 @@ class _Simulation:
         faults = [fault for fault in FAULTS if likely(0.25)]
         self._faults = {name: [each for each in faults if _applies(each, name)] for name in (*_READS, *_WRITES)}
         self._budget = choice((0, 2, 5, 12))
+        self._answers_as_ever = not self._budget
         self._rate = choice((0.03, 0.1, 0.3))
         self._slowness = choice((0.1, 2.0, 10.0, 10.0))
         self._received_twice = choice((0.0, 0.0, 0.0, 0.1, 0.4))
@@ -484,7 +485,15 @@ class _Simulation:
         if operation == "send_message" and self._current:
             self._current.parked.append(arguments["MessageBody"])
             self.timeline.marred.add("a hint was parked")
+            if self._answers_as_ever:
+                self._promises.check_parked(arguments["MessageBody"], self._age(arguments["MessageBody"]))
         return effect()
+
+    def _age(self, body: str) -> float:
+        """For how many seconds a message of the invocation has been waiting."""
+        assert self._current
+        sent = next(each["Attributes"]["SentTimestamp"] for each in self._current.messages if each["Body"] == body)
+        return environments.moment() - int(sent) / 1000
 
     def _broken(self, fault: str, content: bytes) -> Any:
         """The body of a document, as it must not be."""

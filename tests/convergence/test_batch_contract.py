@@ -59,8 +59,11 @@ class Batch:
     def _listen(self, params: Any, **_: Any) -> None:
         self.put_off.add(params["ReceiptHandle"].replace("receipt", "message"))
 
-    def handle(self, faults: dict[int, Fault], messages: list[dict[str, Any]] = MESSAGES) -> set[str]:
-        """The ids that come back when the image sets of these numbers meet these faults."""
+    def handle(
+        self, faults: dict[int, Fault], messages: list[dict[str, Any]] = MESSAGES, *, milliseconds: int = 60_000
+    ) -> set[str]:
+        """The ids that come back when the image sets of these numbers meet these faults, with so much time left."""
+        self._pipeline.milliseconds = milliseconds
         self._faults = {KEYS[number].image_set_id: fault for number, fault in faults.items()}
         self.put_off, self.tried = set(), []
         self.breaker.note(None)
@@ -102,8 +105,15 @@ def test_once_aws_throttles_or_refuses_that_message_and_all_behind_it_come_back(
         assert len(batch.tried) == first + 1
 
 
+def test_no_message_is_begun_with_less_time_than_a_large_document_takes(batch: Batch) -> None:
+    assert batch.handle({}, milliseconds=19_999) == {f"message {number}" for number in range(RECORDS)}
+    assert batch.tried == []
+    assert batch.handle({}, milliseconds=20_000) == set()
+
+
 def test_messages_that_are_given_up_do_not_come_back(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "_MOST_TRIES", {Poison: 1})
+    monkeypatch.setattr(delivery, "_LEAST_AGE", {})
     failed = batch.handle({1: Poison("any"), 2: Unknown("any")})
     assert failed == batch.put_off == {"message 2"}
 

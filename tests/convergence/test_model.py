@@ -41,6 +41,7 @@ from tests.convergence.model import (
     Program,
     Protocol,
     Put,
+    State,
     newer,
     pages_of,
 )
@@ -213,7 +214,7 @@ class MissingIsDeleted(Protocol):
     def missing(self) -> Program:
         return self.tombstone()
 
-    def unreadable(self) -> Program:
+    def unreadable(self, version: int) -> Program:  # noqa: ARG002
         if (yield GetImageSet()) is None:
             return self.tombstone()
         return self.not_ready(self.later)
@@ -248,6 +249,20 @@ class TombstoneOfTheEvent(Protocol):
         buried = BURIED._replace(generation=Generation(self.hint.version, 99, 0))
         yield Put(ENTRY, buried, newer)
         return self.sweep(buried)
+
+
+class FirstAnswerBelieved(Protocol):
+    """GetImageSet's first ACTIVE answer counts, though the hint names a newer version."""
+
+    def ahead(self, state: State) -> bool:  # noqa: ARG002
+        return self.hint.kind == "Deleted"
+
+
+class NeverComes(Protocol):
+    """A Created whose version does not exist waits until it is parked."""
+
+    def settles(self, state: State | None, version: int) -> bool:  # noqa: ARG002
+        return False
 
 
 class DeletedBelieved(Protocol):
@@ -420,6 +435,8 @@ KILL = Budget(kills=1)
             11,
             life=(CREATED, MERGED, DELETED._replace(says=1)),
         ),
+        neighbour("an answer that lags believed", FirstAnswerBelieved, Harm.DIVERGED, 14, life=UPDATE, lag=True),
+        neighbour("a version that never comes", NeverComes, Harm.DIVERGED, 6, life=(CREATED._replace(says=2),)),
         neighbour("Deleted believed", DeletedBelieved, Harm.HIDDEN, 3, life=NEW, also=FALSE_DELETED),
         neighbour(
             "a tombstone lifted",

@@ -1,5 +1,6 @@
 """When a message comes again, and when it is given up."""
 
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,8 @@ from imaging_index import delivery, errors
 from imaging_index.delivery import Delivery
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
 
+DAY = timedelta(days=1)
+
 
 def received(tries: int, age: timedelta) -> Delivery:
     return Delivery("{}", "receipt", tries, datetime.now(UTC) - age)
@@ -16,8 +19,7 @@ def received(tries: int, age: timedelta) -> Delivery:
 
 @pytest.mark.parametrize(("fault", "last"), [(Permanent, 1), (Poison, 3), (NotReady, 50)])
 def test_what_will_not_succeed_is_parked_after_its_tries(fault: type[Fault], last: int) -> None:
-    day = timedelta(days=1)
-    parked = [tries for tries in range(1, 100) if delivery.to_be_parked(fault("any"), received(tries, day))]
+    parked = [tries for tries in range(1, 100) if delivery.to_be_parked(fault("any"), received(tries, DAY))]
     assert parked == list(range(last, 100))
 
 
@@ -29,6 +31,30 @@ def test_hand_backs_and_kills_do_not_use_up_the_tries_of_what_is_not_ready() -> 
     assert not delivery.to_be_parked(NotReady("any"), received(900, timedelta(hours=9)))
     pauses = sum(min(30 * 2**tries, 1800) / 2 for tries in range(49))
     assert timedelta(seconds=pauses) > timedelta(hours=10)
+
+
+def test_hand_backs_do_not_use_up_the_tries_of_what_is_poison() -> None:
+    assert not delivery.to_be_parked(Poison("any"), received(900, timedelta(seconds=179)))
+    assert delivery.to_be_parked(Poison("any"), received(3, timedelta(seconds=181)))
+    assert sum(delivery.pause(Poison("any"), tries, timedelta(0)) for tries in (1, 2)) >= 180
+
+
+def test_what_is_throttled_waits_a_minute_at_most_or_a_tenth_of_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
+    ages = (timedelta(0), timedelta(minutes=10), timedelta(minutes=30), timedelta(days=2))
+    assert [delivery.pause(Overload("any"), 900, age) for age in ages] == [60, 60, 180, 1800]
+    assert [delivery.pause(Overload("any"), tries, ages[3]) for tries in (1, 2, 3)] == [5, 10, 20]
+
+
+def test_the_age_is_counted_from_when_the_message_was_sent() -> None:
+    now = datetime.now(UTC)
+    attributes = {
+        "ApproximateReceiveCount": "2",
+        "SentTimestamp": str(round((now - timedelta(hours=3)).timestamp() * 1000)),
+        "ApproximateFirstReceiveTimestamp": str(round((now - timedelta(hours=1)).timestamp() * 1000)),
+    }
+    age = Delivery.of({"body": "{}", "receiptHandle": "receipt", "attributes": attributes}).age
+    assert timedelta(hours=3) <= age < timedelta(hours=3, minutes=1)
 
 
 @pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack])
@@ -48,20 +74,20 @@ def test_what_was_handed_back_waits_as_long_as_what_it_was_handed_back_for(
     cause: type[Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _, high: high)
-    for tries in (1, 2, 8, 100):
+    for tries, age in itertools.product((1, 2, 8, 100), (timedelta(0), timedelta(hours=2))):
         handed_back = HandedBack("any", cause=cause("any"))
-        assert delivery.pause(handed_back, tries) == delivery.pause(cause("any"), tries)
+        assert delivery.pause(handed_back, tries, age) == delivery.pause(cause("any"), tries, age)
 
 
 def test_a_message_refused_for_a_fortnight_outlives_the_queue_s_thousand_receipts() -> None:
-    fortnight = sum(delivery.pause(Configuration("any"), tries) for tries in range(1, 1000))
+    fortnight = sum(delivery.pause(Configuration("any"), tries, DAY) for tries in range(1, 1000))
     assert fortnight > timedelta(days=14).total_seconds()
 
 
 @pytest.mark.parametrize(
     ("fault", "longest"),
     [
-        (Poison, [5, 10, 20, 40]),
+        (Poison, [120, 240, 480, 960]),
         (NotReady, [30, 60, 120, 240]),
         (Overload, [5, 10, 20, 40]),
         (Configuration, [30, 60, 120, 240]),
@@ -73,19 +99,19 @@ def test_a_pause_doubles_from_try_to_try_with_jitter_down_to_its_half(
     fault: type[Fault], longest: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _, high: high)
-    assert [delivery.pause(fault("any"), tries + 1) for tries in range(len(longest))] == longest
+    assert [delivery.pause(fault("any"), tries + 1, timedelta(0)) for tries in range(len(longest))] == longest
     monkeypatch.setattr(random, "uniform", lambda low, _: low)
-    assert [delivery.pause(fault("any"), tries + 1) for tries in range(len(longest))] == [
+    assert [delivery.pause(fault("any"), tries + 1, timedelta(0)) for tries in range(len(longest))] == [
         round(pause / 2) for pause in longest
     ]
 
 
 @pytest.mark.parametrize("fault", [Poison, NotReady, Overload, Configuration, Unknown])
 def test_no_pause_is_longer_than_half_an_hour_however_often_a_message_came(fault: type[Fault]) -> None:
-    assert {900 <= delivery.pause(fault("any"), tries) <= 1800 for tries in (20, 50, 1000, 10**6)} == {True}
+    assert {900 <= delivery.pause(fault("any"), tries, DAY) <= 1800 for tries in (20, 50, 1000, 10**6)} == {True}
 
 
 def test_every_class_of_failure_has_a_pause_within_the_queue_s_bounds() -> None:
     classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Fault)]
     assert len(classes) >= 8
-    assert all(1 <= delivery.pause(each("any"), tries) <= 43_200 for each in classes for tries in (1, 2, 1000))
+    assert all(1 <= delivery.pause(each("any"), tries, DAY) <= 43_200 for each in classes for tries in (1, 2, 1000))

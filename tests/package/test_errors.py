@@ -75,6 +75,12 @@ def test_a_connection_that_fails_comes_back_without_its_text(error: Exception) -
     assert type(error).__name__ in classified.reason
 
 
+@pytest.mark.parametrize("code", [MARKER, "a b", "Throttling\n", "x" * 81, "", "ä", None, 7.5, ["x"]])
+def test_a_code_that_is_no_name_is_not_told(code: object) -> None:
+    reason = classify(_answer(code, 500)).reason  # type: ignore[arg-type]
+    assert reason == f"GetImageSetMetadata: {code if code in (None, 7.5) else 'unnamed'}"
+
+
 def test_anything_unexpected_is_poison_and_tells_its_place_instead_of_its_text() -> None:
     def somewhere() -> None:
         raise KeyError(MARKER)

@@ -8,7 +8,7 @@ from imaging_index import generation
 VERSIONS = st.integers(1, 9_999_999_999)
 REVISIONS = st.integers(1, 999_999)
 FORMATS = st.integers(1, 9_999)
-REPAIRS = st.integers(0, 9_998)
+REPAIRS = st.integers(0, 9_999) | st.integers(9_990, 10_010) | st.integers(99_990, 100_010) | st.integers(0, 10**20)
 PARTS = st.tuples(VERSIONS, REVISIONS, FORMATS, REPAIRS)
 
 
@@ -35,6 +35,15 @@ def test_a_repair_is_newer_than_what_it_repairs_and_older_than_the_next_version(
     assert generation.same_but_for_repair(broken, repaired)
     if other[:3] > one[:3]:
         assert repaired < second
+
+
+def test_repairs_do_not_run_out() -> None:
+    last = generation.make(1, 1, 3, 9_999)
+    assert last.endswith(".9999")
+    for number in range(10_000, 10_003):
+        following = generation.repaired(last)
+        assert last < following == generation.make(1, 1, 3, number)
+        last = following
 
 
 @given(PARTS, PARTS)

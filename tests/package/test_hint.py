@@ -144,6 +144,19 @@ def test_an_unknown_cause_of_our_own_counts_as_an_event(cause: object) -> None:
     assert parse(body).cause is Cause.EVENT
 
 
+def test_healthimagings_word_is_its_created_event_and_what_reconcile_found() -> None:
+    told = {"datastoreId": STORE, "imageSetId": IMAGE_SET, "imageSetVersion": "2", "isPrimary": False}
+    assert parse(_event(told)).is_told_by_healthimaging
+    assert not parse(_event(told, **{"detail-type": "Image Set Updated"})).is_told_by_healthimaging
+    assert not parse(_event({key: told[key] for key in ("datastoreId", "imageSetId")})).is_told_by_healthimaging
+    assert parse(_event(told | {"cause": "reconcile"}, source=REPLAY_SOURCE)).is_told_by_healthimaging
+    for cause in ("event", "reindex", "repair", None):
+        assert not parse(_event(told | {"cause": cause}, source=REPLAY_SOURCE)).is_told_by_healthimaging
+    for missing in ("imageSetVersion", "isPrimary"):
+        part = {key: value for key, value in told.items() if key != missing} | {"cause": "reconcile"}
+        assert not parse(_event(part, source=REPLAY_SOURCE)).is_told_by_healthimaging
+
+
 @pytest.mark.parametrize("time", ["2024-13-14T00:01:00Z", "yesterday", MARKER, None, 7, "2024-03-14T00:01:00+01:00"])
 def test_a_time_that_is_none_is_left_out(time: object) -> None:
     assert parse(_event(time=time)).time is None
