@@ -20,7 +20,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import greenlet
+import greenlet  # type: ignore[import-untyped]
 
 from imaging_index.hint import Kind
 from tests.convergence import environments, memory
