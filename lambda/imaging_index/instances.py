@@ -25,6 +25,8 @@ from imaging_index.summary import Summary
 from imaging_index.values import Making, Text, decoded, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
+# The bytes of texts that are held for a page at most, whose rows are then fewer.
+_MOST_HELD: Final = 16 * 2**20
 # To look at each keyword of a few instances costs as much as of many.
 _RUNS_HELD: Final = 8
 
@@ -52,6 +54,8 @@ class Instances:
         self._keys: list[str] = []
         self._values: list[Values] = []
         self._runs = 0
+        # The bytes that the texts held have at most.
+        self._size = 0
         self._frames: list[list[str]] = []
         # The keys of series whose values the document tells behind their instances.
         self._later: set[str] = set()
@@ -80,8 +84,27 @@ class Instances:
         self.count += size
         if self._runs == _RUNS_HELD or len(self._keys) >= _ROWS_A_PAGE:
             self._gather()
+        self._size += run.size
+        if self._size > _MOST_HELD:
+            self._bound()
         while len(self._keys) >= _ROWS_A_PAGE:
-            self._flush()
+            self._flush(_ROWS_A_PAGE)
+            self._size = run.size
+
+    def _bound(self) -> None:
+        """Sum up and pack what is too much to be held: how many rows, their own texts tell, and not how they came."""
+        self._gather()
+        texts = [sum(map(_size, row)) for row in zip(*self._columns.values(), strict=True)]
+        sizes = [
+            size + len(key) + sum(map(len, frames))
+            for size, key, frames in zip(texts, self._keys, self._frames, strict=True)
+        ]
+        first = self._size = 0
+        for row, size in enumerate(sizes, 1):
+            self._size += size
+            if self._size > _MOST_HELD or row - first == _ROWS_A_PAGE:
+                self._flush(row - first)
+                first, self._size = row, 0
 
     def _gather(self) -> None:
         """The values of the last runs in columns: until then they hold the runs' texts in memory."""
@@ -98,7 +121,7 @@ class Instances:
         """What the entry gets of all of them, and their pages; `series` has the UID of each series by its key."""
         self._gather()
         if self._keys:
-            self._flush()
+            self._flush(_ROWS_A_PAGE)
         attributes: Item = {}
         for summary, _ in self._summaries:
             attributes |= summary.attributes()
@@ -115,9 +138,9 @@ class Instances:
         """A series' UID as the pages have it. A text in any case: null marks the rows that go on with another's."""
         return self._making.protected("SeriesInstanceUID", uid) or ""
 
-    def _flush(self) -> None:
-        """Sum up and pack as many as make a page."""
-        rows = slice(0, _ROWS_A_PAGE)
+    def _flush(self, most: int) -> None:
+        """Sum up and pack the first rows, as a page."""
+        rows = slice(0, most)
         columns = {place: column[rows] for place, column in self._columns.items()}
         filled = {place for place, column in columns.items() if any(column)}
         size = len(self._keys[rows])
@@ -161,6 +184,11 @@ class Instances:
 def _places(attribute: Attribute) -> list[_Place]:
     """The columns of an attribute's sources."""
     return [source.path[0] if source.creator is None else source for source in attribute.sources]
+
+
+def _size(text: Text) -> int:
+    """The bytes of a text."""
+    return sum(len(part) for _, part in text) if isinstance(text, tuple) else len(text or b"")
 
 
 def _text(raw: Any) -> Text:

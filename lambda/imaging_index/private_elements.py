@@ -26,6 +26,9 @@ _BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "
 _OPAQUE: Final = frozenset({"UN", "OB", "OW", "OD", "OF", "OL", "OV"})
 _UNREADABLE: Final = b"false"  # what no parser takes
 _LAYOUTS_KEPT: Final = 64
+_LONGEST_KEPT: Final = 64 * 2**10
+# The JSON of an LO, of at most 64 characters (PS3.5, section 6.2), each of them escaped, and of what pads it.
+_LONGEST_CREATOR: Final = 1024
 _any_object: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -61,7 +64,14 @@ class PrivateElements:
         self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
         creators = "|".join(sorted({f"{source.path[0][:4]}00[1-9A-F][0-9A-F]" for source in vrs}))
         self._wanted = re.compile(f"{elements}|{creators}", re.IGNORECASE)
+        # Of one document: see `forget`.
         self._listed = functools.lru_cache(_LAYOUTS_KEPT)(self._in_listing)
+        self._name = functools.lru_cache(_LAYOUTS_KEPT)(_name)
+
+    def forget(self) -> None:
+        """Hold nothing any more of the document that was read."""
+        self._listed.cache_clear()
+        self._name.cache_clear()
 
     def wanted(self, key: str) -> bool:
         """Whether at a key there may be one of the sources, or a creator of one."""
@@ -103,7 +113,9 @@ class PrivateElements:
     def listed(self, vrs: msgspec.Raw | None) -> Places | None:
         """Where the sources may stand in an instance with these `DICOMVRs`; None when these do not tell."""
         text = b"" if vrs is None else bytes(vrs)
-        return self._listed(text) if text.startswith(b"{") else None
+        if not text.startswith(b"{"):
+            return None
+        return self._listed(text) if len(text) <= _LONGEST_KEPT else self._in_listing(text)
 
     def _in_listing(self, vrs: bytes) -> Places:
         try:
@@ -130,12 +142,11 @@ class PrivateElements:
             creator, element = get(place.creator), get(place.element)
             if creator is None or element is None or place.source in found:
                 continue
-            if _name(bytes(creator)) == place.source.creator:
+            if len(creator) <= _LONGEST_CREATOR and self._name(bytes(creator)) == place.source.creator:
                 found[place.source] = _opened(element, self._vrs[place.source]) if place.opaque else bytes(element)
         return found
 
 
-@functools.lru_cache(_LAYOUTS_KEPT)
 def _name(text: bytes) -> str:
     """A creator as it is compared."""
     try:

@@ -4,7 +4,7 @@ Every value stays the JSON text that it is: most instances say the same, and who
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -30,6 +30,7 @@ KEPT: Final = (
 _KEYS_TRIED: Final = 32
 _DIGITS_AND_DOTS: Final = b"0123456789."
 _LAYOUTS_KEPT: Final = 64
+_KEYS_KEPT: Final = 64
 
 # One level's selected keywords as attributes: each the JSON text of the value (`msgspec.Raw`), or None. Of a very long
 # PerFrameFunctionalGroupsSequence a list of pairs: a macro's keyword, and the JSON list of its values in some frames.
@@ -54,6 +55,13 @@ class Instance(
     frames: list[Frame] | None = None
 
 
+class LevelShape(msgspec.Struct):
+    """The `DICOM` of a patient, a study or a series: what decodes it, and the selected keywords."""
+
+    decoder: "msgspec.json.Decoder[Values]"
+    keywords: Collection[str]
+
+
 class Shapes:
     """What a document is decoded into: of each level, only what the profile selects."""
 
@@ -62,7 +70,9 @@ class Shapes:
         patient, study, series = (
             _values(profile.keywords(level)) for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
         )
-        self.patient, self.study, self.series = (msgspec.json.Decoder(each | None) for each in (patient, study, series))
+        self.patient = LevelShape(msgspec.json.Decoder(patient | None), profile.keywords(Level.PATIENT))
+        self.study = LevelShape(msgspec.json.Decoder(study | None), profile.keywords(Level.STUDY))
+        self.series = LevelShape(msgspec.json.Decoder(series | None), profile.keywords(Level.SERIES))
         instance: Any = Instance[_values(self.keywords)]  # type: ignore[misc]
         one_series: Any = _level(series, Instances=dict[str, instance])
         self.whole = msgspec.json.Decoder(
@@ -82,10 +92,16 @@ class Shapes:
         self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]
         private = profile.private_sources()
         self.private = PrivateElements(private) if private else None
-        self.instances = functools.lru_cache(_LAYOUTS_KEPT)(self._instances)
+        self._instances = functools.lru_cache(_LAYOUTS_KEPT)(self._made)
 
-    def _instances(self, private: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
-        """What decodes instances with some private elements, by their keys: scanners have few ways to lay them out."""
+    def instances(self, private: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
+        """What decodes instances with some private elements, by their keys: scanners have few ways to lay them out.
+
+        Of documents, tags alone are held from one to the next, and few of them.
+        """
+        return self._instances(private) if len(private) <= _KEYS_KEPT else self._made(private)
+
+    def _made(self, private: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
         values: Any = _values(self.keywords, private)
         return msgspec.json.Decoder(dict[str, Instance[values]])
 
@@ -130,4 +146,10 @@ def _border_of_groups(block: bytes) -> int:
     return -1
 
 
+def _no_border(_block: bytes) -> int:
+    return -1
+
+
 FRAMES: Final = Long(b"[]", msgspec.json.Decoder(list[Frame]), _border_of_frames)
+# The members of any object, whose texts are of all lengths.
+MEMBERS: Final[Long[dict[str, Any]]] = Long(b"{}", msgspec.json.Decoder(dict[str, msgspec.Raw]), _no_border)

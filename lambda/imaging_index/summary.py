@@ -10,7 +10,7 @@ from imaging_index.stored import Item, folded, stored, stored_list
 from imaging_index.values import Making, Text, Value
 
 # When so many values differ, those that can no longer show in the entry are forgotten.
-_MOST_HELD: Final = 4096
+_MOST_HELD: Final = 512
 
 
 class Summary:
@@ -32,8 +32,8 @@ class Summary:
                 self._missing += times
             else:
                 self._distinct.update("" if value is None else value for value in found)
-        if len(self._distinct) > _MOST_HELD:
-            self._forget()
+            if len(self._distinct) > _MOST_HELD:
+                self._forget()
 
     def _forget(self) -> None:
         if self._attribute.ordered:

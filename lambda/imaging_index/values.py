@@ -1,6 +1,7 @@
 """The JSON at an attribute's sources -> its typed values, as the profile's privacy and DynamoDB's bounds allow."""
 
 import hmac
+import re
 from collections.abc import Sequence
 from decimal import Context, Decimal
 from typing import Any, Final
@@ -8,6 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from imaging_index import dicom
+from imaging_index.errors import Poison
+from imaging_index.metadata import MOST_OF_AN_ATTRIBUTE
 from imaging_index.profile import LONGEST_TEXT, Privacy, Profile
 from imaging_index.selection import Attribute, Source
 
@@ -21,7 +24,12 @@ LONGEST_PARTITION: Final = 2048
 # Enough digits for the quotient of any two numbers that DynamoDB keeps: without them a remainder is an error.
 _EXACT: Final = Context(prec=300)
 
+# What is typed of one document: of a thousand instances, what they say alike counts once.
+MOST_TYPED: Final = 5_000_000
+
 _NO_VALUE: Final = object()  # what no parser takes
+_LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (dicom.LONGEST_NUMBER + 1))
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 
 # The VRs of one value, in which a backslash is a character like others (PS3.5, section 6.2).
 _WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
@@ -34,6 +42,7 @@ class Making(msgspec.Struct):
     secret: bytes
     invalid: set[str] = msgspec.field(default_factory=set)
     truncated: set[str] = msgspec.field(default_factory=set)
+    typed: int = 0
 
     def token(self, value: object) -> str:
         """What stands for a hashed value: equal values have equal tokens, under one key."""
@@ -61,17 +70,29 @@ class Making(msgspec.Struct):
                     if macro == wanted:
                         raws = _nested(source, path, _items(decoded(part)))
                         # Most of the frames say the same.
-                        values += dict.fromkeys(self._typed(attribute, source, each) for each in raws)
+                        values += dict.fromkeys(self._all_typed(attribute, source, raws))
             else:
-                values += (
-                    self._typed(attribute, source, each) for each in _components(attribute, source, decoded(text))
-                )
+                values += self._all_typed(attribute, source, _components(attribute, source, decoded(text)))
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
                 if not attribute.union:
                     return kept
                 everything += kept
         return [*dict.fromkeys(everything)]
+
+    def _all_typed(self, attribute: Attribute, source: Source, raws: list[object]) -> list[Value | None]:
+        """The typed values of some JSON.
+
+        Raises:
+            Poison: the document has more than `MOST_TYPED`.
+        """
+        if len(raws) > MOST_OF_AN_ATTRIBUTE:
+            self.invalid.add(attribute.name)
+            return []
+        self.typed += len(raws)
+        if self.typed > MOST_TYPED:
+            raise Poison(f"the document has more than {MOST_TYPED} selected values")
+        return [self._typed(attribute, source, each) for each in raws]
 
     def _typed(self, attribute: Attribute, source: Source, raw: object) -> Value | None:
         try:
@@ -104,6 +125,8 @@ def decoded(text: bytes | None) -> object:
     """The value of a JSON text; of one that cannot be decoded, like a number beyond Python's, what no parser takes."""
     if text is None:
         return None
+    if len(text) > dicom.LONGEST_NUMBER and _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_TEXT.sub(b"", text)):
+        return _NO_VALUE
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError):
