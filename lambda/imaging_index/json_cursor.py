@@ -53,9 +53,13 @@ _NOT_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
 _NOT_SIGNS: Final = bytes({*range(256)} - {*b'[]{},"'})
 _STEPS: Final = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 _TAIL: Final = 512
+# Most is not deeper.
+_USUAL_DEPTH: Final = 6
+# Texts with half a character in them; each is looked at.
+_MOST_HALVES: Final = 100_000
 
 # What some encoders write where JSON has no number, and a half of a surrogate pair without the other.
-_WORDS: Final = re.compile(rb"-?Infinity|NaN")
+_WORDS: Final = (b"-Infinity", b"Infinity", b"NaN")
 _HALF: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -95,7 +99,7 @@ class JsonCursor:
         self._blocks = blocks
         self._text = b""
         self._at = 0
-        self._keys = 0
+        self._keys = self._halves = 0
         self.mended = False
 
     def members(self) -> Iterator[str]:
@@ -297,11 +301,12 @@ class JsonCursor:
             if trailing := _TRAILING.search(message):
                 return self._at + int(trailing[1]) - 1 - len(before)
             malformed = _MALFORMED.search(message)
-            if not malformed:
+            # Near the end, half a character is taken for one that is cut off.
+            if not malformed and b"\\u" not in self._text[-_NEAR:]:
                 return None
             if not self._mend():
-                # Half a character in a text that is not here whole is mended later.
-                if int(malformed[1]) < len(before) + self._held() - _NEAR and "hex escape" not in message:
+                # In a text that is not here whole, it is mended later.
+                if malformed and int(malformed[1]) < len(before) + len(rest) - _NEAR and "hex escape" not in message:
                     raise _no_json()
                 return None
 
@@ -345,9 +350,12 @@ class JsonCursor:
         rest = self._text[self._at :]
         if not any(sign in rest for sign in (b"\\u", b"NaN", b"Infinity")):
             return False
-        mended = _mended(rest)
+        mended, spoilt = _mended(rest)
         if mended == rest:
             return False
+        self._halves += spoilt
+        if self._halves > _MOST_HALVES:
+            raise Poison(f"the document has more than {_MOST_HALVES} texts with half a character in them")
         self._text, self._at, self.mended = mended, 0, True
         return True
 
@@ -425,30 +433,41 @@ def _opening_of_last(signs: bytes, end: int, depth: int) -> int:
 def _unclosed(opened: bytes, text: bytes) -> bytes:
     """The brackets that are open behind a text which holds none in quotes, after those that were before it."""
     left = opened + text.translate(None, _NOT_BRACKETS)
-    for _ in range(_DEEPEST):
-        shorter = left.replace(b"[]", b"").replace(b"{}", b"")
-        if shorter == left:
-            break
-        left = shorter
-    if len(left) > _DEEPEST or b"]" in left or b"}" in left:
+    for _ in range(_USUAL_DEPTH):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    try:
+        depths = bytes(itertools.accumulate(map(_STEPS.__getitem__, left), initial=0))
+    except ValueError:  # a byte holds no more
+        raise _too_deep() from None
+    if depths[-1] > _DEEPEST:
         raise _too_deep()
-    return left
+    return bytes(left[depths.rfind(depth)] for depth in range(depths[-1]))
 
 
-def _mended(text: bytes) -> bytes:
-    """JSON of what other readers let through; a text that is not here whole stays what it is."""
+def _mended(text: bytes) -> tuple[bytes, int]:
+    """JSON of what other readers let through, and how many texts it cost; one that is not here whole stays what it is.
+
+    What `_NO_TEXT` and its like are in, is no JSON in any case.
+    """
     if any(sign in text for sign in (b"\0", b"\1", b"\2")):
-        return text  # that is no JSON in any case
+        return text, 0
     pieces = _pieces(text)
-    outside = _WORDS.sub(UNUSABLE, b'"'.join(pieces[::2])).split(b'"')
-    inside = pieces[1::2]
-    if _HALF.search(b'"'.join(inside)):
-        for number, (each, following) in enumerate(zip(inside, map(bytes.lstrip, outside[1:]), strict=False)):
-            if following and _HALF.search(each):
-                inside[number] = _HALF.sub(_REPLACEMENT, each) if following.startswith(b":") else _NO_TEXT
-    pieces[::2], pieces[1::2] = outside, inside
+    outside = b'"'.join(pieces[::2])
+    for word in _WORDS:
+        outside = outside.replace(word, UNUSABLE)
+    pieces[::2] = outside.split(b'"')
+    inside = b'"'.join(pieces[1::2])
+    place = number = spoilt = 0
+    for half in _HALF.finditer(inside):
+        number += inside.count(b'"', place, half.start())
+        place = half.start()
+        following = pieces[2 * number + 2].lstrip() if 2 * number + 2 < len(pieces) else b""
+        if following and pieces[2 * number + 1] != _NO_TEXT:
+            key = following.startswith(b":")
+            pieces[2 * number + 1] = _HALF.sub(_REPLACEMENT, pieces[2 * number + 1]) if key else _NO_TEXT
+            spoilt += 1
     mended = b'"'.join(pieces).replace(b'"%b"' % _NO_TEXT, UNUSABLE)
-    return mended.replace(_BACKSLASH, rb"\\").replace(_QUOTE, rb"\"")
+    return mended.replace(_BACKSLASH, rb"\\").replace(_QUOTE, rb"\""), spoilt
 
 
 def _no_json() -> Poison:
