@@ -122,7 +122,7 @@ def _distinct(number: int) -> bytes:
 
 def _many_values(number: int) -> bytes:
     """An instance of many short values."""
-    values = b",".join(b"%d" % (number * 7 + each) for each in range(500))
+    values = b",".join(b"%d" % (number * 7 + each) for each in range(MIB // 2_000))
     lists = b",".join(b'"%s":[%s]' % (each.encode(), values) for each in _NUMBERS)
     return b'"1.2.%d":{"DICOM":{%s}}' % (number, lists)
 
@@ -224,10 +224,10 @@ SHAPES: Final[dict[str, Shape]] = {
         _INSTANCE, [b'"ImageFrames":['], _each(lambda number: _frame(number, size // 10**6), size), [b"]"]
     ),
     "frames with ids of a MiB": lambda size: _in(
-        _INSTANCE, [b'"ImageFrames":['], _each(lambda number: _frame(number, MIB - 100), size), [b"]"]
+        _INSTANCE, [b'"ImageFrames":['], _each(lambda number: _frame(number, MIB * 9 // 10), size), [b"]"]
     ),
     "frames with lists for ids": lambda size: _in(
-        _INSTANCE, [b'"ImageFrames":['], _same(b'{"ID":[%s]}' % b",".join([b"[]"] * 20_000), size), [b"]"]
+        _INSTANCE, [b'"ImageFrames":['], _same(b'{"ID":[%s]}' % b",".join([b"[]"] * (MIB // 50)), size), [b"]"]
     ),
     # Functional groups.
     "functional groups that all differ": lambda size: _in(_PER_FRAME, _each(_group, size)),
@@ -246,20 +246,20 @@ SHAPES: Final[dict[str, Shape]] = {
         _INSTANCES, _each(lambda number: b'"1.2.%d":{"DICOM":{"KVP":NaN,"X":"%s"}}' % (number, b"x" * 170), size)
     ),
     "instances full of brackets": lambda size: _in(
-        _INSTANCES, _each(lambda number: b'"a%d":{"X":[%s]}' % (number, b",".join([b"[]"] * 20_000)), size)
+        _INSTANCES, _each(lambda number: b'"a%d":{"X":[%s]}' % (number, b",".join([b"[]"] * (MIB // 50))), size)
     ),
     "instances whose values all differ": lambda size: _in(_INSTANCES, _each(_distinct, size)),
     "instances of long texts": lambda size: _in(_INSTANCES, _each(_long_texts, size)),
     "instances of texts of a MiB": lambda size: _in(
         _INSTANCES,
-        _each(lambda number: b'"1.2.%d":{"DICOM":{"ViewPosition":"%s"}}' % (number, _text(MIB - 99, number)), size),
+        _each(lambda number: b'"1.2.%d":{"DICOM":{"ViewPosition":"%s"}}' % (number, _text(MIB * 9 // 10, number)), size),
     ),
     "instances of many values": lambda size: _in(_INSTANCES, _each(_many_values, size)),
-    "instances of 100,000 values": lambda size: _in(
+    "instances of a list of 100,000 values": lambda size: _in(
         _INSTANCES,
         _each(
             lambda number: b'"1.2.%d":{"DICOM":{"ImageType":[%s]}}'
-            % (number, b",".join(b'"%d"' % (number + each) for each in range(99_999))),
+            % (number, b",".join(b'"%d"' % (number + each) for each in range(MIB // 10))),
             size,
         ),
     ),
@@ -268,7 +268,7 @@ SHAPES: Final[dict[str, Shape]] = {
         _INSTANCES,
         _each(
             lambda number: b'"1.2.%d":{"DICOM":{"00190010":"%s","0019100C":7},"DICOMVRs":{"0019100C":"FD"}}'
-            % (number, _text(200_000, number)),
+            % (number, _text(MIB // 5, number)),
             size,
         ),
     ),
