@@ -61,8 +61,8 @@ _MOST_HALVES: Final = 100_000
 # What some encoders write where JSON has no number, and a half of a surrogate pair without the other.
 _WORDS: Final = (b"-Infinity", b"Infinity", b"NaN")
 _HALF: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 _REPLACEMENT: Final = rb"\\ufffd"
 # Control characters, which no JSON has, stand for an escaped backslash and quote, and for a text that is unusable.
@@ -80,12 +80,12 @@ class Long(msgspec.Struct, Generic[_Members]):
     """A kind of long map or list.
 
     `decoder` decodes a run of members in `brackets`; `border` guesses the last comma in a block that is one between
-    members, or says -1.
+    members, or says -1. Of a kind without a guess, there are few such maps or lists.
     """
 
     brackets: bytes
     decoder: "msgspec.json.Decoder[_Members]"
-    border: Callable[[bytes], int]
+    border: Callable[[bytes], int] | None
 
 
 class JsonCursor:
@@ -178,7 +178,7 @@ class JsonCursor:
             return
         while True:
             block = next(self._blocks, b"")
-            if (border := kind.border(block)) >= 0:
+            if kind.border and (border := kind.border(block)) >= 0:
                 # One copy of every byte: a block is joined to what is left of the last one within the run alone.
                 run = b"".join((opening, memoryview(self._text)[self._at :], memoryview(block)[:border], closing))
                 if decoded := _decoded(kind.decoder, run):
@@ -205,12 +205,12 @@ class JsonCursor:
         while (end := self._end(opening)) is None:
             if last:
                 self._gather()
-            elif self._held() <= LARGE:
-                return False
-            elif (border := _last_comma(self._text[self._at :])) >= 0:
+            elif (border := self._border(opening) if not kind.border or self._held() > LARGE else -1) >= 0:
                 run = b"".join((opening, self._up_to(self._at + border), closing))
                 self._at += 1
                 yield _proven(kind.decoder, run), run
+                return False
+            elif self._held() <= LARGE:
                 return False
             else:
                 yield large(self._key() if opening == b"{" else ""), b""
@@ -218,6 +218,22 @@ class JsonCursor:
         run = opening + self._up_to(end)
         yield _proven(kind.decoder, run), run
         return True
+
+    def _border(self, opening: bytes) -> int:
+        """How far it is to the last comma between members of the text held, -1 when there is none."""
+        start = self._at
+        if opening == b"{":
+            key = _KEY.match(self._text, start)
+            if not key:
+                return -1
+            start = key.end()
+        # Most often the first member is large, when one is; to know that is far cheaper.
+        try:
+            _any.decode(memoryview(self._text)[start:])
+        except msgspec.DecodeError as error:
+            if _TRAILING.search(str(error)):
+                return _last_comma(self._text[self._at :])
+        return -1
 
     def _key(self) -> str:
         self.peek()

@@ -10,7 +10,6 @@ named; a structure that is too large is a hostile document's.
 """
 
 import itertools
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -109,7 +108,7 @@ class Reader:
         series = (whole.Study and whole.Study.Series) or {}
         runs = [Run(uid, each.DICOM, each.Instances, {}, len(text)) for uid, each in series.items() if each.Instances]
         instances = [instance for run in runs for instance in run.instances.values()]
-        if not _comes_once(text, whole, series, instances):
+        if not _comes_once(text, whole, series.values(), instances):
             return None
         private = self._shapes.private
         if private and any(private.listed(instance.vrs) != () for instance in instances):
@@ -370,28 +369,27 @@ class _Reading:
             yield macro, [*dict.fromkeys((*texts, *others))]
 
 
-def _comes_once(
-    text: bytes, whole: Any, series: Mapping[str, Any], instances: Collection[Instance[Values]]
-) -> bool:
+def _comes_once(text: bytes, whole: Any, series: Collection[Any], instances: Collection[Instance[Values]]) -> bool:
     """Whether every key of the structure comes once in a text, of which only the last of equal ones was decoded.
 
-    When it cannot be told at a glance, the answer is no.
+    In JSON without blanks each object but the outermost is a member (`":{`) or an item. HealthImaging writes no members
+    but the structure's, so that as many are decoded as are there. When it cannot be told so, the answer is no.
     """
-    levels = [level for level in (whole.Patient, whole.Study, *series.values()) if level]
-    expected = {
-        b'"DatastoreID"': whole.DatastoreID is not None,
-        b'"ImageSetID"': whole.ImageSetID is not None,
-        b'"Patient"': whole.Patient is not None,
-        b'"Study"': whole.Study is not None,
-        b'"Series"': whole.Study is not None and whole.Study.Series is not None,
-        b'"Instances"': sum(each.Instances is not None for each in series.values()),
-        b'"DICOM"': sum(each.DICOM is not None for each in levels) + sum(each.dicom is not None for each in instances),
-    }
-    if any(text.count(key) != times for key, times in expected.items()) or len(series) > _SERIES_COUNTED:
+    befores = [before[-2:] for before in text.split(b"{")[1:-1]]
+    members = befores.count(b'":')
+    if members + sum(before.endswith((b"[", b",")) for before in befores) != len(befores):
         return False
-    uids = [uid.encode() for uid in series]
-    plain = all(_PLAIN_KEY.fullmatch(uid) and text.count(b'"%b":' % uid) == 1 for uid in uids)
-    return plain and not _ESCAPED_KEY.search(text)
+    patient, study = whole.Patient, whole.Study
+    decoded = len(series) + len(instances)
+    if patient:
+        decoded += 1 + (patient.DICOM is not None)
+    if study:
+        decoded += 1 + (study.DICOM is not None) + (study.Series is not None)
+    for one in series:
+        decoded += (one.DICOM is not None) + (one.Instances is not None)
+    for instance in instances:
+        decoded += (instance.dicom is not None) + (instance.vrs is not None and bytes(instance.vrs).startswith(b"{"))
+    return decoded == members
 
 
 def _check_private(keys: Collection[str]) -> None:
@@ -421,10 +419,5 @@ def _twice() -> Poison:
 
 
 _NULL: Final = b"null"
-
-# As many series are looked for by their keys in a text. A key with a letter in it may be written otherwise.
-_SERIES_COUNTED: Final = 8
-_PLAIN_KEY: Final = re.compile(rb"[0-9A-Za-z._-]+")
-_ESCAPED_KEY: Final = re.compile(rb"\\u00[2-7]")
 
 _anything: Final = msgspec.json.Decoder(Any)

@@ -146,10 +146,6 @@ def _border_of_groups(block: bytes) -> int:
     return -1
 
 
-def _no_border(_block: bytes) -> int:
-    return -1
-
-
 FRAMES: Final = Long(b"[]", msgspec.json.Decoder(list[Frame]), _border_of_frames)
 # The members of any object, whose texts are of all lengths.
-MEMBERS: Final[Long[dict[str, Any]]] = Long(b"{}", msgspec.json.Decoder(dict[str, msgspec.Raw]), _no_border)
+MEMBERS: Final[Long[dict[str, Any]]] = Long(b"{}", msgspec.json.Decoder(dict[str, msgspec.Raw]), None)

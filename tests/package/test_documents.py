@@ -189,7 +189,9 @@ def test_of_equal_keys_the_last_stands_and_nothing_is_left_of_the_others() -> No
         b'{"Study":{"Series":{"1.2":{},"1.2":{"DICOM":{}}}}}',
         b'{"Study":{"Series":{"1.2":{"Instances":{}},"1\\u002e2":{"DICOM":{}}}}}',
         b'{"Study":{"Series":{%s,"1.3":{}}}}' % b",".join(b'"1.%d":{}' % number for number in range(20)),
-        b'{"ImageSetID":"i","ImageSetID":"j"}',
+        b'{"Patient" :{},"Patient":{}}',
+        b'{"Patient": {},"Patient":{}}',
+        b'{"Patient":{"X":"\\":{"},"Patient":{}}',
     ],
 )
 def test_a_key_of_the_structure_that_comes_twice_is_poison_whatever_the_documents_size(body: bytes) -> None:
