@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pydicom
 import urllib3
+from msgspec import structs
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
@@ -119,9 +120,9 @@ def indexer(client: Any, table: Table, using: Profile = PROFILE) -> Indexer:
     return Indexer(HealthImaging(client), table, using, Reader(using))
 
 
-def raised(revision: int) -> Profile:
-    """The profile under a later revision."""
-    return profile.parse(PROFILE_FILE.read_text().replace("revision = 1", f"revision = {revision}"))
+def raised() -> Profile:
+    """The profile under its next revision."""
+    return structs.replace(PROFILE, revision=PROFILE.revision + 1)
 
 
 def hint(key: Key, kind: Kind, version: int | None = None, cause: Cause = Cause.EVENT) -> Hint:

@@ -93,6 +93,9 @@ def _same(right: Any, value: Any) -> bool:
         return isinstance(value, dict) and all(_same(each, value.get(name)) for name, each in right.items())
     if isinstance(right, list):
         return isinstance(value, list) and len(right) == len(value) and all(map(_same, right, value))
-    if isinstance(right, str) or value is None:
-        return bool(right == value)
+    if isinstance(right, str):
+        # Empty groups at the end of a name say nothing (PS3.5, section 6.2.1).
+        return isinstance(value, str) and value.rstrip("=") == right
+    if value is None:
+        return False
     return not isinstance(value, str) and Decimal(str(right)) == value

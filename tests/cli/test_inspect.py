@@ -178,7 +178,7 @@ OBEYED = "".join(
 
 @pytest.mark.parametrize("options", [["--json"], []])
 def test_what_a_terminal_obeys_never_reaches_it(tmp_path: Path, options: list[str]) -> None:
-    text = f"A\x1b[2J\x07{OBEYED}\\{OBEYED}é山\u200d"
+    text = f'A\x1b[2J\x07{OBEYED}"{OBEYED}é山\u200d'
     document = json.loads(json.dumps(DOCUMENT))
     document["Patient"]["DICOM"]["PatientID"] = text
     (tmp_path / "document").write_text(json.dumps(document), "utf-8")

@@ -35,6 +35,7 @@ def pipeline(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PROFILE", str(Path(__file__).parents[2] / "profiles" / "radiology.toml"))
     monkeypatch.setattr(delivery, "pause", lambda *_: 0)
+    monkeypatch.setattr(delivery, "_LEAST_AGE", {})
     return Pipeline(aws, outputs, import_handler())
 
 

@@ -202,7 +202,7 @@ def test_a_repair_rewrites_the_entry_and_later_hints_leave_it(client: Any, key: 
 def test_a_raised_revision_rewrites_the_entry_and_older_code_does_not_undo_it(
     client: Any, key: Key, table: Table
 ) -> None:
-    newer = raised(2)
+    newer = raised()
     deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
     old = table.head(key)
     deliver(indexer(client, table, newer), [hint(key, Kind.CREATED, 1)])

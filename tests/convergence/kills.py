@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # how much is done, and of how much
 
 ORDERS: Final = tuple(itertools.permutations(range(3)))
-_LATER: Final = raised(2)
+_LATER: Final = raised()
 
 
 class Killed(BaseException):

@@ -143,7 +143,7 @@ MUTANTS: Final = (
         "generation",
         "same_but_for_repair",
         "the repair number is compared like the rest",
-        ("one[:-_REPAIR_DIGITS] == other[:-_REPAIR_DIGITS]", "one == other"),
+        ('one.rpartition(".")[0] == other.rpartition(".")[0]', "one == other"),
     ),
     _of("indexing", "Indexer._index", "the version alone is the generation", ("self._profile.revision", "1")),
     _of(

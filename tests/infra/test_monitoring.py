@@ -154,7 +154,10 @@ class Instead:
         client.meta.events.register("before-send", self._answer)
 
     def _answer(self, request: Any, **_: Any) -> AWSResponse | None:
-        return response(request, self.status, self.body, "x-amzn-ErrorType", self.error) if self.status else None
+        # A document is no answer to GetImageSet.
+        if not self.status or (self.status == 200 and not request.url.partition("?")[0].endswith("Metadata")):
+            return None
+        return response(request, self.status, self.body, "x-amzn-ErrorType", self.error)
 
     def says(self, status: int = 0, body: bytes = b'{"message": "no"}', error: str = "") -> None:
         """From now on, until it is told otherwise; without a status the service itself answers again."""

@@ -50,7 +50,7 @@ def test_the_age_is_counted_from_when_the_message_was_sent() -> None:
     now = datetime.now(UTC)
     attributes = {
         "ApproximateReceiveCount": "2",
-        "SentTimestamp": str(round((now - timedelta(hours=3)).timestamp() * 1000)),
+        "SentTimestamp": str(int((now - timedelta(hours=3)).timestamp() * 1000)),
         "ApproximateFirstReceiveTimestamp": str(round((now - timedelta(hours=1)).timestamp() * 1000)),
     }
     age = Delivery.of({"body": "{}", "receiptHandle": "receipt", "attributes": attributes}).age
