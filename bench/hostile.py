@@ -2,9 +2,9 @@
 
     python -m bench.hostile [--mib 20 48 200] [SHAPE ...]
 
-Each is the second message of a batch, in Lambda's environment as `tests.runtime.exact` makes it, with the memory and the
-time that the function has by default. The first message is a good one and has to be indexed; the hostile one is indexed
-or comes back as a failure. No document is held here whole: a shape is a generator of its plain JSON.
+Each is the second message of a batch, in Lambda's environment as `tests.runtime.exact` makes it, with the memory and
+the time that the function has by default. The first message is a good one and has to be indexed; the hostile one is
+indexed or comes back as a failure. No document is held here whole: a shape is a generator of its plain JSON.
 """
 
 import argparse
@@ -252,14 +252,18 @@ SHAPES: Final[dict[str, Shape]] = {
     "instances of long texts": lambda size: _in(_INSTANCES, _each(_long_texts, size)),
     "instances of texts of a MiB": lambda size: _in(
         _INSTANCES,
-        _each(lambda number: b'"1.2.%d":{"DICOM":{"ViewPosition":"%s"}}' % (number, _text(MIB * 9 // 10, number)), size),
+        _each(
+            lambda number: b'"1.2.%d":{"DICOM":{"ViewPosition":"%s"}}' % (number, _text(MIB * 9 // 10, number)), size
+        ),
     ),
     "instances of many values": lambda size: _in(_INSTANCES, _each(_many_values, size)),
     "instances of a list of 100,000 values": lambda size: _in(
         _INSTANCES,
         _each(
-            lambda number: b'"1.2.%d":{"DICOM":{"ImageType":[%s]}}'
-            % (number, b",".join(b'"%d"' % (number + each) for each in range(MIB // 10))),
+            lambda number: (
+                b'"1.2.%d":{"DICOM":{"ImageType":[%s]}}'
+                % (number, b",".join(b'"%d"' % (number + each) for each in range(MIB // 10)))
+            ),
             size,
         ),
     ),
@@ -267,8 +271,10 @@ SHAPES: Final[dict[str, Shape]] = {
     "instances with large creators": lambda size: _in(
         _INSTANCES,
         _each(
-            lambda number: b'"1.2.%d":{"DICOM":{"00190010":"%s","0019100C":7},"DICOMVRs":{"0019100C":"FD"}}'
-            % (number, _text(MIB // 5, number)),
+            lambda number: (
+                b'"1.2.%d":{"DICOM":{"00190010":"%s","0019100C":7},"DICOMVRs":{"0019100C":"FD"}}'
+                % (number, _text(MIB // 5, number))
+            ),
             size,
         ),
     ),
@@ -358,7 +364,12 @@ def tried(package: Path, name: str, mib: int, *, timeout: float = FUNCTION_SECON
     if outcome == "answered":
         outcome = "refused: " + _reason(answer.log) if "message-1" in failed else "indexed"
     return Figures(
-        name, mib, answer.outcome == "answered" and "message-0" not in failed, outcome, answer.seconds, answer.peak / MIB
+        name,
+        mib,
+        answer.outcome == "answered" and "message-0" not in failed,
+        outcome,
+        answer.seconds,
+        answer.peak / MIB,
     )
 
 
@@ -381,13 +392,17 @@ def built() -> Path:
 
 def main() -> int:
     """Print the table; exit status 1 when a document ended the function, or kept the good message from the index."""
-    parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.hostile", description=__doc__.partition("\n")[0] if __doc__ else ""
+    )
     parser.add_argument("--mib", type=int, nargs="+", default=SIZES, help="sizes of the documents, plain")
     parser.add_argument("shapes", nargs="*", help="parts of the names of shapes; all of them without")
     chosen = parser.parse_args()
     package = built()
     sys.stdout.write("".join(f"{line}\n" for line in conditions()))
-    sys.stdout.write("| document | MiB | good message | outcome | seconds | peak, MiB |\n| --- | --: | --- | --- | --: | --: |\n")
+    sys.stdout.write(
+        "| document | MiB | good message | outcome | seconds | peak, MiB |\n| --- | --: | --- | --- | --: | --: |\n"
+    )
     ended = 0
     for name in SHAPES:
         if chosen.shapes and not any(part in name for part in chosen.shapes):

@@ -49,7 +49,7 @@ class Run(NamedTuple):
 
     `series` is the series' key in its map, `values` what it says of itself, None when the document tells that only
     later. `instances` are by their keys in the map; `private` has, for each private source that some of them have, the
-    JSON text of each, None where there is none. `size` is the bytes of the text that they came in, or that is held of it.
+    JSON text of each, None where there is none. `size` is the bytes of the text they came in, or of what is held of it.
     """
 
     series: str
@@ -238,7 +238,9 @@ class _Reading:
             match part:
                 case "DICOM":
                     elements.clear()
-                    instance.dicom = None if self._cursor.null() else self._large_values(self._shapes.keywords, elements)
+                    instance.dicom = (
+                        None if self._cursor.null() else self._large_values(self._shapes.keywords, elements)
+                    )
                 case "DICOMVRs":
                     vrs = msgspec.Raw(self._cursor.value().strip())
                 case "ImageFrames":
@@ -403,7 +405,9 @@ def _size(run: Mapping[str, Instance[Values]], private: Mapping[Source, list[byt
     for instance in run.values():
         texts += vars(instance.dicom).values() if instance.dicom else ()
     return sum(
-        sum(len(part) for _, part in text) if isinstance(text, list) else len(text) for text in texts if text is not None
+        sum(len(part) for _, part in text) if isinstance(text, list) else len(text)
+        for text in texts
+        if text is not None
     )
 
 

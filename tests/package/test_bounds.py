@@ -1,4 +1,4 @@
-"""Documents beyond the bounds: what is too large is left out and named, or the document is Poison, and little is held."""
+"""Documents beyond the bounds: what is too large is left out and named, or Poison, and little of it is held."""
 
 import gc
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench import hostile
-from imaging_index import dicom, entry, instances, json_cursor, metadata, profile, values
+from imaging_index import entry, instances, json_cursor, metadata, profile, values
 from imaging_index.entry import Content
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
@@ -68,7 +68,9 @@ def test_a_selected_value_over_a_mib_of_json_is_left_out_and_named_and_the_other
             return indexed({"Study": {"DICOM": {"StudyID": "7", "StudyDescription": text, "StudyDate": "20240101"}}})
         return indexed(of_instances({"DICOM": {"Rows": 7, "ContrastBolusAgent": text, "Columns": 8}}))
 
-    name, others = ("StudyDescription", {"StudyID", "StudyDate"}) if level == "study" else ("ContrastBolusAgent", {"Rows", "Columns"})
+    name, others = "ContrastBolusAgent", {"Rows", "Columns"}
+    if level == "study":
+        name, others = "StudyDescription", {"StudyID", "StudyDate"}
     largest, larger = stored(MIB), stored(MIB + 1)
     assert (largest["TruncatedAttributes"], name in largest) == ([name], True)
     assert (larger["InvalidAttributes"], name in larger) == ([name], False)
@@ -176,8 +178,8 @@ def test_more_than_a_million_frames_are_poison(monkeypatch: pytest.MonkeyPatch) 
 
     # A large instance and small ones.
     assert indexed(of_instances(frames(5_990), frames(10)))["FrameCount"] == 6_000
-    for document in (of_instances(frames(5_990), frames(11)), of_instances(frames(6_001)), of_instances(*[frames(61)] * 100)):
-        assert refused(document) == "the document has more than 6000 frames"
+    for several in ([frames(5_990), frames(11)], [frames(6_001)], [frames(61)] * 100):
+        assert refused(of_instances(*several)) == "the document has more than 6000 frames"
     groups = [{"X": "x" * 50}] * 6_000
     build(of_instances({"DICOM": {"PerFrameFunctionalGroupsSequence": groups}}))
     assert "6000 frames" in refused(of_instances({"DICOM": {"PerFrameFunctionalGroupsSequence": [*groups, {}]}}))
