@@ -91,9 +91,9 @@ class Reader:
         """
         text = blocks(pieces, self._block)
         first, second = next(text, b""), next(text, b"")
-        if not second and (document := self._read_at_once(first, take)):
-            return document
         try:
+            if not second and (document := self._read_at_once(first, take)):
+                return document
             return _Reading(self._shapes, JsonCursor(itertools.chain((first, second), text)), take).read()
         finally:
             if self._shapes.private:

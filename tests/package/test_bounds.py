@@ -229,13 +229,13 @@ def test_nothing_of_a_document_is_held_when_the_next_one_comes() -> None:
     values = {"00190010": f"SIEMENS{marker}"[:900], "0019100C": 7}
     for more in ("", "x" * MIB):
         build(of_instances({"DICOM": values | {"ImageType": marker}, "DICOMVRs": vrs | {"X": more[:10]}, "More": more}))
-    gc.collect()
-    held = [each for each in gc.get_objects() if isinstance(each, (dict, list, tuple))]
-    texts = [text for each in held for text in (each.values() if isinstance(each, dict) else each)]
-    assert not [1 for text in texts if isinstance(text, bytes) and b"CANARYCANARY" in text]
-    private = READER._shapes.private
-    assert private
-    assert private._listed.cache_info().currsize == private._name.cache_info().currsize == 0
+        gc.collect()
+        held = [each for each in gc.get_objects() if isinstance(each, (dict, list, tuple))]
+        texts = [text for each in held for text in (each.values() if isinstance(each, dict) else each)]
+        assert not [1 for text in texts if isinstance(text, bytes) and b"CANARYCANARY" in text]
+        private = READER._shapes.private
+        assert private
+        assert private._listed.cache_info().currsize == private._name.cache_info().currsize == 0
 
 
 def test_a_page_is_bounded_in_bytes_by_its_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
