@@ -11,6 +11,7 @@ named; a structure that is too large is a hostile document's.
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
@@ -204,7 +205,6 @@ class _Reading:
                 self._take(Run(uid, values, run, dict(large), _size(run, large)))
                 large.clear()
                 continue
-            self._count_frames(sum(len(each.frames) for each in run.values() if each.frames))
             instances, private = run, {}
             if self._shapes.private:
                 places = self._shapes.private.places(run, text)
@@ -287,13 +287,15 @@ class _Reading:
         for run, _ in self._cursor.runs(FRAMES, lambda _: [self._large_frame()]):
             self._count_frames(len(run))
             frames += run
-            for frame in run:
-                for name in frame.__struct_fields__:
-                    value = getattr(frame, name)
-                    if isinstance(value, str) and len(value) <= LONGEST_TEXT:
-                        size += len(value)
-                    elif not isinstance(value, (int, float)):
-                        setattr(frame, name, None)
+            for name in Frame.__struct_fields__:
+                values = [*map(attrgetter(name), run)]
+                texts = _texts(values)
+                if {*map(type, values)} - _SMALL or max(map(len, texts), default=0) > LONGEST_TEXT:
+                    for frame, value in zip(run, values, strict=True):
+                        if type(value) not in _SMALL or (isinstance(value, str) and len(value) > LONGEST_TEXT):
+                            setattr(frame, name, None)
+                    texts = _texts(map(attrgetter(name), run))
+                size += sum(map(len, texts))
             if size > _MOST_OF_FRAMES:
                 raise Poison(f"the frames of an instance have more than {_MOST_OF_FRAMES} bytes")
         return frames
@@ -394,6 +396,10 @@ def _comes_once(text: bytes, whole: Any, series: Collection[Any], instances: Col
     return decoded == members
 
 
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [value for value in values if isinstance(value, str)]
+
+
 def _check_private(keys: Collection[str]) -> None:
     if len(keys) > _MOST_PRIVATE:
         raise Poison(f"the document has selected private elements at more than {_MOST_PRIVATE} keys")
@@ -423,5 +429,7 @@ def _twice() -> Poison:
 
 
 _NULL: Final = b"null"
+# What a frame may say of itself in little memory, if it is short.
+_SMALL: Final = frozenset({str, int, float, bool, type(None)})
 
 _anything: Final = msgspec.json.Decoder(Any)

@@ -171,7 +171,8 @@ def test_too_many_keys_of_an_object_are_poison(place: str, monkeypatch: pytest.M
 
 def test_more_than_a_million_frames_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
     assert metadata.MOST_FRAMES == 1_000_000
-    monkeypatch.setattr(metadata, "MOST_FRAMES", 6_000)
+    for module in (metadata, instances):
+        monkeypatch.setattr(module, "MOST_FRAMES", 6_000)
 
     def frames(count: int) -> dict[str, Any]:
         return {"ImageFrames": [{"ID": f"{number:032}"} for number in range(count)]}
