@@ -255,6 +255,13 @@ def test_a_page_is_bounded_in_bytes_by_its_rows_alone(monkeypatch: pytest.Monkey
     assert all(rows(size) == bounded for size in (500, 7_000, 60_000))
 
 
+@pytest.mark.parametrize("half", [rb"\ud800", rb"\udc00", rb"\udc00\ud800", rb"\ud800\u0041"])
+def test_a_half_of_a_character_may_stand_where_a_block_ends(half: bytes) -> None:
+    body = b'{"X":[%s],"Patient":{"DICOM":{"PatientID":"1"}}}' % b" , ".join([b'"%s"   ' % half] * 300)
+    for end in range(len(body) - 400, len(body) - 300):
+        assert plain(entry.build(READER, [body[:end], body[end:]]).attributes)["PatientID"] == "1"
+
+
 def test_texts_with_half_a_character_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"X":[%s],"Patient":{"DICOM":{"PatientID":"1"}}}' % b",".join([rb'"\ud800"'] * 3_000)
     assert indexed(body)["PatientID"] == "1"
