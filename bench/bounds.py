@@ -33,7 +33,7 @@ def _at_most(promise: str, figure: float, bound: float) -> Bound:
 
 
 def _of_reading(results: Results) -> Iterator[Bound]:
-    # The more objects json makes, the less of them is in a processor's cache: it takes up to three times as long.
+    # The more objects json makes, the less of them is in a processor's cache, and the longer a byte takes it.
     for least, bound in ((_MANY, 4.5), (10 * _MANY, 8.5)):
         if many := [each for each in results.compared() if instances(each) >= least]:
             less = min(results.times_less(each, "ours") for each in many)

@@ -3,8 +3,8 @@
     python -m bench.hostile [--mib 20 48 200] [SHAPE ...]
 
 Each is the second message of a batch, in Lambda's environment as `tests.runtime.exact` makes it, with the memory and
-the time that the function has by default. The first message is a good one and has to be indexed; the hostile one is indexed
-or comes back as a failure. No document is held here whole: a shape is a generator of its plain JSON.
+the time that the function has by default. The first message is a good one and has to be indexed; the hostile one is
+indexed or comes back as a failure. No document is held here whole: a shape is a generator of its plain JSON.
 """
 
 import argparse

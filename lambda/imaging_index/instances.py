@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar, cast
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
+from imaging_index.errors import Poison
 from imaging_index.functional_groups import GROUPS, PER_FRAME
-from imaging_index.metadata import Run
+from imaging_index.metadata import MOST_FRAMES, Run
 from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
@@ -86,6 +87,8 @@ class Instances:
             [name for frame in instance.frames or () if (name := uid(frame.id))] for instance in run.instances.values()
         ]
         self.frames += sum(map(len, ids))
+        if self.frames > MOST_FRAMES:
+            raise Poison(f"the document has more than {MOST_FRAMES} frames")
         self._frames += ids if self._making.profile.instances.frames else ([] for _ in ids)
         self.count += size
         if self._runs == _RUNS_HELD or len(self._keys) >= _ROWS_A_PAGE:

@@ -322,7 +322,8 @@ class JsonCursor:
                 return None
             if not self._mend():
                 # In a text that is not here whole, it is mended later.
-                if malformed and int(malformed[1]) < len(before) + len(rest) - _NEAR and "hex escape" not in message:
+                whole = malformed and int(malformed[1]) < len(before) + len(rest) - _NEAR
+                if whole and "hex escape" not in message and "surrogate" not in message:
                     raise _no_json()
                 return None
 

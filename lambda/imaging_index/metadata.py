@@ -11,6 +11,7 @@ named; a structure that is too large is a hostile document's.
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
@@ -59,8 +60,7 @@ class Run(NamedTuple):
 
     `series` is the series' key in its map, `values` what it says of itself, None when the document tells that only
     later. `instances` are by their keys in the map; `private` has, for each private source that some of them have, the
-    JSON text of each, None where there is none. `size` is the bytes of the text that they came in, or of what is held
-    of it.
+    JSON text of each, None where there is none. `size` is the bytes of the text they came in, or of what is held of it.
     """
 
     series: str
@@ -102,9 +102,9 @@ class Reader:
         """
         text = blocks(pieces, self._block)
         first, second = next(text, b""), next(text, b"")
-        if not second and (document := self._read_at_once(first, take)):
-            return document
         try:
+            if not second and (document := self._read_at_once(first, take)):
+                return document
             return _Reading(self._shapes, JsonCursor(itertools.chain((first, second), text)), take).read()
         finally:
             if self._shapes.private:
@@ -215,7 +215,6 @@ class _Reading:
                 self._take(Run(uid, values, run, dict(large), _size(run, large)))
                 large.clear()
                 continue
-            self._count_frames(sum(len(each.frames) for each in run.values() if each.frames))
             places = self._shapes.private.places(run, text) if self._shapes.private else []
             instances = self._with_more(places, run, text)
             private = self._shapes.private.columns(places, instances.values()) if self._shapes.private else {}
@@ -298,13 +297,15 @@ class _Reading:
         for run, _ in self._cursor.runs(FRAMES, lambda _: [self._large_frame()]):
             self._count_frames(len(run))
             frames += run
-            for frame in run:
-                for name in frame.__struct_fields__:
-                    value = getattr(frame, name)
-                    if isinstance(value, str) and len(value) <= LONGEST_TEXT:
-                        size += len(value)
-                    elif not isinstance(value, (int, float)):
-                        setattr(frame, name, None)
+            for name in Frame.__struct_fields__:
+                values = [*map(attrgetter(name), run)]
+                texts = _texts(values)
+                if {*map(type, values)} - _SMALL or max(map(len, texts), default=0) > LONGEST_TEXT:
+                    for frame, value in zip(run, values, strict=True):
+                        if type(value) not in _SMALL or (isinstance(value, str) and len(value) > LONGEST_TEXT):
+                            setattr(frame, name, None)
+                    texts = _texts(map(attrgetter(name), run))
+                size += sum(map(len, texts))
             if size > _MOST_OF_FRAMES:
                 raise Poison(f"the frames of an instance have more than {_MOST_OF_FRAMES} bytes")
         return frames
@@ -420,6 +421,10 @@ def _comes_once(text: bytes, whole: Any, series: Collection[Any], instances: Col
     return decoded == members
 
 
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [value for value in values if isinstance(value, str)]
+
+
 def _check_private(keys: Collection[str]) -> None:
     if len(keys) > _MOST_PRIVATE:
         raise Poison(f"the document has selected private elements at more than {_MOST_PRIVATE} keys")
@@ -449,5 +454,7 @@ def _twice() -> Poison:
 
 
 _NULL: Final = b"null"
+# What a frame may say of itself in little memory, if it is short.
+_SMALL: Final = frozenset({str, int, float, bool, type(None)})
 
 _anything: Final = msgspec.json.Decoder(Any)

@@ -33,7 +33,7 @@ _MOST_SEVERAL: Final = 4096
 _EXACT: Final = Context(prec=300)
 
 # What is typed of one document: of a thousand instances, what they say alike counts once.
-MOST_TYPED: Final = 5_000_000
+MOST_TYPED: Final = 2_500_000
 
 _NO_VALUE: Final = object()  # what no parser takes
 _LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (dicom.LONGEST_NUMBER + 1))
