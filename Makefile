@@ -48,10 +48,11 @@ prove: $(VENV)/.ready  ## the write protocol, proven at length: an hour on two c
 soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed
 	$(BIN)/python tests/convergence/soak.py
 
-lint: $(VENV)/.ready  ## ruff and mypy
+lint: $(VENV)/.ready  ## ruff, mypy, and what may import what
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.ready  ## lay out the code as lint wants it
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
@@ -77,4 +78,4 @@ lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
 
 clean:  ## everything that was made here
-	rm -rf $(VENV) node_modules build cdk.out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) node_modules build cdk.out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,51 @@
+"""What imports what: the picture in CONTRIBUTING.md, and the contracts that `make lint` checks."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.config import ROOT
+from tools import floors
+
+
+def test_contributing_shows_the_imports_as_they_are() -> None:
+    shown = floors.FILE.read_text("utf-8")
+    assert floors.picture() in shown, "imports were added or moved: run `python -m tools.floors`"
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("lambda/imaging_index/dicom.py", "from imaging_index import handlers"),
+        ("lambda/imaging_index/dicom.py", "def late():\n    from infra import indexes"),
+        ("lambda/imaging_index/dicom.py", "import boto3"),
+        ("infra/indexes.py", "from imaging_index import handlers"),
+        ("infra/indexes.py", "import local"),
+        ("cli/output.py", "import ministack"),
+        ("local/permissions.py", "import cli"),
+    ],
+)
+def test_an_import_that_is_not_allowed_is_refused_with_its_line(file: str, line: str, tmp_path: Path) -> None:
+    for folder in ("lambda/imaging_index", "infra", "local", "cli", "bench", "tools"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    assert _lint(tmp_path).returncode == 0
+
+    planted = tmp_path / file
+    planted.write_text(f"{planted.read_text('utf-8')}\n{line}\n", "utf-8")
+    refused = _lint(tmp_path)
+
+    assert refused.returncode == 1
+    assert f"(l.{len(planted.read_text('utf-8').splitlines())})" in refused.stdout
+
+
+def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """import-linter over the sources in a folder, which come before those that the environment has on its path."""
+    script = (
+        "import os, sys; sys.path[:0] = [os.getcwd(), 'lambda'];"
+        "from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    )
+    return subprocess.run([sys.executable, "-c", script], cwd=folder, text=True, capture_output=True, check=False)

@@ -1,0 +1,64 @@
+"""Draws who imports whom into CONTRIBUTING.md, to be run when an import or a module was added or moved:
+`python -m tools.floors`.
+
+What may import what is in pyproject.toml's contracts, which `make lint` checks. The pictures are made from the imports
+themselves. An arrow that follows from others is left out: where A imports B and B imports C, there is none from A to C.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import grimp
+
+ROOT: Final = Path(__file__).parent.parent
+FILE: Final = ROOT / "CONTRIBUTING.md"
+
+_BEGIN: Final = "<!-- by python -m tools.floors -->\n"
+_END: Final = "<!-- end -->\n"
+
+
+def picture() -> str:
+    """Two Mermaid charts as Markdown: the programs, and the modules of the functions' package."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    graph = grimp.build_graph(*settings["root_packages"], cache_dir=None)
+    return f"{_chart(settings['root_packages'], graph)}\n{_chart(graph.find_children('imaging_index'), graph)}"
+
+
+def _chart(packages: Iterable[str], graph: grimp.ImportGraph) -> str:
+    """A box for each module or package, with all that is inside it, above what it imports."""
+    inside = {package: {package, *graph.find_descendants(package)} for package in sorted(packages)}
+    imports: dict[str, set[str]] = {}
+    for package, modules in inside.items():
+        imported: set[str] = set().union(*map(graph.find_modules_directly_imported_by, modules))
+        imports[package] = {other for other in inside if other != package and imported & inside[other]}
+    lines = [
+        f"    {_box(package)} --> {' & '.join(map(_box, sorted(below)))}"
+        for package, below in _without_shortcuts(imports).items()
+        if below
+    ]
+    return "\n".join(("```mermaid", "flowchart TD", *lines, "```", ""))
+
+
+def _without_shortcuts(imports: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The imports from which all others follow."""
+
+    def below(package: str) -> set[str]:
+        return imports[package].union(*map(below, imports[package]))
+
+    return {package: direct - set().union(*map(below, direct)) for package, direct in imports.items()}
+
+
+def _box(package: str) -> str:
+    return package.rpartition(".")[2]
+
+
+def main() -> None:
+    """Write the picture between its two marks."""
+    before, _, rest = FILE.read_text("utf-8").partition(_BEGIN)
+    FILE.write_text(before + _BEGIN + picture() + _END + rest.partition(_END)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()
