@@ -12,7 +12,7 @@ unexport CDK
 SOURCES := lambda infra local cli bench tests tools app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth bundle bootstrap deploy demo bench prove soak lock clean
+.PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into 
 
 bundle: $(VENV)/.ready  ## the function's package as a zip, with its hash, bill of materials and licences, into build/bundle/
 	@$(BIN)/python -m tools.bundle $(CDK)
+
+dist: $(VENV)/.ready  ## wheel and sdist, into build/dist/
+	$(BIN)/python -m hatchling build --directory build/dist
 
 bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and region, before the first deploy
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap $(CDK)
