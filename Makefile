@@ -12,7 +12,7 @@ unexport CDK
 SOURCES := lambda infra local cli bench tests tools app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak lock clean
+.PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,7 +78,23 @@ lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 		pyproject.toml -o requirements/lambda.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml --group dev -c requirements/lambda.txt -o requirements/dev.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
+		--group docs -o requirements/docs.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
 
+docs: $(VENV)/docs/.ready build/mermaid.min.js  ## the pages as a site, every link checked, into build/site/
+	$(VENV)/docs/bin/python -m tools.site
+
+$(VENV)/docs/.ready: requirements/docs.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/docs
+	VIRTUAL_ENV=$(VENV)/docs $(BIN)/uv pip sync --quiet --require-hashes requirements/docs.txt
+	@touch $@
+
+# One file of the npm package: tools/site.py compares it with its hash.
+build/mermaid.min.js: $(VENV)/.ready
+	mkdir -p build
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm pack --silent --pack-destination build mermaid@12.3.0
+	tar -xzOf build/mermaid-12.3.0.tgz package/dist/mermaid.min.js > $@
+
 clean:  ## everything that was made here
-	rm -rf $(VENV) node_modules build cdk.out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) node_modules build cdk.out .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

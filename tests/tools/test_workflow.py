@@ -77,11 +77,11 @@ def test_it_runs_what_the_makefile_has(file: Path) -> None:
     assert set(" ".join(made).split()) <= TARGETS
 
 
-def test_a_change_is_linted_tested_and_synthesized() -> None:
+def test_a_change_is_linted_tested_synthesized_and_documented() -> None:
     made = {
         step["run"].split()[1] for step in _steps(GITHUB / "workflows" / "ci.yml") if "make " in step.get("run", "")
     }
-    assert made == {"lint", "test", "synth"}
+    assert made == {"docs", "lint", "synth", "test"}
 
 
 def test_every_python_that_the_package_allows_is_tested() -> None:
