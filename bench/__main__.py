@@ -163,7 +163,7 @@ def _readings(plan: Plan, screen: Console) -> list[Reading]:
                 document, method, profile = turn
                 arguments = (packed(document), _PROFILES[profile or PROTOTYPE], packed(_SMALL))
                 figures = measured("bench.reading", method, *map(str, arguments))
-                if figures["instances"] != instances(document) and method != "gunzip":
+                if figures["instances"] != instances(document) and method not in ("gunzip", "passing"):
                     raise RuntimeError(f"{method} did not read all instances of {document}")
                 found[turn].append(figures)
                 progress.advance(task)

@@ -9,8 +9,15 @@ from bench.results import METHODS, Results, instances
 
 _WIDTH: Final = 940
 _ROW: Final = 15
-_COLOURS: Final = {"json": "#9a9a9a", "orjson": "#d08c3f", "ijson": "#7c9a5e", "ours": "#1f5fa8", "gunzip": "#d9d9d9"}
-_BARS: Final = ("json", "orjson", "ijson", "ours", "gunzip")
+_COLOURS: Final = {
+    "json": "#9a9a9a",
+    "orjson": "#d08c3f",
+    "ijson": "#7c9a5e",
+    "ours": "#1f5fa8",
+    "gunzip": "#d9d9d9",
+    "passing": "#b9cbe0",
+}
+_BARS: Final = ("json", "orjson", "ijson", "ours", "gunzip", "passing")
 _LEAST: Final = 0.1  # MiB
 _MIB: Final = 2**20
 
@@ -37,7 +44,7 @@ def _text(x: float, y: float, text: str, rest: str = "") -> str:
 
 def _legend() -> Iterator[str]:
     for number, method in enumerate(_BARS):
-        x = 20 + number * 160
+        x = 20 + number * 150
         yield f'<rect x="{x}" y="12" width="11" height="11" fill="{_COLOURS[method]}"/>'
         yield _text(x + 16, 22, METHODS[method])
 

@@ -22,6 +22,8 @@ TEXTS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "LT", "PN", "SH", "ST", 
 _DIGITS: Final = 38
 _SMALLEST_EXPONENT: Final = -130
 _LARGEST_EXPONENT: Final = 125
+# A longer text of a number is not even looked at: to know its value takes long, and none is such.
+LONGEST_NUMBER: Final = 400
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 # The dotted date is the form of ACR-NEMA 300, which PS3.5 table 6.2-1 asks readers to accept.
@@ -65,7 +67,7 @@ def number(value: object) -> Decimal | None:
         if value.isdecimal() and value.isascii() and len(value) < _DIGITS:
             # Most are, and this is far cheaper.
             return Decimal(int(value))
-        if not _NUMBER.fullmatch(value):
+        if len(value) > LONGEST_NUMBER or not _NUMBER.fullmatch(value):
             raise Unusable
         exact = Decimal(value)
     elif isinstance(value, int) and not isinstance(value, bool):

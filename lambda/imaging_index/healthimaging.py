@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ _PIECE: Final = 256 * 2**10
 # botocore repeats a call that fails before its answer begins, and none whose body breaks off.
 _BROKEN_BODY: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError, HTTPClientError)
 _TRIES: Final = 3
+_LONG: Final = 5.0  # seconds
 
 _Read = TypeVar("_Read")
 
@@ -66,12 +68,13 @@ class HealthImaging:
 
         Always of the version that is asked for, so that the label of what is written is true. The whole call is
         repeated when the connection dies within the body, or brings what cannot be read: `read` may be called several
-        times.
+        times. What took long to be read is not read again: its message comes again, and others wait behind it.
 
         Raises:
             Poison: `read` did, at every call.
         """
         for left in reversed(range(_TRIES)):
+            begun = time.monotonic()
             try:
                 answer = self._client.get_image_set_metadata(
                     datastoreId=datastore_id, imageSetId=image_set_id, versionId=str(version)
@@ -84,7 +87,7 @@ class HealthImaging:
                     return None
                 raise
             except (*_BROKEN_BODY, Poison):
-                if not left:
+                if not left or time.monotonic() - begun > _LONG:
                     raise
         raise AssertionError
 

@@ -14,8 +14,10 @@ from typing import Any, Final, TypeVar, cast
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
+from imaging_index.errors import Poison
 from imaging_index.functional_groups import GROUPS, PER_FRAME
-from imaging_index.metadata import Run
+from imaging_index.json_cursor import UNUSABLE
+from imaging_index.metadata import MOST_FRAMES, Run
 from imaging_index.pages import Columns, Pages
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
@@ -26,6 +28,8 @@ from imaging_index.summary import Summary
 from imaging_index.values import Making, Text, decoded, one, only_uid, present, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
+# The bytes of texts that are held for a page at most, whose rows are then fewer.
+_MOST_HELD: Final = 16 * 2**20
 # To look at each keyword of a few instances costs as much as of many.
 _RUNS_HELD: Final = 8
 
@@ -53,6 +57,8 @@ class Instances:
         self._keys: list[str] = []
         self._values: list[Values] = []
         self._runs = 0
+        # The bytes that the texts held have at most.
+        self._size = 0
         self._frames: list[list[str]] = []
         # The keys of series whose values the document tells behind their instances.
         self._later: set[str] = set()
@@ -82,12 +88,33 @@ class Instances:
             [name for frame in instance.frames or () if (name := uid(frame.id))] for instance in run.instances.values()
         ]
         self.frames += sum(map(len, ids))
+        if self.frames > MOST_FRAMES:
+            raise Poison(f"the document has more than {MOST_FRAMES} frames")
         self._frames += ids if self._making.profile.instances.frames else ([] for _ in ids)
         self.count += size
         if self._runs == _RUNS_HELD or len(self._keys) >= _ROWS_A_PAGE:
             self._gather()
+        self._size += run.size
+        if self._size > _MOST_HELD:
+            self._bound()
         while len(self._keys) >= _ROWS_A_PAGE:
-            self._flush()
+            self._flush(_ROWS_A_PAGE)
+            self._size = run.size
+
+    def _bound(self) -> None:
+        """Sum up and pack what is too much to be held: how many rows, their own texts tell, and not how they came."""
+        self._gather()
+        texts = [sum(map(_size, row)) for row in zip(*self._columns.values(), strict=True)]
+        sizes = [
+            size + len(key) + sum(map(len, frames))
+            for size, key, frames in zip(texts, self._keys, self._frames, strict=True)
+        ]
+        first = self._size = 0
+        for row, size in enumerate(sizes, 1):
+            self._size += size
+            if self._size > _MOST_HELD or row - first == _ROWS_A_PAGE:
+                self._flush(row - first)
+                first, self._size = row, 0
 
     def _gather(self) -> None:
         """The values of the last runs in columns: until then they hold the runs' texts in memory."""
@@ -115,7 +142,7 @@ class Instances:
         """What the entry gets of all of them, and their pages; `series` has the UID of each series by its key."""
         self._gather()
         if self._keys:
-            self._flush()
+            self._flush(_ROWS_A_PAGE)
         attributes: Item = {}
         missing: dict[str, int] = {}
         for summary, _ in self._summaries:
@@ -136,9 +163,9 @@ class Instances:
         """A series' UID as the pages have it. A text in any case: null marks the rows that go on with another's."""
         return self._making.protected("SeriesInstanceUID", uid) or ""
 
-    def _flush(self) -> None:
-        """Sum up and pack as many as make a page."""
-        rows = slice(0, _ROWS_A_PAGE)
+    def _flush(self, most: int) -> None:
+        """Sum up and pack the first rows, as a page."""
+        rows = slice(0, most)
         columns = {place: column[rows] for place, column in self._columns.items()}
         filled = {place: column for place, column in columns.items() if any(column)}
         size = len(self._keys[rows])
@@ -207,12 +234,19 @@ class _Origin:
 
 def _holding(macro: bytes, text: Text) -> Text:
     """A text, or None for one of functional groups that do not have a macro. (An escape may stand for any letter.)"""
-    return None if isinstance(text, bytes) and macro not in text and b"\\" not in text else text
+    if not isinstance(text, bytes) or text == UNUSABLE or macro in text or b"\\" in text:
+        return text
+    return None
 
 
 def _places(sources: Iterable[Source]) -> list[_Place]:
     """The columns of some sources."""
     return [source if source.vr or source.unless else source.path[0] for source in sources]
+
+
+def _size(text: Text) -> int:
+    """The bytes of a text."""
+    return sum(len(part) for _, part in text) if isinstance(text, tuple) else len(text or b"")
 
 
 def _text(raw: Any) -> Text:

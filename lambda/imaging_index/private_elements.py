@@ -38,6 +38,9 @@ _VALUES: Final = dicom.TEXTS | dicom.NUMBERS | dicom.MOMENTS
 _EMPTY: Final = re.compile(rb'(?:null|"(?: |\\[tnr]|\\u0000)*+"|[\[\], \t\n\r])*+')
 _UNREADABLE: Final = b"false"  # what no parser takes
 _LAYOUTS_KEPT: Final = 64
+_LONGEST_KEPT: Final = 64 * 2**10
+# The JSON of an LO, of at most 64 characters (PS3.5, section 6.2), each of them escaped, and of what pads it.
+_LONGEST_CREATOR: Final = 1024
 _any_object: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -76,7 +79,14 @@ class PrivateElements:
         self._elements = re.compile(rb'"(%b)"' % elements.encode(), re.IGNORECASE)
         creators = sorted({f"{source.path[0][:4]}00[1-9A-F][0-9A-F]" for source in sources if source.creator})
         self._wanted = re.compile("|".join((elements, *creators)), re.IGNORECASE)
+        # Of one document: see `forget`.
         self._listed = functools.lru_cache(_LAYOUTS_KEPT)(self._in_listing)
+        self._name = functools.lru_cache(_LAYOUTS_KEPT)(_name)
+
+    def forget(self) -> None:
+        """Hold nothing any more of the document that was read."""
+        self._listed.cache_clear()
+        self._name.cache_clear()
 
     def wanted(self, key: str) -> bool:
         """Whether at a key there may be one of the sources, or a creator of one."""
@@ -118,7 +128,9 @@ class PrivateElements:
     def listed(self, vrs: msgspec.Raw | None) -> Places | None:
         """Where the sources may stand in an instance with these `DICOMVRs`; None when these do not tell."""
         text = b"" if vrs is None else bytes(vrs)
-        return self._listed(text) if text.startswith(b"{") else None
+        if not text.startswith(b"{"):
+            return None
+        return self._listed(text) if len(text) <= _LONGEST_KEPT else self._in_listing(text)
 
     def _in_listing(self, vrs: bytes) -> Places:
         try:
@@ -153,13 +165,12 @@ class PrivateElements:
                 continue
             if place.creator:
                 creator = get(place.creator)
-                if creator is None or _name(bytes(creator)) != source.creator:
+                if creator is None or len(creator) > _LONGEST_CREATOR or self._name(bytes(creator)) != source.creator:
                     continue
             found[source] = _read(bytes(element).strip(), place.told, source.vr or "")
         return found
 
 
-@functools.lru_cache(_LAYOUTS_KEPT)
 def _name(text: bytes) -> str:
     """A creator as it is compared."""
     try:

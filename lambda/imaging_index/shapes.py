@@ -4,7 +4,7 @@ Every value stays the JSON text that it is: most instances say the same, and who
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -44,6 +44,7 @@ _NOT_OF_ONE_FRAME: Final = frozenset(
 _KEYS_TRIED: Final = 32
 _DIGITS_AND_DOTS: Final = b"0123456789."
 _LAYOUTS_KEPT: Final = 64
+_KEYS_KEPT: Final = 64
 
 # One level's selected keywords as attributes: each the JSON text of the value (`msgspec.Raw`), or None. Of a very long
 # PerFrameFunctionalGroupsSequence a list of pairs: a macro's keyword, and the JSON list of its values in some frames.
@@ -68,6 +69,13 @@ class Instance(
     frames: list[Frame] | None = None
 
 
+class LevelShape(msgspec.Struct):
+    """The `DICOM` of a patient, a study or a series: what decodes it, and the selected keywords."""
+
+    decoder: "msgspec.json.Decoder[Values]"
+    keywords: Collection[str]
+
+
 class Shapes:
     """What a document is decoded into: of each level, only what the profile selects."""
 
@@ -77,7 +85,9 @@ class Shapes:
         patient, study, series = (
             _values(profile.keywords(level)) for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
         )
-        self.patient, self.study, self.series = (msgspec.json.Decoder(each | None) for each in (patient, study, series))
+        self.patient = LevelShape(msgspec.json.Decoder(patient | None), profile.keywords(Level.PATIENT))
+        self.study = LevelShape(msgspec.json.Decoder(study | None), profile.keywords(Level.STUDY))
+        self.series = LevelShape(msgspec.json.Decoder(series | None), profile.keywords(Level.SERIES))
         instance: Any = Instance[_values(self.keywords)]  # type: ignore[misc]
         one_series: Any = _level(series, Instances=dict[str, instance])
         self.whole = msgspec.json.Decoder(
@@ -91,17 +101,23 @@ class Shapes:
                 ],
             )
         )
-        self.macros = {macro: attrgetter(_field(macro)) for macro in sorted(profile.per_frame())}
+        self.macros = {macro: attrgetter(field(macro)) for macro in sorted(profile.per_frame())}
         self.group = _values(self.macros)
         item = self.group | None | bool | int | float | str | list[Any]
         self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]
         self.converted = msgspec.json.Decoder(list[_values(profile.converted())])  # type: ignore[misc]
         private = profile.by_tag()
         self.private = PrivateElements(private) if private else None
-        self.instances = functools.lru_cache(_LAYOUTS_KEPT)(self._instances)
+        self._instances = functools.lru_cache(_LAYOUTS_KEPT)(self._made)
 
-    def _instances(self, more: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
-        """What decodes instances by their keys, with some private elements and what only some kinds of objects have."""
+    def instances(self, more: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
+        """What decodes instances by their keys, with some private elements and what only some kinds of objects have.
+
+        Scanners have few ways to lay them out. Of documents, tags alone are held from one to the next, and few of them.
+        """
+        return self._instances(more) if len(more) <= _KEYS_KEPT else self._made(more)
+
+    def _made(self, more: frozenset[str]) -> "msgspec.json.Decoder[dict[str, Instance[Values]]]":
         keys = (self.keywords - self.not_of_one_frame) | more
         values: Any = _values(keys, self.keywords - keys)
         return msgspec.json.Decoder(dict[str, Instance[values]])
@@ -114,7 +130,7 @@ class Shapes:
         return self.not_of_one_frame
 
 
-def _field(key: str) -> str:
+def field(key: str) -> str:
     """A keyword, or a tag as `_GGGGEEEE`."""
     return key if key.isidentifier() else f"_{key}"
 
@@ -127,7 +143,7 @@ def _tag(key: str) -> str:
 def _values(keys: Iterable[str], absent: Iterable[str] = ()) -> type[msgspec.Struct]:
     """A type with some keywords and tags; every value stays text. What is absent is None, and not decoded."""
     # The decoder looks for a key's field from that of the last key on, and most documents are in the order of tags.
-    names = {_field(key): key for key in sorted(keys, key=_tag)}
+    names = {field(key): key for key in sorted(keys, key=_tag)}
     fields = [(name, msgspec.Raw, None) for name in names]
     # Nothing in it can refer back to it, which the garbage collector need not find out a million times.
     nothing = dict.fromkeys(absent)
@@ -167,3 +183,5 @@ def _border_of_groups(block: bytes) -> int:
 
 
 FRAMES: Final = Long(b"[]", msgspec.json.Decoder(list[Frame]), _border_of_frames)
+# The members of any object, whose texts are of all lengths.
+MEMBERS: Final[Long[dict[str, Any]]] = Long(b"{}", msgspec.json.Decoder(dict[str, msgspec.Raw]), None)

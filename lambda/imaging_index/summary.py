@@ -12,7 +12,7 @@ from imaging_index.stored import AttributeValue, Item, folded, size, stored, sto
 from imaging_index.values import Making, Text, Whole, decoded, one
 
 # When so many values differ, those that can no longer show in the entry are forgotten.
-MOST_HELD: Final = 1024
+MOST_HELD: Final = 512
 
 
 class _Moment(NamedTuple):

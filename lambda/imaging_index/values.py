@@ -1,6 +1,7 @@
 """The JSON at an attribute's sources -> its typed values, as the profile's privacy and DynamoDB's bounds allow."""
 
 import hmac
+import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal
 from functools import partial
@@ -10,6 +11,8 @@ import msgspec
 
 from imaging_index import dicom
 from imaging_index.dictionary import Level
+from imaging_index.errors import Poison
+from imaging_index.metadata import MOST_OF_AN_ATTRIBUTE
 from imaging_index.profile import LONGEST_TEXT, MOST_VALUES, Privacy, Profile
 from imaging_index.selection import Attribute, Source
 
@@ -24,12 +27,17 @@ Whole = tuple[Value, ...]
 LONGEST_PARTITION: Final = 2048
 
 # Of several values of an attribute that DICOM gives one, that many are held, twice what an entry lists and more.
-_MOST_SEVERAL: Final = 4096
+_MOST_SEVERAL: Final = 512
 
 # Enough digits for the quotient of any two numbers that DynamoDB keeps: without them a remainder is an error.
 _EXACT: Final = Context(prec=300)
 
+# What is typed of one document: of a thousand instances, what they say alike counts once.
+MOST_TYPED: Final = 2_500_000
+
 _NO_VALUE: Final = object()  # what no parser takes
+_LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (dicom.LONGEST_NUMBER + 1))
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 
 # Of several values of one of these, the first stands under the keyword: indexes are by such texts.
 _FIRST_OF_SEVERAL: Final = frozenset({"AE", "CS", "LO", "SH", "UC"})
@@ -50,6 +58,7 @@ class Making(msgspec.Struct):
     invalid: set[str] = msgspec.field(default_factory=set)
     truncated: set[str] = msgspec.field(default_factory=set)
     several: dict[str, dict[Value, None]] = msgspec.field(default_factory=dict)
+    typed: int = 0
 
     def token(self, value: object) -> str:
         """What stands for a hashed value: equal values have equal tokens, under one key."""
@@ -72,7 +81,7 @@ class Making(msgspec.Struct):
                 continue
             # How many values a private element may have, nothing here knows.
             read = self._each if attribute.multiple or source.creator else self._one
-            values = _at(source.path, text, partial(read, attribute, source))
+            values = self._at([attribute], source.path, text, partial(read, attribute, source))
             if any(value is not None for value in values):
                 kept = [value for value in values if value is not None or source.gaps]
                 if not attribute.union:
@@ -83,7 +92,8 @@ class Making(msgspec.Struct):
     def wholes(self, attribute: Attribute, texts: Sequence[Text]) -> list[Whole]:
         """The whole values of the first source that has one: of an instance one, of its frames those that differ."""
         for source, text in zip(attribute.sources, texts, strict=True):
-            if text is not None and (wholes := _at(source.path, text, partial(self._whole, attribute, source))):
+            read = partial(self._whole, attribute, source)
+            if text is not None and (wholes := self._at([attribute], source.path, text, read)):
                 return wholes
         return []
 
@@ -99,7 +109,7 @@ class Making(msgspec.Struct):
                 columns = [
                     (each, [source for source in each.sources if source.path[:-1] == sequence]) for each in siblings
                 ]
-                if rows := _at(sequence, text, partial(self._rows, columns)):
+                if rows := self._at(siblings, sequence, text, partial(self._rows, columns)):
                     return rows
         return []
 
@@ -118,6 +128,40 @@ class Making(msgspec.Struct):
                 raise dicom.Unusable
             self.truncated.add(attribute.name)
         return short
+
+    def _at(
+        self, attributes: Iterable[Attribute], path: Sequence[str], text: Text, read: Callable[[Any], list[_Read]]
+    ) -> list[_Read]:
+        """What `read` makes of each JSON value at a path; `text` has the JSON of the path's first key.
+
+        Raises:
+            Poison: the document has more than `MOST_TYPED` values.
+        """
+        if isinstance(text, tuple):
+            _, wanted, *further = path
+            found: list[_Read] = []
+            for macro, part in text:
+                if macro == wanted:
+                    raws = self._counted(attributes, _inside(further, _items(decoded(part))))
+                    # Most of the frames say the same.
+                    found += dict.fromkeys(each for raw in raws for each in read(raw))
+            return found
+        value = decoded(text)
+        if value is None:
+            return []
+        raws = [value] if len(path) == 1 else _inside(path[1:], [value])
+        return [each for raw in self._counted(attributes, raws) for each in read(raw)]
+
+    def _counted(self, attributes: Iterable[Attribute], raws: list[object]) -> list[object]:
+        """Some JSON values, or none when they are too many for their attributes, which are named then."""
+        count = sum(map(_count, raws))
+        if count > MOST_OF_AN_ATTRIBUTE:
+            self.invalid.update(attribute.name for attribute in attributes)
+            return []
+        self.typed += count
+        if self.typed > MOST_TYPED:
+            raise Poison(f"the document has more than {MOST_TYPED} selected values")
+        return raws
 
     def _one(self, attribute: Attribute, source: Source, raw: object) -> list[Value | None]:
         """The value in the JSON of an attribute that DICOM gives one. Of several the first, where texts name things."""
@@ -207,6 +251,8 @@ def decoded(text: bytes | None) -> object:
     """The value of a JSON text; of one that cannot be decoded, like a number beyond Python's, what no parser takes."""
     if text is None:
         return None
+    if len(text) > dicom.LONGEST_NUMBER and _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_TEXT.sub(b"", text)):
+        return _NO_VALUE
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError):
@@ -257,29 +303,18 @@ def present(vr: str, value: object) -> list[object]:
     ]
 
 
-def _at(path: Sequence[str], text: Text, read: Callable[[Any], list[_Read]]) -> list[_Read]:
-    """What `read` makes of each JSON value at a path; `text` has the JSON of the path's first key."""
-    if isinstance(text, tuple):
-        _, wanted, *further = path
-        found: list[_Read] = []
-        for macro, part in text:
-            if macro == wanted:
-                # Most of the frames say the same.
-                found += dict.fromkeys(each for raw in _inside(further, _items(decoded(part))) for each in read(raw))
-        return found
-    value = decoded(text)
-    if value is None:
-        return []
-    if len(path) == 1:
-        return read(value)
-    return [each for raw in _inside(path[1:], [value]) for each in read(raw)]
-
-
 def _inside(path: Iterable[str], values: list[object]) -> list[object]:
     """The values at the end of a path within some values of the sequence that it begins in: one an item."""
     for keyword in path:
         values = [_in_item(item, keyword) for value in values for item in _items(value)]
     return values
+
+
+def _count(raw: object) -> int:
+    """How many values a JSON value is at most."""
+    if isinstance(raw, str):
+        return 1 + raw.count("\\")
+    return len(raw) if isinstance(raw, list) else 1
 
 
 def _parts(attribute: Attribute, source: Source, raw: object) -> list[object]:

@@ -134,8 +134,30 @@ def _decoy(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.7:
         return {}
     key = chance.choice(("1.2.3", "7FDF1001", "Other", ',"1.2":{', "é", 'a"b', "Frames", *_WORDS[:4]))
+    if chance.random() < 0.15:
+        return {key: _long(chance)}
     inner = {"DICOM": {"Rows": 7, "PatientID": "decoy"}, "Instances": {"1.2.9": {}}, "ImageFrames": [{"ID": "9"}]}
     return {key: chance.choice((inner, {"1.2.9": inner, "1.2.8": inner}, [inner, inner], _value(chance, 3)))}
+
+
+def _long(chance: random.Random) -> Any:
+    """Something to be gone through by block: a list, an object, a text, a number, or what is nested."""
+    kind = chance.randrange(6)
+    count = chance.choice((10, 100, 1000))
+    if kind == 0:
+        return [_value(chance, chance.choice((0, 0, 2))) for _ in range(count)]
+    if kind == 1:
+        return {f"{chance.choice(_WORDS)}{number}": _value(chance, 1) for number in range(count)}
+    if kind == 2:
+        return "".join(chance.choices(_WORDS, k=count))
+    if kind == 3:
+        return chance.randrange(10 ** min(4 * count, 4000))
+    if kind == 4:
+        return [[], [[]], {}, [{}], ""] * count
+    node: Any = _value(chance, 1)
+    for _ in range(chance.choice((10, 25))):
+        node = [node] if chance.random() < 0.5 else [1, {"a": node, "b": ["]"]}, ","][: chance.choice((2, 3))]
+    return node
 
 
 def _value(chance: random.Random, depth: int) -> Any:

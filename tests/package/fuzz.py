@@ -163,11 +163,13 @@ def case(number: int) -> Callable[[], object]:
     pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
     # As if the document were too large to be decoded at once, or one of its instances to be held.
     large = chance.choice((1000, json_cursor.LARGE))
-    return lambda: _index(pieces, using, reader, large)
+    # And as if all bounds were met.
+    largest = chance.choice((300, json_cursor.LARGEST_VALUE))
+    return lambda: _index(pieces, using, reader, large, largest)
 
 
-def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int) -> None:
-    with patch.object(json_cursor, "LARGE", large):
+def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int, largest: int) -> None:
+    with patch.object(json_cursor, "LARGE", large), patch.object(json_cursor, "LARGEST_VALUE", largest):
         content = entry.build(reader, pieces, _SECRET)
     names = {each.name for each in (*using.attributes, *using.instances.keep)} | {"SeriesInstanceUIDs"}
     for noted in ("InvalidAttributes", "TruncatedAttributes"):

@@ -203,14 +203,33 @@ def test_of_equal_keys_the_last_stands_and_nothing_is_left_of_the_others() -> No
         b'{"Study":{"Series":{},"Series":{}}}',
         b'{"Study":{"Series":{"1":{},"1":{}}}}',
         b'{"Study":{"Series":{"1":{"Instances":{},"Instances":{}}}}}',
+        b'{"Patient":{"DICOM":{"PatientID":"1"}},"Patient":null}',
+        b'{"Study":{"Series":{"1.2":{},"1.2":{"DICOM":{}}}}}',
+        b'{"Study":{"Series":{"1.2":{"Instances":{}},"1\\u002e2":{"DICOM":{}}}}}',
+        b'{"Study":{"Series":{%s,"1.3":{}}}}' % b",".join(b'"1.%d":{}' % number for number in range(20)),
+        b'{"Patient" :{},"Patient":{}}',
+        b'{"Patient": {},"Patient":{}}',
+        b'{"Patient":{"X":"\\":{"},"Patient":{}}',
     ],
 )
-def test_a_key_of_the_structure_that_comes_twice_is_poison_in_a_large_document_and_the_last_in_a_small_one(
-    body: bytes,
-) -> None:
+def test_a_key_of_the_structure_that_comes_twice_is_poison_whatever_the_documents_size(body: bytes) -> None:
     large = b'{"X":"%s",%s' % (b"x" * 10**6, body[1:])
-    _refused(gzip.compress(large), "a key comes twice in the document's structure")
-    assert _entry(body)["InstanceCount"] == 0
+    for each in (body, gzip.compress(large)):
+        _refused(each, "a key comes twice in the document's structure")
+
+
+def test_what_only_looks_like_a_key_of_the_structure_does_no_harm() -> None:
+    texts = {"PatientID": "1", "Other": ["DICOM", {"DICOM": {"Series": 1}, "1.2.3": {}}], "Patient": "Patient"}
+    document = DOCUMENT | {"Patient": {"DICOM": texts, "Study": {}}}
+    plainly = DOCUMENT | {"Patient": {"DICOM": {"PatientID": "1"}}}
+    assert _entry(json.dumps(document).encode()) == _entry(json.dumps(plainly).encode())
+
+
+def test_of_the_same_part_of_an_instance_the_last_stands_whatever_its_size() -> None:
+    for more in (1, 10**6):
+        values = b'{"Rows":7,"X":"%s"}' % (b"x" * more)
+        body = b'{"Study":{"Series":{"1":{"Instances":{"1.1":{"DICOM":%s,"DICOM":{"Rows":8}}}}}}}' % values
+        assert _entry(body)["Rows"] == {"Min": 8, "Max": 8}
 
 
 def test_an_instance_that_comes_again_much_later_stays_twice() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from bench import DATASTORE_ID, documents
+from bench import DATASTORE_ID, documents, hostile
 from bench.stub import Stub, running
 from infra.bundling import Bundle, Platform
 from infra.config import ROOT
@@ -126,3 +126,14 @@ def test_a_message_that_fails_comes_back_alone_and_its_function_lives_on(package
         broken["Records"][1]["body"] = broken["Records"][1]["body"].replace(DATASTORE_ID, "a" * 32)
         assert runtime.invoke(broken).payload == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
         assert runtime.invoke(event(1)).payload == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("shape", ["a selected list", "large series", "instances of texts of a MiB"])
+def test_a_hostile_document_neither_ends_the_function_nor_keeps_others_of_its_batch_from_the_index(
+    package: Path, shape: str
+) -> None:
+    # All shapes, at every size: python -m bench.hostile
+    tried = hostile.tried(package, shape, 16)
+    assert tried.good
+    assert tried.outcome == "indexed"
+    assert tried.peak <= 120
