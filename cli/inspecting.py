@@ -90,7 +90,7 @@ def _read(opened: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _summary(plain: dict[str, Any], pages: list[bytes]) -> str:
-    ours = {"InstanceCount", "FrameCount", "StudyMoment", "PatientNameKey"}
+    ours = {"InstanceCount", "FrameCount", "FrameBytes", "StudyMoment", "PatientNameKey"}
     ours |= {"MissingIn", "InvalidAttributes", "TruncatedAttributes"}
     return (
         f"{counted(plain['InstanceCount'], 'instance')}, {counted(plain['FrameCount'], 'frame')}, "

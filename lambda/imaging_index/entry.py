@@ -87,6 +87,7 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
             attributes |= {} if age is None else {AGE_IN_YEARS: stored(age)}
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
+    attributes["FrameBytes"] = {"N": str(instances.frame_bytes)}
     if len(series) > 1:
         protected = [making.protected("SeriesInstanceUID", uids[key]) for key in series if uids[key]]
         if None not in protected:

@@ -33,6 +33,9 @@ _MOST_HELD: Final = 16 * 2**20
 # To look at each keyword of a few instances costs as much as of many.
 _RUNS_HELD: Final = 8
 
+# A larger one is no size. (The service takes files of up to 10 GB.)
+_LARGEST_FRAME: Final = 2**40
+
 _UIDS: Final = frozenset({"SOPInstanceUID", "SOPClassUID"})
 # Marks a series whose UID comes later in the document. No UID begins like it.
 _LATER: Final = "\0"
@@ -45,13 +48,14 @@ _To = TypeVar("_To")
 
 
 class Instances:
-    """Takes the instances of one document; `count` and `frames` say how many there were."""
+    """Takes the instances of one document; `count`, `frames` and `frame_bytes` say how many there were."""
 
     def __init__(self, making: Making) -> None:
         self._making = making
         profile = making.profile
         self.count = 0
         self.frames = 0
+        self.frame_bytes = 0
         self._pages = Pages()
         self._series: list[str] = []
         self._keys: list[str] = []
@@ -90,6 +94,12 @@ class Instances:
         self.frames += sum(map(len, ids))
         if self.frames > MOST_FRAMES:
             raise Poison(f"the document has more than {MOST_FRAMES} frames")
+        self.frame_bytes += sum(
+            frame.size
+            for instance in run.instances.values()
+            for frame in instance.frames or ()
+            if type(frame.size) is int and 0 < frame.size <= _LARGEST_FRAME
+        )
         self._frames += ids if self._making.profile.instances.frames else ([] for _ in ids)
         self.count += size
         if self._runs == _RUNS_HELD or len(self._keys) >= _ROWS_A_PAGE:

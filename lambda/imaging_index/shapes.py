@@ -53,10 +53,11 @@ Values = Any
 _Values = TypeVar("_Values")
 
 
-class Frame(msgspec.Struct, rename={"id": "ID"}, gc=False):
+class Frame(msgspec.Struct, rename={"id": "ID", "size": "FrameSizeInBytes"}, gc=False):
     """One item of an instance's `ImageFrames`."""
 
     id: Any = None
+    size: Any = None
 
 
 class Instance(

@@ -410,6 +410,7 @@ def test_what_the_index_derives_is_what_the_files_say(indexed: Indexed, files: d
         instances = _instances(datasets)
         assert stored["InstanceCount"] == len(instances)
         assert stored["FrameCount"] == sum(map(_frames, instances))
+        assert (stored["FrameBytes"] > 0) == (stored["FrameCount"] > 0)
         assert stored["StudyMoment"] == stored.get("StudyDate", "00000000") + stored.get("StudyTime", "000000")[:6]
         groups = [_NAME_WORD.findall(group) for group in stored.get("PatientName", "").split("=")]
         first = next(filter(None, groups), [])

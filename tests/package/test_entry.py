@@ -138,6 +138,7 @@ def test_single_values_stand_under_their_keywords_in_their_types() -> None:
         "Modality": {"S": "CT"},
         "InstanceCount": {"N": "0"},
         "FrameCount": {"N": "0"},
+        "FrameBytes": {"N": "0"},
     }
     assert (content.several_series, content.invalid, content.truncated, content.pages) == (False, 0, 0, [])
 
@@ -145,7 +146,7 @@ def test_single_values_stand_under_their_keywords_in_their_types() -> None:
 @pytest.mark.parametrize("empty", [None, "", "   ", [], [None], [""]])
 def test_what_is_empty_is_absent(empty: Any) -> None:
     stored = _patient(PatientID=empty, PatientSex=empty, OtherPatientNames=empty)
-    assert stored.keys() == {"SeriesInstanceUID", "StudyMoment", "InstanceCount", "FrameCount"}
+    assert stored.keys() == {"SeriesInstanceUID", "StudyMoment", "InstanceCount", "FrameCount", "FrameBytes"}
     assert _instances({"ImageType": empty, "Rows": empty}).keys() == stored.keys()
 
 
@@ -406,6 +407,7 @@ def test_a_document_without_any_level_is_an_entry_all_the_same(document: dict[st
         "StudyMoment": {"S": "0" * 14},
         "InstanceCount": {"N": "0"},
         "FrameCount": {"N": "0"},
+        "FrameBytes": {"N": "0"},
     }
 
 
@@ -653,6 +655,21 @@ def test_a_page_holds_a_thousand_instances(count: int, pages: int) -> None:
     assert content.attributes["InstanceCount"] == {"N": str(count)}
 
 
+def test_the_sizes_of_all_frames_are_added_up_and_what_is_no_size_is_passed_over() -> None:
+    sizes = [524_288, 7, 0, -1, True, "9", 1.5, None, 2**63, [3]]
+    frames = [{"ID": f"{number:032x}", "FrameSizeInBytes": size} for number, size in enumerate(sizes)]
+    instances: dict[str, Any] = {uid: {"DICOM": {}, "ImageFrames": frames} for uid in ("1.2.1", "1.2.2")}
+    series = {"1.2": {"DICOM": {"SeriesInstanceUID": "1.2"}, "Instances": instances}}
+    content = _build({"Study": {"DICOM": {}, "Series": series}})
+    assert content.attributes["FrameBytes"] == {"N": str(2 * (524_288 + 7))}
+    assert content.attributes["FrameCount"] == {"N": "20"}
+    # The same of an instance that is too large to be held.
+    instances["1.2.1"]["DICOM"]["More"] = "x" * 300_000
+    assert (
+        _build({"Study": {"DICOM": {}, "Series": series}}).attributes["FrameBytes"] == content.attributes["FrameBytes"]
+    )
+
+
 def test_an_instance_of_very_many_frames_spans_pages_and_comes_back_as_one() -> None:
     content = _build(_document(instances=[{"InstanceNumber": 1}, {"InstanceNumber": 2}], frames=25_000))
     assert [len(row["Frames"]) for row in _rows(content)] == [25_000, 25_000]
@@ -732,7 +749,7 @@ def test_any_values_become_an_entry_whose_types_hang_on_the_profile_alone(
     patient: dict[str, Any], study: dict[str, Any], series: dict[str, Any], instances: list[dict[str, Any]]
 ) -> None:
     content = _build(_document(patient, study, series, instances))
-    ours = {"StudyMoment": "S", "PatientNameKey": "S", "InstanceCount": "N", "FrameCount": "N"}
+    ours = {"StudyMoment": "S", "PatientNameKey": "S", "InstanceCount": "N", "FrameCount": "N", "FrameBytes": "N"}
     ours |= dict.fromkeys(("InvalidAttributes", "TruncatedAttributes"), "L")
     ours["MissingIn"] = "M"
     for name, value in content.attributes.items():
