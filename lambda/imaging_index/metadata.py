@@ -23,7 +23,7 @@ from imaging_index.errors import Poison
 from imaging_index.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.json_cursor import MOST_KEYS, UNUSABLE, JsonCursor, Long
 from imaging_index.private_elements import Places
-from imaging_index.profile import LONGEST_TEXT, Profile
+from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, Profile
 from imaging_index.selection import Source
 from imaging_index.shapes import (
     FRAMES,
@@ -42,8 +42,6 @@ from imaging_index.unpacking import blocks
 MOST_SERIES: Final = 10_000
 MOST_INSTANCES: Final = 1_000_000
 MOST_FRAMES: Final = 1_000_000
-# What one instance may say of an attribute; of more, nothing is kept, and it is named.
-MOST_OF_AN_ATTRIBUTE: Final = 100_000
 # What is held of one instance's frames, in bytes of their texts: HealthImaging's ids have 32 each.
 _MOST_OF_FRAMES: Final = 64 * 2**20
 # What is held of one instance's functional groups, in bytes.

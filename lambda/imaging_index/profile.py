@@ -66,6 +66,8 @@ LONGEST_LIST: Final = 8192
 LONGEST_SEVERAL: Final = 65_536
 MOST_VALUES: Final = 100
 MOST_LISTED: Final = 16
+# The values of one attribute in one instance, or in the frames of one: of more, none is looked at.
+MOST_OF_AN_ATTRIBUTE: Final = 100_000
 # 400 kB less what the index itself writes: its own attributes, and the names of those that were left out or cut.
 _LARGEST_ENTRY: Final = 380_000
 

@@ -12,8 +12,7 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
-from imaging_index.metadata import MOST_OF_AN_ATTRIBUTE
-from imaging_index.profile import LONGEST_TEXT, MOST_VALUES, Privacy, Profile
+from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES, Privacy, Profile
 from imaging_index.selection import Attribute, Source
 
 # An attribute's JSON at one of its sources: a text; of very many frames for each macro some texts; or nothing.
