@@ -18,7 +18,7 @@ from imaging_index.errors import Poison
 from imaging_index.functional_groups import GROUPS, PER_FRAME
 from imaging_index.json_cursor import UNUSABLE
 from imaging_index.metadata import MOST_FRAMES, Run
-from imaging_index.pages import Columns, Pages
+from imaging_index.pages import Columns, Pages, leave_out_what_does_not_fit
 from imaging_index.profile import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import KEPT, Values
@@ -198,10 +198,12 @@ class Instances:
             if keyword in self._making.profile.private:
                 kept = [self._making.protected(keyword, value) for value in kept]
             page[keyword] = kept
+        kept_too: Columns = {}
         for attribute in self._making.profile.instances.keep:
             texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
-            page[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
-        return page | {"Frames": self._frames[rows]}
+            kept_too[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
+        self._making.truncated |= leave_out_what_does_not_fit(kept_too)
+        return page | kept_too | {"Frames": self._frames[rows]}
 
     def _kept(self, attribute: Attribute, texts: tuple[Text, ...]) -> Any:
         """An instance's own value of an attribute that the profile keeps with the instances."""

@@ -16,6 +16,9 @@ Columns = dict[str, list[Any]]
 
 # A page stays below DynamoDB's 400 kB an item even when it does not compress at all.
 _PLAIN_A_PAGE: Final = 390_000  # bytes
+# What a row may have of values that the profile keeps, as JSON. The rest of it, of at most 1,024 bytes a value, and one
+# frame's id leave a page room for as much.
+LARGEST_KEPT: Final = 250_000  # bytes
 
 _MEMBER_OF_GZIP: Final = 31  # zlib's wbits for a gzip header and trailer
 
@@ -53,6 +56,23 @@ class Pages:
             columns["SeriesInstanceUID"] = [names.get(name, name) for name in columns["SeriesInstanceUID"]]
             renamed.add(columns)
         return renamed
+
+
+def leave_out_what_does_not_fit(columns: Columns) -> set[str]:
+    """Take the largest values out of rows whose values together are larger than `LARGEST_KEPT`; the names of these."""
+    sizes = {name: [len(_json.encode(value)) for value in column] for name, column in columns.items()}
+    if sum(max(column, default=0) for column in sizes.values()) <= LARGEST_KEPT:
+        return set()
+    left_out = set()
+    for row in range(len(next(iter(columns.values())))):
+        size = sum(column[row] for column in sizes.values())
+        for name in sorted(columns, key=lambda name: sizes[name][row], reverse=True):
+            if size <= LARGEST_KEPT:
+                break
+            size -= sizes[name][row]
+            columns[name][row] = None
+            left_out.add(name)
+    return left_out
 
 
 def _fitting(columns: Columns) -> Iterator[bytes]:

@@ -68,6 +68,8 @@ MOST_VALUES: Final = 100
 MOST_LISTED: Final = 16
 # The values of one attribute in one instance, or in the frames of one: of more, none is looked at.
 MOST_OF_AN_ATTRIBUTE: Final = 100_000
+# The names of what a page keeps, which each page has once.
+_LONGEST_NAMES_KEPT: Final = 20_000
 # 400 kB less what the index itself writes: its own attributes, and the names of those that were left out or cut.
 _LARGEST_ENTRY: Final = 380_000
 
@@ -430,6 +432,12 @@ def _instances(table: Any, mistakes: _Mistakes) -> Instances:
                 f"[instances] cannot keep '{name}', which each frame has its own of; take it out.", "[instances]"
             )
         kept[name] = structs.replace(attribute, sources=sources)
+    if (size := sum(map(len, kept))) > _LONGEST_NAMES_KEPT:
+        mistakes.add(
+            f"[instances] keeps attributes whose names have {size} characters, and a page has room for "
+            f"{_LONGEST_NAMES_KEPT}; keep fewer.",
+            "[instances]",
+        )
     return Instances(frames=frames, keep=tuple(kept.values()))
 
 
