@@ -11,7 +11,7 @@ import msgspec
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_sqs import SQSClient
 
@@ -33,6 +33,8 @@ _LONGEST_PAUSE: Final = 30 * 60.0
 # each time would leave HealthImaging idle.
 _LONGEST_OF_OVERLOAD: Final = 60.0
 _OF_ITS_AGE: Final = 0.1
+# After so many receipts a message may be one that ended its function every time, for want of memory or time.
+_KILLS_SUSPECTED: Final = 3
 # A message that was not begun for want of time is at no fault.
 _HAND_BACK: Final = 2.0
 
@@ -57,6 +59,11 @@ class Delivery(msgspec.Struct, frozen=True):
         """For how long the message has been waiting. Kills raise the receive count within seconds, but not this."""
         # Never less than nothing, though SQS's clock may be ahead of ours.
         return max(datetime.now(UTC) - self.sent, timedelta(0))
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the message was received so often that it may be what ended its function every time."""
+        return self.tries > _KILLS_SUSPECTED
 
 
 def to_be_parked(fault: Fault, delivery: Delivery) -> bool:
@@ -99,6 +106,11 @@ class Queue:
             ReceiptHandle=delivery.receipt_handle,
             VisibilityTimeout=pause(fault, delivery.tries, delivery.age),
         )
+
+    def settle(self, deliveries: Iterable[Delivery]) -> None:
+        """Have messages not come again, whatever becomes of the batch that they are in."""
+        for delivery in deliveries:
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=delivery.receipt_handle)
 
     def park(self, delivery: Delivery, fault: Fault, request_id: str) -> None:
         """Send the message's body, which holds ids only, to the dead-letter queue with what was the matter."""

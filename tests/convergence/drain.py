@@ -239,6 +239,8 @@ class _World:
         if operation == "change_message_visibility":
             self._put_off[arguments["ReceiptHandle"]] = self.now + arguments["VisibilityTimeout"]
             return {}
+        if operation == "delete_message":
+            return {}
         assert arguments["QueueUrl"] != QUEUE
         self._parked += 1
         return {"MessageId": "parked"}

@@ -42,7 +42,7 @@ _EPOCH: Final = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 _OPERATIONS: Final = {
     "medical-imaging": ("get_image_set", "get_image_set_metadata"),
     "dynamodb": ("get_item", "put_item", "batch_write_item", "query"),
-    "sqs": ("send_message", "change_message_visibility"),
+    "sqs": ("send_message", "change_message_visibility", "delete_message"),
 }
 
 

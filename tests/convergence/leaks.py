@@ -233,8 +233,9 @@ class _World:
         except Exception as error:
             return canary.told(error)
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+        present = {each.handle for each in self._queues.messages[QUEUE]}  # the function settles some itself
         for message in messages:
-            if message["MessageId"] not in failed:
+            if message["MessageId"] not in failed and message["ReceiptHandle"] in present:
                 self._queues.delete_message(QueueUrl=QUEUE, ReceiptHandle=message["ReceiptHandle"])
         return str(answer)
 

@@ -12,6 +12,7 @@ events alone have left it, then after one pass of a stand-in for reconcile.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import warnings
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ FAULTS: Final = (
     "conflict",
 )
 _READS: Final = ("get_image_set", "get_image_set_metadata", "get_item", "query")
-_WRITES: Final = ("put_item", "batch_write_item", "send_message", "change_message_visibility")
+_WRITES: Final = ("put_item", "batch_write_item", "send_message", "change_message_visibility", "delete_message")
 _ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "repeated": _WRITES,
     "late": _WRITES,
@@ -131,6 +132,7 @@ class _Run:
     deadline: float = float("inf")
     messages: list[Any] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)  # bodies
+    settled: set[str] = field(default_factory=set)  # messages that the function settled itself
     began: int = 0  # at which write of the table
     before: Mapping[str, memory.Partition] = field(default_factory=dict)  # the table at its beginning
     killed: bool = False
@@ -375,6 +377,8 @@ class _Simulation:
             failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
         handles = {message.handle for message in self._queues.messages[QUEUE]}
         for message in one.messages:
+            if message["MessageId"] in one.settled:
+                continue
             if message["ReceiptHandle"] not in handles:
                 # Somebody else has received it since, and settles it.
                 if message["MessageId"] in failed:
@@ -393,6 +397,14 @@ class _Simulation:
             revision = None if message["Body"] in one.parked else one.environment.revision
             before, now = one.before.get(key, {}), self._table.partitions.get(key, {})
             self._promises.check_settled(promise, before, now, revision)
+
+    def _delete(self, one: _Run, *, QueueUrl: str, ReceiptHandle: str) -> Answer:  # noqa: N803  boto3's words
+        """DeleteMessage by the function itself, before it begins what may end it."""
+        message = next(each for each in one.messages if each["ReceiptHandle"] == ReceiptHandle)
+        if any(each.handle == ReceiptHandle for each in self._queues.messages[QueueUrl]):
+            one.settled.add(message["MessageId"])
+            self._acknowledge(message, one)
+        return {}
 
     # --- calls of AWS
 
@@ -416,6 +428,8 @@ class _Simulation:
             return answer
         if self._current.killed:
             raise _Killed
+        if operation == "delete_message":
+            there = functools.partial(self._delete, self._current)
         self._give_way(self.timeline.spell(self._slowness))
         fault = self._draw(operation, arguments) if self._current.environment else None
         why = f"({fault})" if fault else ""
@@ -601,6 +615,8 @@ def _told(arguments: Mapping[str, Any]) -> str:
             return f"of {values[':key']['S'][-2:]}, {list(values.values())[-1]['S']}"
         case {"VisibilityTimeout": seconds}:
             return f"{arguments['ReceiptHandle']} in {seconds} s"
+        case {"ReceiptHandle": handle}:
+            return str(handle)
     return str([each["StringValue"] for each in arguments["MessageAttributes"].values()])
 
 

@@ -35,6 +35,10 @@ MESSAGES = [
 ]
 
 
+class Killed(BaseException):
+    """The end of a function's process: nothing in the function handles it."""
+
+
 class Batch:
     """The handler, whose indexing fails as it is told; SQS says yes to everything, and is listened to."""
 
@@ -45,19 +49,39 @@ class Batch:
         self.outcome = Outcome.INDEXED
         self.put_off: set[str] = set()
         self.tried: list[str] = []
+        self.killers: set[str] = set()
+        self.handled: set[str] = set()
+        self.settled: set[str] = set()
         monkeypatch.setattr(pipeline.module._indexer, "converge", self._converge, raising=False)
         events = pipeline.module._queue._client.meta.events
         events.register("before-send.sqs", lambda request, **_: _yes(request))
         events.register("provide-client-params.sqs.ChangeMessageVisibility", self._listen)
+        events.register("provide-client-params.sqs.DeleteMessage", self._settle)
 
     def _converge(self, told: Hint, **_: Any) -> Result:
         self.tried.append(told.image_set_id)
+        if told.image_set_id in self.killers:
+            raise Killed
+        self.handled.add(told.image_set_id)
         if told.image_set_id in self._faults:
             raise self._faults[told.image_set_id]
         return Result(self.outcome)
 
     def _listen(self, params: Any, **_: Any) -> None:
         self.put_off.add(params["ReceiptHandle"].replace("receipt", "message"))
+
+    def _settle(self, params: Any, **_: Any) -> None:
+        self.settled.add(params["ReceiptHandle"].replace("receipt", "message"))
+
+    def deliver(self, messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+        """One invocation: the messages that come again, received once more each, and whether it was ended."""
+        self.settled = set()
+        ended = False
+        try:
+            failed = self.handle({}, messages)
+        except Killed:
+            ended, failed = True, {message["MessageId"] for message in messages} - self.settled
+        return [_again(message) for message in messages if message["MessageId"] in failed], ended
 
     def handle(
         self, faults: dict[int, Fault], messages: list[dict[str, Any]] = MESSAGES, *, milliseconds: int = 60_000
@@ -69,6 +93,11 @@ class Batch:
         self.breaker.note(None)
         with redirect_stdout(io.StringIO()):
             return self._pipeline.handle(messages)
+
+
+def _again(message: dict[str, Any]) -> dict[str, Any]:
+    tries = int(message["Attributes"]["ApproximateReceiveCount"]) + 1
+    return message | {"Attributes": message["Attributes"] | {"ApproximateReceiveCount": str(tries)}}
 
 
 def _yes(request: Any) -> AWSResponse:
@@ -142,3 +171,42 @@ def test_messages_for_which_aws_is_not_asked_do_not_close_the_breaker(
     batch.outcome = Outcome.STALE
     assert batch.handle({}) == set()
     assert closings == [None] * (2 + RECORDS)
+
+
+@pytest.mark.parametrize("place", [0, 4, 9])
+def test_a_message_that_ends_its_function_takes_nobody_along_from_the_fourth_time_on(batch: Batch, place: int) -> None:
+    batch.killers = {KEYS[place].image_set_id}
+    # When each is visible.
+    queue = [(0.0, message) for message in MESSAGES]
+    invocations, killed = 0, 0
+    while len(queue) > 1 or queue[0][0] < 3_600:
+        now = min(visible for visible, _ in queue)
+        received = [message for visible, message in queue if visible <= now]
+        again, ended = batch.deliver(received)
+        invocations, killed = invocations + 1, killed + ended
+        queue = [each for each in queue if each[1] not in received]
+        # What the function put off comes back within seconds, what it had in hand after the visibility time-out.
+        queue += [(now + (2 if message["MessageId"] in batch.put_off else 360), message) for message in again]
+        assert invocations < 40
+    assert [message["MessageId"] for _, message in queue] == [f"message {place}"]
+    # Three times with those behind it, and then every six minutes alone.
+    assert killed == 3_600 / 360
+    assert batch.handled == {key.image_set_id for key in KEYS} - batch.killers
+
+
+def test_of_several_that_were_received_often_one_is_handled_and_the_ordinary_ones_before_it(batch: Batch) -> None:
+    killer, often, seldom, new = MESSAGES[:4]
+    for _ in range(40):
+        killer = _again(killer)
+    for _ in range(3):
+        often, seldom = _again(often), _again(seldom)
+    assert batch.deliver([killer, often, seldom, new]) == ([_again(killer), _again(seldom)], False)
+    assert batch.tried == [KEYS[number].image_set_id for number in (3, 1)]
+    assert batch.put_off == {"message 0", "message 2"}
+    assert batch.settled == {"message 3"}
+
+
+def test_of_ordinary_messages_none_is_settled_before_the_batch_ends(batch: Batch) -> None:
+    assert batch.deliver(MESSAGES) == ([], False)
+    assert batch.settled == set()
+    assert batch.tried == [key.image_set_id for key in KEYS]

@@ -45,8 +45,25 @@ def test_a_planted_fault_is_found(mutant: Mutant, record_property: Callable[[str
 def test_what_goes_wrong_goes_wrong_often_enough() -> None:
     told = "\n".join(line for seed in range(600) for line in simulation.history(seed))
     happenings = [f"({fault})" for fault in simulation.FAULTS if not fault.startswith("killed")]
-    happenings += ["is killed", "lands late", "is damaged", "is deleted", "is copied", "an event is lost", "new code"]
-    happenings += ["cannot be found any more", "'Poison'", "'NotReady'", "'Permanent'", '"cause":"repair"', "old-2"]
+    happenings += [
+        "is killed",
+        "lands late",
+        "delete_message",
+        "is damaged",
+        "is deleted",
+        "is copied",
+        "an event is lost",
+        "new code",
+    ]
+    happenings += [
+        "delete_message",
+        "cannot be found any more",
+        "'Poison'",
+        "'NotReady'",
+        "'Permanent'",
+        '"cause":"repair"',
+        "old-2",
+    ]
     assert [what for what in happenings if told.count(what) < 5] == []
 
 

@@ -26,7 +26,7 @@ from imaging_index.observability import logger, metrics
 from imaging_index.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -78,14 +78,19 @@ class _Batch:
 
     def __init__(self, context: LambdaContext) -> None:
         self._context = context
+        self._settled: list[Delivery] = []
 
-    def handle(self, record: Mapping[str, Any]) -> None:
-        """Handle one message; an exception says that it is to come back, and its pause is set already."""
-        delivery = Delivery.of(record)
+    def handle(self, delivery: Delivery, before: Callable[[], None]) -> None:
+        """Handle one message, after `before`.
+
+        Raises:
+            Fault: the message is to come back, and its pause is set already.
+        """
         observability.hint_waited(delivery.age)
         told: hint.Hint | None = None
         try:
             self._check_that_it_can_begin()
+            before()
             told = hint.parse(delivery.body)
             self._converge(told, delivery)
         except Exception as error:
@@ -104,6 +109,25 @@ class _Batch:
             if not parked:
                 observability.hint_waited(delivery.age)
                 raise fault from None
+        self._settled.append(delivery)
+
+    def settle(self) -> None:
+        """Settle what was handled: the next message may end the function, and with it the answer that would."""
+        _queue.settle(self._settled)
+        self._settled.clear()
+
+    @staticmethod
+    def hand_back() -> None:
+        """Have the message handled in another invocation.
+
+        Raises:
+            HandedBack: always.
+        """
+        raise HandedBack("another message is to be handled alone")
+
+    @staticmethod
+    def go_on() -> None:
+        """Nothing is to be done before an ordinary message."""
 
     def _check_that_it_can_begin(self) -> None:
         _breaker.check()
@@ -127,11 +151,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     """Handle one batch of Lambda's SQS event; the answer lists the messages that are to come back."""
     batch = _Batch(context)
     failed = []
-    for record in event["Records"]:
+    deliveries = [(Delivery.of(record), record["messageId"]) for record in event["Records"]]
+    # Of those that may end the function one is handled, last and alone: the one that was received least often. The
+    # longer one ends its functions, the later is its turn.
+    suspects = sorted((each for each in deliveries if each[0].suspect), key=lambda each: each[0].tries)
+    turns = [(each, batch.go_on) for each in deliveries if not each[0].suspect]
+    turns += [(each, batch.hand_back) for each in suspects[1:]]
+    turns += [(each, batch.settle) for each in suspects[:1]]
+    for (delivery, message_id), before in turns:
         try:
-            batch.handle(record)
+            batch.handle(delivery, before)
         except Exception:  # the batch has told what it was; a traceback could quote the message
-            failed.append({"itemIdentifier": record["messageId"]})
+            failed.append({"itemIdentifier": message_id})
     observability.written(_table.take_write_units())
     observability.batch_ended(breaker_open=_breaker.is_open)
     return {"batchItemFailures": failed}
