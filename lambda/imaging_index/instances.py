@@ -16,6 +16,7 @@ from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
 from imaging_index.functional_groups import GROUPS, PER_FRAME
+from imaging_index.geometry import placed
 from imaging_index.json_cursor import UNUSABLE
 from imaging_index.metadata import MOST_FRAMES, Run
 from imaging_index.pages import Columns, Pages, leave_out_what_does_not_fit
@@ -202,6 +203,9 @@ class Instances:
         for attribute in self._making.profile.instances.keep:
             texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
             kept_too[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
+        for attribute in self._making.profile.instances.geometry:
+            texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
+            kept_too[attribute.name] = _each([*texts], functools.partial(placed, attribute, self._making))
         self._making.truncated |= leave_out_what_does_not_fit(kept_too)
         return page | kept_too | {"Frames": self._frames[rows]}
 

@@ -28,6 +28,7 @@ from imaging_index.selection import Source
 from imaging_index.shapes import (
     FRAMES,
     MEMBERS,
+    MOST_IN_ORDER,
     Frame,
     Instance,
     LevelShape,
@@ -35,6 +36,7 @@ from imaging_index.shapes import (
     Values,
     border_of_instances,
     field,
+    in_order,
 )
 from imaging_index.unpacking import blocks
 
@@ -44,6 +46,8 @@ MOST_INSTANCES: Final = 1_000_000
 MOST_FRAMES: Final = 1_000_000
 # What is held of one instance's frames, in bytes of their texts: HealthImaging's ids have 32 each.
 _MOST_OF_FRAMES: Final = 64 * 2**20
+# What is held of the geometry of one instance's frames, in bytes: a place and a direction take 200.
+_MOST_IN_ORDER_BYTES: Final = 4 * 2**20
 # What is held of one instance's functional groups, in bytes.
 _MOST_OF_MACROS: Final = 32 * 2**20
 # The keys of private elements that are selected, with those of their creators: one source may have many blocks.
@@ -327,7 +331,14 @@ class _Reading:
         parts: dict[str, list[bytes]] = {macro: [] for macro in self._shapes.macros}
         counts = dict.fromkeys(parts, 0)
         sizes = dict.fromkeys(parts, 0)
+        frames: dict[str, list[bytes]] = {macro: [] for macro in sorted(self._shapes.in_order)}
+        count = 0
         for groups in self._many_groups():
+            count += len(groups)
+            for macro, texts in frames.items():
+                texts.extend(map(_text_at, map(self._shapes.macros[macro], filter(_is_item, groups))))
+            if count > MOST_IN_ORDER or sum(map(len, itertools.chain(*frames.values()))) > _MOST_IN_ORDER_BYTES:
+                frames = {}
             for macro, values in self._by_macro(groups):
                 counts[macro] += len(values)
                 sizes[macro] += sum(map(len, values))
@@ -336,11 +347,13 @@ class _Reading:
                 if counts[macro] > MOST_OF_AN_ATTRIBUTE or sum(sizes.values()) > _MOST_OF_MACROS:
                     parts[macro], sizes[macro] = [], 0
                     counts[macro] = MOST_OF_AN_ATTRIBUTE + 1
-        return [
+        found = [
             (macro, part)
             for macro, several in parts.items()
             for part in (several if counts[macro] <= MOST_OF_AN_ATTRIBUTE else [UNUSABLE])
-        ] or None
+        ]
+        found += [(in_order(macro), b"[%b]" % b",".join(texts)) for macro, texts in frames.items()]
+        return found or None
 
     def _many_groups(self) -> Iterator[list[Any]]:
         """The functional groups of some frames at a time, however few of them a run has."""
@@ -449,6 +462,14 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", text: bytes) -> Any:
 
 def _twice() -> Poison:
     return Poison("a key comes twice in the document's structure")
+
+
+def _is_item(group: Any) -> bool:
+    return isinstance(group, msgspec.Struct)
+
+
+def _text_at(raw: msgspec.Raw | None) -> bytes:
+    return _NULL if raw is None else bytes(raw)
 
 
 _NULL: Final = b"null"

@@ -60,9 +60,9 @@ class Pages:
 
 def leave_out_what_does_not_fit(columns: Columns) -> set[str]:
     """Take the largest values out of rows whose values together are larger than `LARGEST_KEPT`; the names of these."""
-    sizes = {name: [len(_json.encode(value)) for value in column] for name, column in columns.items()}
-    if sum(max(column, default=0) for column in sizes.values()) <= LARGEST_KEPT:
+    if len(_json.encode(columns)) <= LARGEST_KEPT:
         return set()
+    sizes = {name: [len(_json.encode(value)) for value in column] for name, column in columns.items()}
     left_out = set()
     for row in range(len(next(iter(columns.values())))):
         size = sum(column[row] for column in sizes.values())

@@ -68,6 +68,14 @@ MOST_VALUES: Final = 100
 MOST_LISTED: Final = 16
 # The values of one attribute in one instance, or in the frames of one: of more, none is looked at.
 MOST_OF_AN_ATTRIBUTE: Final = 100_000
+# Where an instance lies, and what tells apart those that lie at one place (PS3.3, sections C.7.6.2 and C.8.3.1).
+_GEOMETRY: Final = (
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+)
 # The names of what a page keeps, which each page has once.
 _LONGEST_NAMES_KEPT: Final = 20_000
 # 400 kB less what the index itself writes: its own attributes, and the names of those that were left out or cut.
@@ -112,6 +120,7 @@ class Instances(msgspec.Struct, frozen=True, array_like=True):
     on: bool = True
     frames: bool = True
     keep: tuple[Attribute, ...] = ()
+    geometry: tuple[Attribute, ...] = ()
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -149,8 +158,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     @property
     def read(self) -> tuple[Attribute, ...]:
-        """The attributes that a document is read for: those of the entry, and those that are kept with instances."""
-        return (*self.attributes, *self.instances.keep)
+        """The attributes that a document is read for: those of the entry, and those that the pages have."""
+        return (*self.attributes, *self.instances.keep, *self.instances.geometry)
 
     def keywords(self, level: Level) -> frozenset[str]:
         """The top keywords that a document is read for at one level."""
@@ -190,6 +199,11 @@ class Profile(msgspec.Struct, frozen=True):
     def zone(self, attribute: Attribute) -> tuple[Source, ...]:
         """The source of what orders a DT of the instances that has no offset; none where that is private."""
         return (_ZONE,) if attribute.by_instant and _ZONE.path[0] not in self.private else ()
+
+    def in_order(self) -> frozenset[str]:
+        """The sequences in an item of PerFrameFunctionalGroupsSequence whose values are told frame by frame."""
+        paths = (source.path for attribute in self.instances.geometry for source in attribute.sources)
+        return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
 
     def find(self, name: str) -> Attribute | None:
         """The selected attribute of a name, or None."""
@@ -279,7 +293,9 @@ def parse(text: str) -> Profile:
     private = _privacy(document.get("privacy", {}), selected, instances.keep, mistakes)
     attributes = _in_columns(_protected(selected, private))
     instances = structs.replace(
-        instances, keep=tuple(_protected({each.name: each for each in instances.keep}, private).values())
+        instances,
+        keep=tuple(_protected({each.name: each for each in instances.keep}, private).values()),
+        geometry=tuple(each for each in instances.geometry if _is_told(each, private)),
     )
     indexes = _indexes(document.get("indexes", {}), attributes, selected, mistakes)
     if (largest := LONGEST_SEVERAL + sum(map(_largest, attributes.values()))) > _LARGEST_ENTRY:
@@ -403,16 +419,19 @@ def _in_columns(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
 def _instances(table: Any, mistakes: _Mistakes) -> Instances:
     """What the pages keep of each instance, before privacy is applied."""
     if isinstance(table, bool):
-        return Instances(on=table)
-    keep, frames = (table.get("keep", []), table.get("frames", True)) if isinstance(table, dict) else (None, None)
+        return Instances(on=table, geometry=_geometry() if table else ())
+    table = table if isinstance(table, dict) else {"": table}
+    keep, frames, geometry = table.get("keep", []), table.get("frames", True), table.get("geometry", True)
     if (
         not isinstance(keep, list)
         or not all(isinstance(name, str) for name in keep)
         or not isinstance(frames, bool)
-        or table.keys() - {"keep", "frames"}
+        or not isinstance(geometry, bool)
+        or table.keys() - {"keep", "frames", "geometry"}
     ):
         mistakes.add(
-            'Write instances = false, or a table: [instances] with keep = ["..."] and frames = false.', "instances"
+            'Write instances = false, or a table: [instances] with keep = ["..."], frames = false, geometry = false.',
+            "instances",
         )
         return Instances()
     kept = {}
@@ -438,7 +457,21 @@ def _instances(table: Any, mistakes: _Mistakes) -> Instances:
             f"{_LONGEST_NAMES_KEPT}; keep fewer.",
             "[instances]",
         )
-    return Instances(frames=frames, keep=tuple(kept.values()))
+    return Instances(frames=frames, keep=tuple(kept.values()), geometry=_geometry() if geometry else ())
+
+
+def _geometry() -> tuple[Attribute, ...]:
+    """What tells where an instance lies; of what single frames were converted to, nothing that has no macro."""
+    converted = set(CONVERTED.values())
+    return tuple(
+        structs.replace(each, sources=tuple(source for source in each.sources if converted.isdisjoint(source.path)))
+        for each in map(selection.select, _GEOMETRY)
+    )
+
+
+def _is_told(attribute: Attribute, private: Mapping[str, Privacy]) -> bool:
+    """Whether nothing that an attribute is read from is private."""
+    return private.keys().isdisjoint(keyword for source in attribute.sources for keyword in source.path)
 
 
 def _indexes(

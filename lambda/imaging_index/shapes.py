@@ -77,6 +77,15 @@ class LevelShape(msgspec.Struct):
     keywords: Collection[str]
 
 
+# Of so many frames the geometry is told one by one.
+MOST_IN_ORDER: Final = 2_000
+
+
+def in_order(macro: str) -> str:
+    """Beside a macro's values, each once, stand under this name those of all frames, when these are not too many."""
+    return f"{macro} of each frame"
+
+
 class Shapes:
     """What a document is decoded into: of each level, only what the profile selects."""
 
@@ -102,6 +111,7 @@ class Shapes:
                 ],
             )
         )
+        self.in_order = profile.in_order()
         self.macros = {macro: attrgetter(field(macro)) for macro in sorted(profile.per_frame())}
         self.group = _values(self.macros)
         item = self.group | None | bool | int | float | str | list[Any]

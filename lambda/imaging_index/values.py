@@ -14,6 +14,7 @@ from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
 from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES, Privacy, Profile
 from imaging_index.selection import Attribute, Source
+from imaging_index.shapes import in_order
 
 # An attribute's JSON at one of its sources: a text; of very many frames for each macro some texts; or nothing.
 Text = bytes | tuple[tuple[str, bytes], ...] | None
@@ -95,6 +96,20 @@ class Making(msgspec.Struct):
             if text is not None and (wholes := self._at([attribute], source.path, text, read)):
                 return wholes
         return []
+
+    def frames(self, attribute: Attribute, source: Source, text: Text) -> tuple[list[Whole | None], bool]:
+        """The whole values at a source, one an instance or a frame; and whether these are all, in their order."""
+        if isinstance(text, tuple):
+            _, wanted, *further = source.path
+            whole = in_order(wanted)
+            name = whole if any(macro == whole for macro, _ in text) else wanted
+            parts = [_inside(further, _items(decoded(part))) for macro, part in text if macro == name]
+            raws, complete = [raw for part in parts for raw in part], name == whole
+        else:
+            value = decoded(text)
+            raws, complete = [value] if len(source.path) == 1 else _inside(source.path[1:], [value]), True
+        wholes = (self._whole(attribute, source, raw) for raw in self._counted([attribute], raws))
+        return [next(iter(found), None) for found in wholes], complete
 
     def rows(
         self, siblings: Sequence[Attribute], sequences: Iterable[tuple[str, ...]], texts: Sequence[Text]

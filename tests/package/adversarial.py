@@ -22,6 +22,9 @@ _PROFILE: Final = f"""
 revision = 1
 attributes = ["PatientID", "PatientName", "StudyDate", "Modality", "SeriesInstanceUID", "Rows", "ImageType",
   "SegmentSequence.SegmentLabel", "ImagePositionPatient", "SliceThickness"]
+[instances]
+geometry = false
+
 [named.B]
 vr = "FD"
 from = [{{ creator = "{SIEMENS}", element = "0019xx0C" }}]

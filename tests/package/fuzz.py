@@ -171,7 +171,7 @@ def case(number: int) -> Callable[[], object]:
 def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int, largest: int) -> None:
     with patch.object(json_cursor, "LARGE", large), patch.object(json_cursor, "LARGEST_VALUE", largest):
         content = entry.build(reader, pieces, _SECRET)
-    names = {each.name for each in (*using.attributes, *using.instances.keep)} | {"SeriesInstanceUIDs"}
+    names = {each.name for each in using.read} | {"SeriesInstanceUIDs"}
     for noted in ("InvalidAttributes", "TruncatedAttributes"):
         assert names.issuperset(each["S"] for each in content.attributes.get(noted, {"L": []})["L"])
     assert unpack(content.pages)[1] == content.checksum

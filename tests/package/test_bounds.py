@@ -30,6 +30,7 @@ HELD = {
     "instances of many values": 3,
     "instances whose values all differ": 4,
     "instances with private elements anywhere": 2,
+    "small instances": 2,
 }
 SIEMENS = {"00190010": "SIEMENS MR HEADER", "0019100C": 7}
 
