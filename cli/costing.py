@@ -122,7 +122,7 @@ def use(volume: Volume, measured: Sizes) -> Use:
     """What a year of `volume` uses when image sets are as `measured`."""
     mean = volume.instances / volume.series
     pages = math.ceil(mean / sizes.INSTANCES_A_PAGE)
-    page = sizes.page_bytes(mean / pages)
+    page = measured.page(mean / pages)
     each = write_units(measured, pages, page)
     # The entry's head before, and the sweep's look at the pages after. Both weigh whole items.
     reads = (volume.series + volume.updates + volume.deletions) * (1 + sizes.units(pages * page, sizes.READ_UNIT))
@@ -252,6 +252,14 @@ def cost(
         f"{_dollars(parts, Kind.STANDING):,.2f} stand without any image set. To index the year's {series:,} costs "
         f"{_dollars(parts, Kind.INDEXING):,.2f}, {_dollars(parts, Kind.INDEXING) / series * 1e6:,.2f} a million; the "
         f"sizes are of {counted(measured.image_sets, 'image set')}{'' if sample else ' that pydicom ships'}."
+    )
+    mean = instances / series
+    pages_of_all = measured.page(min(mean, sizes.INSTANCES_A_PAGE)) * max(mean / sizes.INSTANCES_A_PAGE, 1) / 1e3
+    geometry = measured.geometry_bytes * mean / 1e3
+    screen.print(
+        f"The pages of a million image sets take {pages_of_all:,.1f} GB, of which {geometry:,.1f} say where each "
+        "instance lies ([instances] geometry = false leaves that out).",
+        markup=False,
     )
     screen.print(
         f"Not in it: a raised profile revision, which has all documents read anew, {anew:,.2f} each time if "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import random
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,9 +12,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
 import pydicom.data
+from msgspec import structs
 
 from cli.output import Failure
+from imaging_index import entry, generation
 from imaging_index.errors import Poison
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
@@ -42,10 +46,6 @@ _DEFAULT_SAMPLES: Final = tuple(
     for each in ("77654033", "98892001", "98892003")
 )
 
-# Bytes of a page: its keys and the columns, and each instance. Measured (docs/cost.md): an instance takes 33 bytes when
-# UIDs differ by a counter, and 45 when they are random; 16 are its frame's id.
-_PAGE: Final = 345
-_INSTANCE: Final = 45
 INSTANCES_A_PAGE: Final = 1000
 
 
@@ -54,7 +54,8 @@ class Sizes:
     """Means over a sample's image sets, each without its pages.
 
     `entry_bytes` and `entry_units` are of the table, `index_bytes` and `index_units` of all indexes together;
-    `index_copies` is how many of them hold the entry.
+    `index_copies` is how many of them hold the entry. A page has `page_bytes`, and for each instance `instance_bytes`, of
+    which `geometry_bytes` say where it lies.
     """
 
     image_sets: int
@@ -63,11 +64,13 @@ class Sizes:
     index_copies: float
     index_bytes: float
     index_units: float
+    page_bytes: float
+    instance_bytes: float
+    geometry_bytes: float
 
-
-def page_bytes(instances: float) -> float:
-    """The bytes of a page of so many instances."""
-    return _PAGE + _INSTANCE * instances
+    def page(self, instances: float) -> float:
+        """The bytes of a page of so many instances."""
+        return self.page_bytes + self.instance_bytes * instances
 
 
 def units(size: float, unit: int = WRITE_UNIT) -> int:
@@ -82,13 +85,15 @@ def measure(profile: Profile, sample: Path | None = None) -> Sizes:
         Failure: there is no DICOM file.
     """
     folders = _DEFAULT_SAMPLES if sample is None else (sample,)
-    entries = [entry for each in folders for entry in _entries(each, profile)]
+    entries = [found for each in folders for found in _entries(each, profile)]
     if not entries:
         raise Failure(f"{sample} holds no DICOM files that HealthImaging would take. Name a folder of some.")
-    sizes = [item_size(entry) for entry in entries]
+    sizes = [item_size(found) for found in entries]
+    page, instance = _of_pages(profile)
+    without = structs.replace(profile, instances=structs.replace(profile.instances, geometry=()))
     copies = [
-        sum(all(name in entry for name in (*index.partition, *index.sort)) for index in profile.indexes.values())
-        for entry in entries
+        sum(all(name in found for name in (*index.partition, *index.sort)) for index in profile.indexes.values())
+        for found in entries
     ]
     return Sizes(
         image_sets=len(entries),
@@ -97,7 +102,47 @@ def measure(profile: Profile, sample: Path | None = None) -> Sizes:
         index_copies=fmean(copies),
         index_bytes=fmean(size * count for size, count in zip(sizes, copies, strict=True)),
         index_units=fmean(units(size) * count for size, count in zip(sizes, copies, strict=True)),
+        page_bytes=page,
+        instance_bytes=instance,
+        geometry_bytes=instance - _of_pages(without)[1],
     )
+
+
+def _of_pages(profile: Profile) -> tuple[float, float]:
+    """The bytes of a page without instances, and of each instance in it: packed, of a CT with random UIDs."""
+    one, many = (_page(profile, count) for count in (1, INSTANCES_A_PAGE))
+    instance = (many - one) / (INSTANCES_A_PAGE - 1)
+    return one - instance, instance
+
+
+def _page(profile: Profile, count: int) -> int:
+    chance = random.Random(count)
+
+    def uid() -> str:
+        return f"2.25.{chance.getrandbits(128)}"
+
+    instances = {
+        uid(): {
+            "DICOM": {
+                "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+                "InstanceNumber": f"{number + 1}",
+                "Rows": 512,
+                "Columns": 512,
+                "BitsAllocated": 16,
+                "ImagePositionPatient": ["-158.135803", "-179.035797", f"{-75.7 + 1.25 * number:.6f}"],
+                "ImageOrientationPatient": ["1.000000", "0.000000", "0.000000", "0.000000", "1.000000", "0.000000"],
+                "AcquisitionNumber": "1",
+            },
+            "ImageFrames": [{"ID": chance.randbytes(16).hex()}],
+        }
+        for number in range(count)
+    }
+    series = uid()
+    document = {"Study": {"Series": {series: {"DICOM": {"SeriesInstanceUID": series}, "Instances": instances}}}}
+    packed = entry.build(Reader(profile), [msgspec.json.encode(document)], secrets.token_bytes()).pages
+    part = f"page/{generation.make(1, profile.revision, entry.FORMAT)}/{'0' * 16}/0000"
+    keys = {"ImageSet": {"S": "0" * 65}, "Part": {"S": part}}
+    return sum(item_size(keys | {"Content": {"B": content}}) for content in packed)
 
 
 def item_size(item: Mapping[str, Any]) -> int:

@@ -23,7 +23,18 @@ from imaging_index.table import Key
 from local.cloud import LocalCloud
 from local.deployment import Assembly, deploy
 from local.healthimaging.importing import folder
-from tests.image_sets import delete, deliver, hint, indexer, make_image_set, make_table, throttles_off, update, wait_for
+from tests.image_sets import (
+    PROFILE,
+    delete,
+    deliver,
+    hint,
+    indexer,
+    make_image_set,
+    make_table,
+    throttles_off,
+    update,
+    wait_for,
+)
 
 
 def cost(*options: object) -> Any:
@@ -121,7 +132,7 @@ def test_pages_are_as_large_as_is_said(aws: boto3.Session, tmp_path: Path, insta
     deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
     items = aws.client("dynamodb").scan(TableName=table._name)["Items"]
     (page,) = [sizes.item_size(item) for item in items if item["Part"]["S"] != "entry"]
-    assert sizes.page_bytes(instances) == pytest.approx(page, rel=0.1)
+    assert sizes.measure(PROFILE).page(instances) == pytest.approx(page, rel=0.1)
 
 
 def test_sizes_are_those_of_dynamodbs_guide() -> None:
@@ -142,7 +153,9 @@ def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:
     full = cost(*volume(10_000), "--existing", 10_000)
     assert full["by_kind"]["keeping"] == pytest.approx(3 * one["by_kind"]["keeping"])
     long = cost("--studies", 1, "--series", 1, "--instances", 2000)
-    assert long["use"]["write_units"] == 16 + 2 * math.ceil((345 + 45 * 1000) / 1024)
+    page = long["sizes"]["page_bytes"] + 1000 * long["sizes"]["instance_bytes"]
+    assert long["use"]["write_units"] == 16 + 2 * math.ceil(page / 1024)
+    assert 3 < long["sizes"]["geometry_bytes"] < 8
 
 
 def test_the_bill_follows_the_profile(tmp_path: Path) -> None:
