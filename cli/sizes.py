@@ -54,8 +54,8 @@ class Sizes:
     """Means over a sample's image sets, each without its pages.
 
     `entry_bytes` and `entry_units` are of the table, `index_bytes` and `index_units` of all indexes together;
-    `index_copies` is how many of them hold the entry. A page has `page_bytes`, and for each instance `instance_bytes`, of
-    which `geometry_bytes` say where it lies.
+    `index_copies` is how many of them hold the entry. A page has `page_bytes`, and for each instance `instance_bytes`,
+    of which `geometry_bytes` say where it lies.
     """
 
     image_sets: int

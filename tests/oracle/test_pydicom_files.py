@@ -419,6 +419,28 @@ def test_what_the_index_derives_is_what_the_files_say(indexed: Indexed, files: d
         assert "SeriesInstanceUIDs" not in stored
 
 
+def _geometry(instance: Dataset, keyword: str) -> Any:
+    """A place or a direction, of frames that differ the list of them: at the top or in the functional groups."""
+    macro = {"ImagePositionPatient": "PlanePositionSequence", "ImageOrientationPatient": "PlaneOrientationSequence"}
+    for places in (
+        [instance],
+        [
+            item
+            for group in instance.get("SharedFunctionalGroupsSequence", [])
+            for item in group.get(macro[keyword], [])
+        ],
+        [
+            (group.get(macro[keyword]) or [Dataset()])[0]
+            for group in instance.get("PerFrameFunctionalGroupsSequence", [])
+        ],
+    ):
+        values = [each.get(keyword) for each in places]
+        told = [[Decimal(str(part).strip()) for part in value] if value else None for value in values]
+        if any(told):
+            return told[0] if all(each == told[0] for each in told) else told
+    return None
+
+
 def test_each_instance_in_the_pages_is_what_pydicom_reads(indexed: Indexed, files: dict[str, list[Dataset]]) -> None:
     compared = 0
     for image_set, datasets in files.items():
@@ -433,6 +455,8 @@ def test_each_instance_in_the_pages_is_what_pydicom_reads(indexed: Indexed, file
                 value = instance.get(keyword)
                 assert row.get(keyword) == (None if value is None else int(value)), indexed.files[image_set]
             assert len(set(row["Frames"])) == len(row["Frames"]) == _frames(instance)
+            for keyword in ("ImagePositionPatient", "ImageOrientationPatient"):
+                assert row.get(keyword) == _geometry(instance, keyword), indexed.files[image_set]
             compared += len(row)
     print(f"{compared} values of {sum(map(len, indexed.files.values()))} files compared")  # noqa: T201
     assert compared >= 900
