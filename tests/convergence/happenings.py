@@ -79,6 +79,7 @@ class Happenings:
     Args:
         timeline: of the seed.
         send: called with the body of a message for the queue, and what it promises.
+        lag: how many answers of GetImageSet may not know of a change yet; drawn when not given.
 
     Attributes:
         service: HealthImaging, as the function asks it.
@@ -86,7 +87,7 @@ class Happenings:
         unreadable: versions of image sets that cannot be read before reconcile, and why not ("corrupt", "conflict").
     """
 
-    def __init__(self, timeline: Timeline, send: Callable[[str, Promise | None], None]) -> None:
+    def __init__(self, timeline: Timeline, send: Callable[[str, Promise | None], None], lag: int | None = None) -> None:
         self.service = memory.HealthImaging(DATASTORE, self._lag)
         self.contents: dict[str, list[int]] = {}
         self.unreadable: dict[tuple[str, str], str] = {}
@@ -100,7 +101,8 @@ class Happenings:
         }
         self._unreadable = 0.5 if likely(0.3) else 0.0
         self._dawdling = 0.5 if likely(0.25) else 0.0
-        self._longest_lag = choice((0, 0, 1, 2, 3))  # answers
+        drawn = choice((0, 0, 1, 2, 3))
+        self._longest_lag = drawn if lag is None else lag
 
     def begin(self) -> None:
         """The first image sets, and all that follows from them."""

@@ -28,6 +28,7 @@ from tests.pipeline import make_pipeline
 REPORT: Final = Path(__file__).parents[2] / "build" / "prove.txt"
 SEEDS: Final = 1_000_000
 SEEDS_AT_ONCE: Final = 5_000
+LAGGING: Final = 2_000
 FUZZED: Final = 600_000  # half an hour of one core
 FUZZED_AT_ONCE: Final = 100_000
 MISLEADING: Final = 500_000
@@ -55,6 +56,14 @@ def seeds(first: int, count: int) -> Outcome:
     """Live through some seeds of the simulation."""
     failures = [failure for seed in range(first, first + count) if (failure := simulation.run(seed))]
     return Outcome(count, [str(failure) for failure in failures])
+
+
+def lagging(lag: int, count: int) -> Outcome:
+    """Live through some seeds whose GetImageSet may lag by so many answers."""
+    failures = [failure for seed in range(SEEDS, SEEDS + count) if (failure := simulation.run(seed, lag))]
+    return Outcome(
+        count, [str(failure) for failure in failures], [f"a lag of up to {lag} answers: {count:,} histories"]
+    )
 
 
 def mutant(number: int) -> Outcome:
@@ -186,6 +195,7 @@ def programme() -> list[Suite]:
             "forged hints",
             [(flooded, (number, FORGED_AT_ONCE)) for number in range(FORGED // FORGED_AT_ONCE)],
         ),
+        Suite("A GetImageSet that lags", "histories", [(lagging, (lag, LAGGING)) for lag in range(4)]),
         Suite("Floods that drain", "hints", [(drained, (seconds,)) for seconds in (0.03, 0.09, 0.3)]),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(

@@ -100,18 +100,21 @@ class Failure:
         return "\n".join([f"seed {self.seed}: {self.what}", *self.history])
 
 
-def run(seed: int) -> Failure | None:
-    """Live through one seed; None when every promise was kept."""
+def run(seed: int, lag: int | None = None) -> Failure | None:
+    """Live through one seed; None when every promise was kept.
+
+    `lag` is how many answers of GetImageSet may not know of a change yet; the seed's own when not given.
+    """
     try:
-        _Simulation(seed, recorded=False).run()
+        _Simulation(seed, recorded=False, lag=lag).run()
     except Violation as violation:
-        return Failure(seed, str(violation), history(seed))
+        return Failure(seed, str(violation), history(seed, lag))
     return None
 
 
-def history(seed: int) -> list[str]:
+def history(seed: int, lag: int | None = None) -> list[str]:
     """What happens in one seed, step by step."""
-    simulation = _Simulation(seed, recorded=True)
+    simulation = _Simulation(seed, recorded=True, lag=lag)
     with contextlib.suppress(Violation):
         simulation.run()
     return simulation.timeline.history
@@ -151,7 +154,7 @@ class _Slot:
 class _Simulation:
     """One seed. It is the `Wire` of the environments."""
 
-    def __init__(self, seed: int, *, recorded: bool) -> None:
+    def __init__(self, seed: int, *, recorded: bool, lag: int | None) -> None:
         self.timeline = Timeline(seed, recorded=recorded)
         self.random = self.timeline.random
         choice, likely = self.random.choice, self.timeline.likely
@@ -159,7 +162,7 @@ class _Simulation:
         self._runs: list[_Run] = []
         self._current: _Run | None = None
 
-        self._happenings = Happenings(self.timeline, self._arrive)
+        self._happenings = Happenings(self.timeline, self._arrive, lag)
         self._promises = Promises(self.timeline, self._happenings)
         self._table = memory.Table(TABLE, choice((2, 3, 1000)), lambda: likely(0.5), self._promises.changed)
         self._queues = memory.Queues((QUEUE, DEAD_LETTERS), environments.moment, _VISIBILITY_SECONDS)
