@@ -20,7 +20,7 @@ from msgspec import structs
 
 from imaging_index import json_cursor
 from imaging_index.errors import Poison
-from imaging_index.functional_groups import CONVERTED, PER_FRAME
+from imaging_index.functional_groups import PER_FRAME
 from imaging_index.json_cursor import MOST_KEYS, UNUSABLE, JsonCursor, Long
 from imaging_index.private_elements import Places
 from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, Profile
@@ -336,7 +336,8 @@ class _Reading:
         for groups in self._many_groups():
             count += len(groups)
             for macro, texts in frames.items():
-                texts.extend(map(_text_at, map(self._shapes.macros[macro], filter(_is_item, groups))))
+                raws = map(self._shapes.macros[macro], filter(_is_item, groups))
+                texts.extend(self._selected(macro, raw) for raw in raws)
             if count > MOST_IN_ORDER or sum(map(len, itertools.chain(*frames.values()))) > _MOST_IN_ORDER_BYTES:
                 frames = {}
             for macro, values in self._by_macro(groups):
@@ -393,20 +394,20 @@ class _Reading:
             raws = [*map(get, groups)]
             if not any(raws):
                 texts: Iterable[bytes] = [_NULL for _ in raws[:1]]
-            elif macro == CONVERTED[PER_FRAME]:
-                texts = map(self._selected, raws)
+            elif macro in self._shapes.reduced:
+                texts = (self._selected(macro, raw) for raw in raws)
             else:
                 texts = (_NULL if raw is None else bytes(raw) for raw in raws)
             yield macro, [*dict.fromkeys((*texts, *others))]
 
-    def _selected(self, converted: msgspec.Raw | None) -> bytes:
-        """Of all that a frame was converted with, what the profile selects: of that, most frames say the same."""
-        if converted is None:
+    def _selected(self, macro: str, raw: msgspec.Raw | None) -> bytes:
+        """Of what a macro says of a frame, what the profile selects: of that, many frames say the same."""
+        if raw is None:
             return _NULL
         try:
-            return msgspec.json.encode(self._shapes.converted.decode(converted))
+            return msgspec.json.encode(self._shapes.reduced[macro].decode(raw))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return bytes(converted)  # no list of items: it is named when it is typed
+            return bytes(raw)  # no list of items: it is named when it is typed
 
 
 def _comes_once(text: bytes, whole: Any, series: Collection[Any], instances: Collection[Instance[Values]]) -> bool:
@@ -466,10 +467,6 @@ def _twice() -> Poison:
 
 def _is_item(group: Any) -> bool:
     return isinstance(group, msgspec.Struct)
-
-
-def _text_at(raw: msgspec.Raw | None) -> bytes:
-    return _NULL if raw is None else bytes(raw)
 
 
 _NULL: Final = b"null"

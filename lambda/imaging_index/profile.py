@@ -170,15 +170,11 @@ class Profile(msgspec.Struct, frozen=True):
         keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
         return frozenset(keywords | {*derived})
 
-    def per_frame(self) -> frozenset[str]:
-        """The sequences that an item of PerFrameFunctionalGroupsSequence is read for."""
-        paths = (source.path for attribute in self.read for source in attribute.sources)
-        return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
-
-    def converted(self) -> frozenset[str]:
-        """What the functional groups of a frame are read for in the sequence of all that no macro has."""
-        paths = (source.path for attribute in self.read for source in attribute.sources)
-        return frozenset(path[2] for path in paths if path[:2] == (PER_FRAME, CONVERTED[PER_FRAME]))
+    def per_frame(self) -> dict[str, frozenset[str]]:
+        """The sequences that an item of PerFrameFunctionalGroupsSequence is read for, and what is read in each."""
+        paths = {source.path for attribute in self.read for source in attribute.sources if source.path[0] == PER_FRAME}
+        macros = sorted({path[1] for path in paths})
+        return {macro: frozenset(path[2] for path in paths if path[1] == macro and len(path) > 2) for macro in macros}
 
     def by_tag(self) -> tuple[Source, ...]:
         """What an instance is read for under tags: private elements, and what HealthImaging may know no keyword of."""

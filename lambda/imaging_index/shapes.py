@@ -12,6 +12,7 @@ import msgspec
 
 from imaging_index import dictionary
 from imaging_index.dictionary import Level
+from imaging_index.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.json_cursor import Long
 from imaging_index.private_elements import PrivateElements
 from imaging_index.profile import Profile
@@ -112,11 +113,17 @@ class Shapes:
             )
         )
         self.in_order = profile.in_order()
-        self.macros = {macro: attrgetter(field(macro)) for macro in sorted(profile.per_frame())}
+        macros = profile.per_frame()
+        self.macros = {macro: attrgetter(field(macro)) for macro in macros}
+        # Of macros in which most frames differ, only what is selected is held.
+        self.reduced = {
+            macro: msgspec.json.Decoder(list[_values(keys)])  # type: ignore[misc]
+            for macro, keys in macros.items()
+            if macro in self.in_order or macro == CONVERTED[PER_FRAME]
+        }
         self.group = _values(self.macros)
         item = self.group | None | bool | int | float | str | list[Any]
         self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]
-        self.converted = msgspec.json.Decoder(list[_values(profile.converted())])  # type: ignore[misc]
         private = profile.by_tag()
         self.private = PrivateElements(private) if private else None
         self._instances = functools.lru_cache(_LAYOUTS_KEPT)(self._made)
