@@ -22,7 +22,7 @@ from bench.results import Pipeline
 from cli.demo import metrics
 from cli.local import import_folder, make_datastore, running
 from imaging_index import searching
-from imaging_index.table import Table
+from imaging_index.table.reading import TableReader
 
 _POLL = 0.5
 
@@ -46,7 +46,7 @@ def measure(count: int) -> Pipeline:
         write_files(Path(folder), count)
         client = boto3.client("medical-imaging")
         datastore = make_datastore(client, "bench")
-        table = Table(boto3.client("dynamodb"), outputs["TableName"])
+        table = TableReader(boto3.client("dynamodb"), outputs["TableName"])
         begun = time.monotonic()
         imported = import_folder(client, datastore, Path(folder)).image_sets
         indexed = 0

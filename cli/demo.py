@@ -18,7 +18,8 @@ from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import searching
 from imaging_index.indexing import Outcome
 from imaging_index.stored import plain
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ def demo(
         datastore = make_datastore(client, "demo")
         with screen.status(f"HealthImaging imports {folder}"):
             imported = import_folder(client, datastore, folder)
-        walk = _Walk(client, datastore, Table(boto3.client("dynamodb"), outputs["TableName"]))
+        walk = _Walk(client, datastore, TableReader(boto3.client("dynamodb"), outputs["TableName"]))
         _say_what_was_imported(imported)
         walk.follow_events()
         entries = walk.entries()
@@ -62,7 +63,7 @@ def demo(
 class _Walk:
     """The demo's steps over one data store."""
 
-    def __init__(self, client: HealthImagingClient, datastore: str, table: Table) -> None:
+    def __init__(self, client: HealthImagingClient, datastore: str, table: TableReader) -> None:
         self._client = client
         self._datastore = datastore
         self._table = table

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 )
 
 from cli.output import Failure
-from imaging_index.table import Table
+from imaging_index.table.reading import TableReader
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -49,9 +49,9 @@ class Deployed:
     outputs: dict[str, str]
 
     @property
-    def table(self) -> Table:
+    def table(self) -> TableReader:
         """The stack's table."""
-        return Table(boto3.client("dynamodb"), self.outputs["TableName"])
+        return TableReader(boto3.client("dynamodb"), self.outputs["TableName"])
 
 
 def find(stack: str) -> Deployed:

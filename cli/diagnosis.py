@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import TableReader
 from infra import indexes
 
 if TYPE_CHECKING:
@@ -449,7 +450,7 @@ def _table(stack: Stack) -> Iterator[_Said]:
         return
     if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
         yield _failure(f"{name} is {table['TableStatus']}.", "Its key must be enabled, and let DynamoDB in.")
-    Table(client, name).head(Key("doctor", "doctor"))
+    TableReader(client, name).head(Key("doctor", "doctor"))
     yield _ok(f"{name} can be read by you, and has about {table.get('ItemCount', 0)} items.")
 
 

@@ -22,7 +22,7 @@ from imaging_index.errors import Poison
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
-from imaging_index.table import Table
+from imaging_index.table.writing import TableWriter
 from local.healthimaging.document import Document, Patient, Series, Study, pack
 from local.healthimaging.importing import folder, scan
 
@@ -173,7 +173,7 @@ def _entries(sample: Path, profile: Profile) -> Iterator[Item]:
     source = _Documents()
     indexer = Indexer(
         cast("HealthImaging", source),
-        Table(cast("DynamoDBClient", table), "none"),
+        TableWriter(cast("DynamoDBClient", table), "none"),
         profile,
         Reader(profile),
         secrets.token_bytes,

@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from imaging_index.hint import REPLAY_SOURCE, Kind
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 
 INTRUDER: Final = "Eve^Intruder"
 AWS_SOURCE: Final = "aws.medical-imaging"

@@ -25,7 +25,8 @@ from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
 from imaging_index.profile import Profile
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.writing import TableWriter
 
 PROFILE_FILE = Path(__file__).parents[1] / "profiles" / "radiology.toml"
 PROFILE = profile.load(PROFILE_FILE)
@@ -102,7 +103,7 @@ def wait_for_state(client: Any, key: Key, state: str) -> None:
         time.sleep(0.02)
 
 
-def make_table(aws: boto3.Session) -> Table:
+def make_table(aws: boto3.Session) -> TableWriter:
     """An empty table with the keys of the stack's."""
     client = aws.client("dynamodb")
     name = f"protocol-{next(_names)}"
@@ -112,10 +113,10 @@ def make_table(aws: boto3.Session) -> Table:
         AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("ImageSet", "Part")],
         BillingMode="PAY_PER_REQUEST",
     )
-    return Table(client, name)
+    return TableWriter(client, name)
 
 
-def indexer(client: Any, table: Table, using: Profile = PROFILE) -> Indexer:
+def indexer(client: Any, table: TableWriter, using: Profile = PROFILE) -> Indexer:
     """The real one."""
     return Indexer(HealthImaging(client), table, using, Reader(using))
 
@@ -141,7 +142,7 @@ def deliver(indexer: Indexer, hints: Iterable[Hint]) -> None:
             waiting.append((each, tries + 1))
 
 
-def parts(table: Table, key: Key) -> list[str]:
+def parts(table: TableWriter, key: Key) -> list[str]:
     """The sort keys of everything that the table holds of an image set."""
     found = table._client.query(
         TableName=table._name,

@@ -12,7 +12,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from imaging_index.table import Table
+from imaging_index.table.writing import TableWriter
 from tests.image_sets import PROFILE_FILE, make_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Pipeline:
     def __init__(self, aws: boto3.Session, outputs: Mapping[str, str], module: ModuleType) -> None:
         self.sqs = aws.client("sqs")
         self.queue, self.dead_letters = outputs["QueueUrl"], outputs["DeadLetterQueueUrl"]
-        self.table = Table(aws.client("dynamodb"), outputs["TableName"])
+        self.table = TableWriter(aws.client("dynamodb"), outputs["TableName"])
         self.module = module
         self.milliseconds = 60_000
         self.log = io.StringIO()

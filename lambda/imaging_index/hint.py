@@ -14,6 +14,7 @@ import msgspec
 from imaging_index.errors import Permanent
 
 REPLAY_SOURCE: Final = "imaging-index.replay"
+_HEALTHIMAGING: Final = "aws.medical-imaging"
 
 _ID: Final = re.compile(r"[0-9a-z]{32}")
 _ARN: Final = re.compile(r"arn:[^:]+:medical-imaging:[^:]*:[^:]*:datastore/([0-9a-z]{32})(?:/imageset/([0-9a-z]{32}))?")
@@ -51,7 +52,7 @@ _CAUSES: Final = frozenset(cause.value for cause in Cause)
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """Notice that an image set may have changed; `version`, `is_primary`, `time` (RFC 3339) are None when not told.
+    """Notice that an image set may have changed; `version`, `is_primary`, `time` (RFC 3339) are None when unknown.
 
     `replayed` says that it was sent by the index's own source, and not by HealthImaging.
     """
@@ -60,9 +61,9 @@ class Hint(msgspec.Struct, frozen=True):
     cause: Cause
     datastore_id: str
     image_set_id: str
-    version: int | None
-    is_primary: bool | None
-    time: str | None
+    version: int | None = None
+    is_primary: bool | None = None
+    time: str | None = None
     replayed: bool = False
 
     @property
@@ -74,6 +75,27 @@ class Hint(msgspec.Struct, frozen=True):
         if self.cause is Cause.RECONCILE:
             return self.version is not None and self.is_primary is not None
         return self.version is not None and self.kind is Kind.CREATED and not self.replayed
+
+    def message(self) -> str:
+        """The body of an SQS message with this hint, which `parse` reads back."""
+        envelope = {"source": REPLAY_SOURCE if self.replayed else _HEALTHIMAGING, "detail-type": self.kind.value}
+        time = {"time": self.time} if self.time else {}
+        return msgspec.json.encode(envelope | time | {"detail": self._detail()}).decode()
+
+    def event(self) -> dict[str, str]:
+        """The entry of EventBridge's PutEvents that sends this hint from the index's own source."""
+        detail = msgspec.json.encode(self._detail()).decode()
+        return {"Source": REPLAY_SOURCE, "DetailType": self.kind.value, "Detail": detail}
+
+    def _detail(self) -> dict[str, Any]:
+        detail: dict[str, Any] = {"datastoreId": self.datastore_id, "imageSetId": self.image_set_id}
+        if self.replayed:
+            detail["cause"] = self.cause.value
+        if self.version is not None:
+            detail["imageSetVersion"] = str(self.version)
+        if self.is_primary is not None:
+            detail["isPrimary"] = self.is_primary
+        return detail
 
 
 def parse(body: str) -> Hint:

@@ -17,7 +17,7 @@ import msgspec
 from imaging_index import entry, generation
 from imaging_index.errors import NotReady, Poison, classify
 from imaging_index.hint import Cause, Hint, Kind
-from imaging_index.table import Head, Key
+from imaging_index.table.layout import Head, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imaging_index.metadata import Reader
     from imaging_index.profile import Profile
     from imaging_index.stored import Item
-    from imaging_index.table import Table
+    from imaging_index.table.writing import TableWriter
 
 # Another event follows each of these when the change is through.
 _UNDER_WAY: Final = {Kind.COPYING, Kind.COPYING_WITH_READ_ONLY_ACCESS, Kind.UPDATING, Kind.DELETING}
@@ -69,7 +69,7 @@ class Indexer:
     def __init__(
         self,
         healthimaging: HealthImaging,
-        table: Table,
+        table: TableWriter,
         profile: Profile,
         reader: Reader,
         secret: Callable[[], bytes] = bytes,

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from imaging_index import dicom, dictionary
-from imaging_index.table import Between
+from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imaging_index.profile import Index
     from imaging_index.stored import Item
-    from imaging_index.table import Table
+    from imaging_index.table.reading import TableReader
 
 _DATE: Final = re.compile(r"[0-9]{8}|[0-9]{0,8}\*")
 _RANGE: Final = re.compile(r"([0-9]{8})?-([0-9]{8})?")
@@ -240,20 +240,20 @@ def _shown(key: str) -> str:
 
 
 def search(
-    table: Table, datastores: Sequence[str], conditions: Mapping[str, str | Between], index: str | None = None
+    table: TableReader, datastores: Sequence[str], conditions: Mapping[str, str | Between], index: str | None = None
 ) -> Iterator[Item]:
     """The entries of `datastores` that match all `conditions`, in the order of the index.
 
     Raises:
         SearchError: when no index, or not `index`, answers them, or a number is compared with something else.
     """
-    indexes, types = table.indexes(), table.key_types()
+    description = table.describe()
     for name, condition in conditions.items():
-        if types.get(name) == "N" and not _is_number(condition):
+        if description.key_types.get(name) == "N" and not _is_number(condition):
             raise SearchError(_no_number(name))
     for datastore in datastores:
-        found = plan(indexes, {"DatastoreId": datastore, **conditions}, index)
-        for item in table.query(found.index, found.conditions):
+        found = plan(description.indexes, {"DatastoreId": datastore, **conditions}, index)
+        for item in table.query(found.index, found.conditions, description.key_types):
             if item["DatastoreId"]["S"] in datastores:
                 yield item
         if "DatastoreId" not in found.conditions:

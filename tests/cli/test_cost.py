@@ -19,7 +19,7 @@ from cli.demo import metrics
 from cli.local import import_folder, make_datastore
 from cli.main import application
 from imaging_index.hint import Kind
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
 from local.deployment import Assembly, deploy
 from local.healthimaging.importing import folder

@@ -23,7 +23,7 @@ from cli.local import import_folder, make_datastore
 from cli.main import application
 from imaging_index import errors
 from imaging_index.delivery import Delivery, Queue
-from imaging_index.table import Table
+from imaging_index.table.reading import TableReader
 from local.deployment import Assembly, deploy
 from tests.image_sets import wait_for
 
@@ -411,10 +411,11 @@ def test_500_dead_letters_of_four_classes_redriven_with_two_interruptions_are_al
         else:
             letters.fail_to_deliver(body)
     letters.park("not JSON", errors.Permanent("any"), tries=1)
-    table = Table(aws.client("dynamodb"), outputs["TableName"])
+    table = TableReader(aws.client("dynamodb"), outputs["TableName"])
+    types = table.describe().key_types
 
     def indexed() -> int:
-        return sum(1 for _ in table.query("arrived", {"DatastoreId": datastore}))
+        return sum(1 for _ in table.query("arrived", {"DatastoreId": datastore}, types))
 
     assert indexed() == 0
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)

@@ -11,7 +11,7 @@ import boto3
 from pydicom.data import get_testdata_file
 
 from cli.local import import_folder, make_datastore
-from imaging_index.table import Table
+from imaging_index.table.reading import TableReader
 from local.deployment import Assembly, deploy
 from tests.image_sets import wait_for
 
@@ -30,8 +30,9 @@ def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
     client = aws.client("medical-imaging")
     datastore = make_datastore(client, "hospital")
     import_folder(client, datastore, tmp_path)
-    table = Table(aws.client("dynamodb"), outputs["TableName"])
-    wait_for(lambda: len(list(table.query("arrived", {"DatastoreId": datastore}))) == 2)
+    table = TableReader(aws.client("dynamodb"), outputs["TableName"])
+    types = table.describe().key_types
+    wait_for(lambda: len(list(table.query("arrived", {"DatastoreId": datastore}, types))) == 2)
 
     def found(*arguments: str) -> list[str]:
         ended = search(*arguments, "--json")

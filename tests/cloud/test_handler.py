@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 
 from cli.local import import_folder, make_datastore
 from imaging_index import delivery
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 from local.deployment import Assembly, deploy
 from tests.pipeline import Pipeline, import_handler, response
 
@@ -127,13 +127,16 @@ def test_a_document_without_a_study_uid_or_with_two_series_is_indexed(
         },
     )
     pipeline.drain()
+    types = pipeline.table.describe().key_types
     for index, condition in (("patient", {"PatientID": "P1", "DatastoreId": bare.datastore_id}),):
-        (found,) = pipeline.table.query(index, condition)
+        (found,) = pipeline.table.query(index, condition, types)
         assert found["ImageSetId"] == {"S": bare.image_set_id}
     for index in ("date", "arrived"):
-        ids = {item["ImageSetId"]["S"] for item in pipeline.table.query(index, {"DatastoreId": bare.datastore_id})}
+        ids = {
+            item["ImageSetId"]["S"] for item in pipeline.table.query(index, {"DatastoreId": bare.datastore_id}, types)
+        }
         assert ids == {key.image_set_id for key in image_sets}
-    (found,) = pipeline.table.query("series", {"SeriesInstanceUID": "1.2.8"})
+    (found,) = pipeline.table.query("series", {"SeriesInstanceUID": "1.2.8"}, types)
     assert found["ImageSetId"] == {"S": double.image_set_id}
     assert found["Modality"] == {"S": "CT"}
     assert found["SeriesInstanceUIDs"] == {"L": [{"S": "1.2.8"}, {"S": "1.2.9"}]}

@@ -26,7 +26,8 @@ from cli.output import Failure
 from imaging_index import searching
 from imaging_index.hint import REPLAY_SOURCE, Kind
 from imaging_index.stored import plain
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import TableReader
 from local.deployment import Assembly, deploy
 from tests import canary, image_sets
 from tests.canary import DAY, MARKER
@@ -47,7 +48,7 @@ class Hospital:
         self._folder = folder
         self._numbers = itertools.count()
         self._datastore = make_datastore(self._client, "hospital")
-        self._table = Table(aws.client("dynamodb"), outputs["TableName"])
+        self._table = TableReader(aws.client("dynamodb"), outputs["TableName"])
         self._outputs = outputs
         self.deleted: list[Key] = []
 

@@ -12,7 +12,8 @@ from pydicom.data import get_testdata_file
 
 from cli.local import import_folder, make_datastore
 from imaging_index.stored import plain
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import TableReader
 from local.deployment import Assembly, deploy
 from tests.image_sets import wait_for
 
@@ -24,8 +25,8 @@ def outputs(assembly: Assembly, environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def table(aws: boto3.Session, outputs: dict[str, str]) -> Table:
-    return Table(aws.client("dynamodb"), outputs["TableName"])
+def table(aws: boto3.Session, outputs: dict[str, str]) -> TableReader:
+    return TableReader(aws.client("dynamodb"), outputs["TableName"])
 
 
 @pytest.fixture
@@ -47,18 +48,18 @@ def image_sets(aws: boto3.Session, datastore: str) -> dict[str, Any]:
     return {each["DICOMTags"]["DICOMSeriesModality"]: each for each in found}
 
 
-def read(table: Table, datastore: str, image_set_id: str) -> dict[str, Any] | None:
+def read(table: TableReader, datastore: str, image_set_id: str) -> dict[str, Any] | None:
     found = table.read(Key(datastore, image_set_id))
     return plain(found.entry) if found else None
 
 
-def is_tombstone(table: Table, datastore: str, image_set_id: str) -> bool:
+def is_tombstone(table: TableReader, datastore: str, image_set_id: str) -> bool:
     head = table.head(Key(datastore, image_set_id))
     return head is not None and head.tombstone
 
 
 def test_created_updated_copied_and_deleted_image_sets_end_in_the_right_table(
-    aws: boto3.Session, table: Table, datastore: str, dicom: Path
+    aws: boto3.Session, table: TableReader, datastore: str, dicom: Path
 ) -> None:
     client = aws.client("medical-imaging")
     import_folder(client, datastore, dicom)
@@ -97,12 +98,12 @@ def test_created_updated_copied_and_deleted_image_sets_end_in_the_right_table(
     assert set(tombstone) == {"ImageSet", "Part", "Generation", "DatastoreId", "ImageSetId", "IndexedAt"}
 
 
-def table_name(table: Table) -> str:
+def table_name(table: TableReader) -> str:
     return table._name
 
 
 def test_bad_messages_are_parked_with_their_class_and_the_rest_is_indexed(
-    aws: boto3.Session, table: Table, outputs: dict[str, str], datastore: str, dicom: Path
+    aws: boto3.Session, table: TableReader, outputs: dict[str, str], datastore: str, dicom: Path
 ) -> None:
     client = aws.client("medical-imaging")
     import_folder(client, datastore, dicom)

@@ -18,7 +18,8 @@ from pydicom.data import get_testdata_file
 
 from cli.local import import_folder
 from imaging_index.hint import REPLAY_SOURCE, Kind
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud
 from local.deployment import ROOT, deploy, synth
 from tests.image_sets import delete, make_image_set, update, wait_for
@@ -110,7 +111,7 @@ class Deployed:
 
     def __init__(self, aws: boto3.Session, key: Key, outputs: Mapping[str, str]) -> None:
         self.aws, self.key, self.outputs = aws, key, outputs
-        self.table = Table(aws.client("dynamodb"), outputs["TableName"])
+        self.table = TableReader(aws.client("dynamodb"), outputs["TableName"])
         self._iam, self._sqs, self._lambda = aws.client("iam"), aws.client("sqs"), aws.client("lambda")
         self._policies: dict[str, list[Any]] = {}
         for policy in self._iam.list_policies(Scope="Local")["Policies"]:

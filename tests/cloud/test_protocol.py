@@ -15,7 +15,8 @@ from imaging_index.errors import Fault, NotReady
 from imaging_index.hint import Cause, Kind
 from imaging_index.indexing import Outcome
 from imaging_index.stored import plain
-from imaging_index.table import Head, Key, Table
+from imaging_index.table.layout import Head, Key
+from imaging_index.table.writing import TableWriter
 from local.cloud import LocalCloud
 from tests.image_sets import (
     PROFILE,
@@ -47,11 +48,11 @@ def key(client: Any, tmp_path: Path) -> Key:
 
 
 @pytest.fixture
-def table(aws: boto3.Session) -> Table:
+def table(aws: boto3.Session) -> TableWriter:
     return make_table(aws)
 
 
-def indexed(table: Table, key: Key) -> dict[str, Any] | None:
+def indexed(table: TableWriter, key: Key) -> dict[str, Any] | None:
     """The entry; its pages are found whole, and nothing else is there."""
     found = table.read(key)
     if found is None:
@@ -97,7 +98,7 @@ def test_a_deleted_image_set_ends_as_a_tombstone_in_every_order(aws: boto3.Sessi
     assert indexed(early, key) is None
 
 
-def test_a_late_created_after_deleted_stays_deleted(client: Any, key: Key, table: Table) -> None:
+def test_a_late_created_after_deleted_stays_deleted(client: Any, key: Key, table: TableWriter) -> None:
     """The document is fetched while the image set is there, and its entry comes after the tombstone."""
 
     class Slow:
@@ -124,7 +125,7 @@ class _Body:
         pass
 
 
-def test_a_false_deleted_does_not_hide_a_live_image_set(client: Any, key: Key, table: Table) -> None:
+def test_a_false_deleted_does_not_hide_a_live_image_set(client: Any, key: Key, table: TableWriter) -> None:
     converge = indexer(client, table)
     deliver(converge, [hint(key, Kind.CREATED, 1)])
     for tries in (1, 2, 3):
@@ -138,7 +139,7 @@ def test_a_false_deleted_does_not_hide_a_live_image_set(client: Any, key: Key, t
 
 
 def test_a_deleted_image_set_that_is_unknown_is_believed_after_15_minutes_only(
-    client: Any, key: Key, table: Table
+    client: Any, key: Key, table: TableWriter
 ) -> None:
     unknown = Key(key.datastore_id, "0" * 32)
     converge = indexer(client, table)
@@ -151,13 +152,13 @@ def test_a_deleted_image_set_that_is_unknown_is_believed_after_15_minutes_only(
     assert parts(table, unknown) == ["entry"]
 
 
-def test_a_version_that_is_not_there_is_not_ready_and_writes_nothing(client: Any, key: Key, table: Table) -> None:
+def test_a_version_that_is_not_there_is_not_ready_and_writes_nothing(client: Any, key: Key, table: TableWriter) -> None:
     with pytest.raises(NotReady):
         indexer(client, table).converge(hint(key, Kind.CREATED, 7), age=NOW, tries=1)
     assert parts(table, key) == []
 
 
-def test_a_created_event_costs_one_question_to_healthimaging(client: Any, key: Key, table: Table) -> None:
+def test_a_created_event_costs_one_question_to_healthimaging(client: Any, key: Key, table: TableWriter) -> None:
     asked: list[str] = []
     client.meta.events.register(
         "before-call.medical-imaging", lambda model, **_: asked.append(model.name), unique_id="count"
@@ -168,7 +169,7 @@ def test_a_created_event_costs_one_question_to_healthimaging(client: Any, key: K
     assert asked == ["GetImageSetMetadata"]  # a duplicate reads no document, which would cost its archive tier
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next_hint(client: Any, key: Key, table: Table) -> None:
+def test_what_a_killed_run_left_is_swept_by_the_next_hint(client: Any, key: Key, table: TableWriter) -> None:
     converge = indexer(client, table)
     deliver(converge, [hint(key, Kind.CREATED, 1)])
     current = generation.make(1, PROFILE.revision, entry.FORMAT)
@@ -184,7 +185,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next_hint(client: Any, key: Key,
     assert f"page/{newer}/alive/0000" in left  # its entry may still be on its way
 
 
-def test_a_repair_rewrites_the_entry_and_later_hints_leave_it(client: Any, key: Key, table: Table) -> None:
+def test_a_repair_rewrites_the_entry_and_later_hints_leave_it(client: Any, key: Key, table: TableWriter) -> None:
     converge = indexer(client, table)
     deliver(converge, [hint(key, Kind.CREATED, 1)])
     first = table.head(key)
@@ -200,7 +201,7 @@ def test_a_repair_rewrites_the_entry_and_later_hints_leave_it(client: Any, key: 
 
 
 def test_a_raised_revision_rewrites_the_entry_and_older_code_does_not_undo_it(
-    client: Any, key: Key, table: Table
+    client: Any, key: Key, table: TableWriter
 ) -> None:
     newer = raised()
     deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
@@ -214,7 +215,7 @@ def test_a_raised_revision_rewrites_the_entry_and_older_code_does_not_undo_it(
     assert table.head(key) == new
 
 
-def test_a_locked_image_set_is_not_ready_unless_it_is_being_copied(key: Key, table: Table) -> None:
+def test_a_locked_image_set_is_not_ready_unless_it_is_being_copied(key: Key, table: TableWriter) -> None:
     def answer(workflow: str) -> Any:
         class Locked:
             def get_image_set(self, **_: Any) -> Any:
@@ -232,7 +233,7 @@ def test_a_locked_image_set_is_not_ready_unless_it_is_being_copied(key: Key, tab
     assert copied.converge(hint(key, Kind.UPDATED), age=NOW, tries=1).outcome is Outcome.INDEXED
 
 
-def test_a_document_of_another_image_set_is_refused(client: Any, key: Key, table: Table) -> None:
+def test_a_document_of_another_image_set_is_refused(client: Any, key: Key, table: TableWriter) -> None:
     other = Key(key.datastore_id, "1" * 32)
 
     class Mixed:

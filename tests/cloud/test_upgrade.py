@@ -20,7 +20,7 @@ from cli.local import import_folder, make_datastore
 from imaging_index import searching
 from imaging_index.searching import SearchError
 from imaging_index.stored import plain
-from imaging_index.table import Table
+from imaging_index.table.reading import TableReader
 from local.deployment import LOCAL_CONTEXT, ROOT, Assembly, deploy, synth
 from tests.image_sets import wait_for
 
@@ -116,7 +116,7 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     datastore = make_datastore(aws.client("medical-imaging"), "hospital")
     import_folder(aws.client("medical-imaging"), datastore, tmp_path / "dicom")
     dynamodb = aws.client("dynamodb")
-    table = Table(dynamodb, outputs["TableName"])
+    table = TableReader(dynamodb, outputs["TableName"])
 
     def entries() -> dict[str, Any]:
         items = dynamodb.scan(TableName=outputs["TableName"], ConsistentRead=True)["Items"]

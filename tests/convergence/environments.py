@@ -20,9 +20,11 @@ from unittest import mock
 
 from botocore.session import Session
 
-from imaging_index import breaker, delivery, indexing, instances, profile, table
+from imaging_index import breaker, delivery, indexing, instances, profile
 from imaging_index.errors import Fault, NotReady, Poison
-from imaging_index.table import Table
+from imaging_index.table import reading as table_reading
+from imaging_index.table import writing as table_writing
+from imaging_index.table.reading import TableReader
 from tests.convergence.memory import Answer, QueryPaginator
 
 DATASTORE: Final = "d" * 32
@@ -144,9 +146,9 @@ def _environment(revision: int, number: int) -> Environment:
 
 
 @cache
-def reading() -> Table:
+def reading() -> TableReader:
     """The table, as somebody reads it who is not the function."""
-    return Table(client("dynamodb"), TABLE)
+    return TableReader(client("dynamodb"), TABLE)
 
 
 def pack_by(rows: int) -> None:
@@ -178,8 +180,9 @@ def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool
         (delivery, "_LEAST_AGE", {Poison: timedelta(minutes=1), NotReady: timedelta(minutes=1)}),
         (breaker, "random", wire.random),
         (breaker, "time", clock),
-        (table, "random", wire.random),
-        (table, "time", clock),
+        (table_writing, "random", wire.random),
+        (table_writing, "time", clock),
+        (table_reading, "time", clock),
         (observability, "datetime", _Datetime),
         (instances, "_ROWS_A_PAGE", instances._ROWS_A_PAGE),
     ]

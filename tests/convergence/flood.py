@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from imaging_index import generation
 from imaging_index.errors import NotReady, Permanent, Poison
 from imaging_index.hint import Kind
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 from tests import canary
 from tests.convergence import environments, memory, simulation
 from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE

@@ -16,9 +16,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from imaging_index import entry, generation, instances, table
+from imaging_index import entry, generation, instances
 from imaging_index.errors import NotReady
 from imaging_index.hint import Cause, Kind
+from imaging_index.table import writing
+from imaging_index.table.writing import TableWriter
 from tests.convergence import truth
 from tests.image_sets import PROFILE, delete, hint, indexer, make_image_set, make_table, raised, update
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from imaging_index.hint import Hint
     from imaging_index.profile import Profile
-    from imaging_index.table import Key
+    from imaging_index.table.layout import Key
     from tests.convergence.truth import Dump
 
 Progress = Callable[[int, int], None]  # how much is done, and of how much
@@ -114,7 +116,7 @@ class Stage:
     def __init__(self, aws: boto3.Session, healthimaging: Any, rows: int, requests: int) -> None:
         written = make_table(aws)
         self.executioner = Executioner(healthimaging, written._client)
-        self.observer = table.Table(aws.client("dynamodb"), written._name)
+        self.observer = TableWriter(aws.client("dynamodb"), written._name)
         self._indexers = {using.revision: indexer(healthimaging, written, using) for using in (PROFILE, _LATER)}
         self._rows, self._requests = rows, requests
 
@@ -129,7 +131,10 @@ class Stage:
         key = scenario.key
         truth.restore(self.observer, key, truth.dump(self.observer, key), scenario.before)
         self.executioner.begin(kill_at)
-        with patch.object(instances, "_ROWS_A_PAGE", self._rows), patch.object(table, "_MOST_REQUESTS", self._requests):
+        with (
+            patch.object(instances, "_ROWS_A_PAGE", self._rows),
+            patch.object(writing, "_MOST_REQUESTS", self._requests),
+        ):
             died_at = self._deliver(scenario, order)
         assert len(died_at) == len(kill_at)
         self._check_end(scenario, died_at)

@@ -29,7 +29,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 from imaging_index import indexing
 from imaging_index.errors import NotReady, Permanent, Poison
 from imaging_index.healthimaging import HealthImaging
-from imaging_index.hint import REPLAY_SOURCE, Cause, Kind
+from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
 from tests import canary
 from tests.canary import MARKER
@@ -206,12 +206,8 @@ class _World:
         return gzip.compress(written, 1)
 
     def _send(self, kind: Kind, version: int | None, cause: Cause = Cause.EVENT) -> None:
-        source = "aws.medical-imaging" if cause is Cause.EVENT else REPLAY_SOURCE
-        detail = {"datastoreId": DATASTORE, "imageSetId": IMAGE_SET, "cause": cause.value}
-        if version is not None:
-            detail["imageSetVersion"] = str(version)
-        body = json.dumps({"source": source, "detail-type": kind.value, "detail": detail})
-        self._queues.send_message(QueueUrl=QUEUE, MessageBody=body)
+        hint = Hint(kind, cause, DATASTORE, IMAGE_SET, version, replayed=cause is not Cause.EVENT)
+        self._queues.send_message(QueueUrl=QUEUE, MessageBody=hint.message())
 
     def _deliver(self) -> str:
         """Invoke the function with what waits; what it answers, or the report of its failure that Lambda makes."""

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from imaging_index import instances, profile
 from imaging_index.hint import Cause, Kind
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.writing import TableWriter
 from tests.convergence import memory, truth
 from tests.image_sets import deliver, hint, indexer
 
@@ -53,7 +54,7 @@ class World:
         """Forget all that was indexed."""
         self._table = memory.Table("table")
         client: Any = self._table
-        self._indexer = indexer(self.healthimaging, Table(client, "table"), PROFILE)
+        self._indexer = indexer(self.healthimaging, TableWriter(client, "table"), PROFILE)
 
     def make_any(self, chance: random.Random) -> Key:
         """An image set with any history."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from imaging_index import entry, generation
-from imaging_index.table import Damaged, Key
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import Damaged
 from tests.convergence import environments, memory
 from tests.convergence.environments import DATASTORE, NEW
 from tests.convergence.happenings import EVENT_TIME, Happenings, Promise, expected, instances

@@ -18,10 +18,11 @@ from unittest.mock import patch
 import botocore.session
 from botocore.retries.standard import ExponentialBackoff
 
-from imaging_index import instances, table
+from imaging_index import instances
 from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Poison, Unknown
 from imaging_index.hint import REPLAY_SOURCE, Cause
-from imaging_index.table import Key
+from imaging_index.table import writing
+from imaging_index.table.layout import Key
 from tests import canary
 from tests.canary import MARKER
 from tests.convergence import kills, truth
@@ -282,7 +283,7 @@ class Stage:
             redirect_stdout(io.StringIO()) as metrics,
             patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0),
             patch.object(instances, "_ROWS_A_PAGE", 2),
-            patch.object(table, "_MOST_REQUESTS", 2),
+            patch.object(writing, "_MOST_REQUESTS", 2),
         ):
             failed = self._pipeline.handle([message | {"Attributes": attributes}])
         words = "\n".join([self._pipeline.log.getvalue(), metrics.getvalue()])

@@ -24,7 +24,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from imaging_index.errors import NotReady, Permanent, Poison
 from imaging_index.hint import Cause, Kind
-from imaging_index.table import Damaged, Key
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import Damaged
 from tests import canary
 from tests.convergence import environments, memory, promises
 from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, OLD, QUEUE, TABLE, Environment

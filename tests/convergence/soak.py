@@ -35,10 +35,11 @@ from rich.progress import Progress
 from cli.local import import_folder, make_datastore, running
 from cli.output import screen
 from imaging_index import entry, profile
-from imaging_index.hint import REPLAY_SOURCE
+from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.metadata import Reader
 from imaging_index.stored import plain
-from imaging_index.table import Damaged, Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import Damaged, TableReader
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
 PROFILE = profile.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
@@ -82,7 +83,7 @@ class Soak:
         self._client = boto3.client("medical-imaging", config=config)
         self._events = boto3.client("events", config=config)
         self._sqs = boto3.client("sqs", config=config)
-        self._table = Table(boto3.client("dynamodb", config=config), outputs["TableName"])
+        self._table = TableReader(boto3.client("dynamodb", config=config), outputs["TableName"])
         self._datastore = make_datastore(self._client, "soak")
         self._ids: list[str] = []
         self._report = Report()
@@ -215,10 +216,8 @@ class Soak:
         """A hint for every image set that the table or HealthImaging knows."""
         known = {_image_set_id(item) for item in self._everything()} | set(self._held())
         for image_set_id in sorted(known):
-            detail = {"datastoreId": self._datastore, "imageSetId": image_set_id, "cause": "reconcile"}
-            self._events.put_events(
-                Entries=[{"Source": REPLAY_SOURCE, "DetailType": "Image Set Reconcile", "Detail": json.dumps(detail)}]
-            )
+            event: Any = Hint(Kind.UNKNOWN, Cause.RECONCILE, self._datastore, image_set_id).event()
+            self._events.put_events(Entries=[event])
 
     def _everything(self) -> list[dict[str, Any]]:
         client: Any = boto3.client("dynamodb")

@@ -16,7 +16,7 @@ from imaging_index import delivery
 from imaging_index.errors import Configuration, Fault, NotReady, Overload, Poison, Unknown
 from imaging_index.hint import Hint, Kind
 from imaging_index.indexing import Outcome, Result
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 from tests.convergence.refusals import event
 from tests.image_sets import hint
 from tests.pipeline import Pipeline, make_pipeline, response

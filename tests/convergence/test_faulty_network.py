@@ -13,12 +13,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.retries.standard import ExponentialBackoff
 
-from imaging_index import instances, table
+from imaging_index import instances
 from imaging_index.errors import Fault, Poison, Unknown, classify
 from imaging_index.hint import Hint, Kind
 from imaging_index.indexing import Indexer, Outcome
 from imaging_index.profile import Profile
-from imaging_index.table import Key, Table
+from imaging_index.table import reading, writing
+from imaging_index.table.layout import Key
+from imaging_index.table.writing import TableWriter
 from local.cloud import LocalCloud
 from tests.convergence import kills, proxy, truth
 from tests.convergence.kills import Scenario
@@ -33,7 +35,8 @@ MOST_DELIVERIES = 100
 @pytest.fixture(autouse=True)
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instances, "_ROWS_A_PAGE", 2)
-    monkeypatch.setattr(table, "_PAUSE", 0.001)
+    monkeypatch.setattr(reading, "_PAUSE", 0.001)
+    monkeypatch.setattr(writing, "_PAUSE", 0.001)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
 
 
@@ -54,7 +57,7 @@ class Network:
             retries={"mode": "standard", "total_max_attempts": 2},
         )
         self._healthimaging = aws.client("medical-imaging", endpoint_url=through.url, config=config)
-        self._table = Table(aws.client("dynamodb", endpoint_url=through.url, config=config), self.direct._name)
+        self._table = TableWriter(aws.client("dynamodb", endpoint_url=through.url, config=config), self.direct._name)
 
     def indexer(self, using: Profile = PROFILE) -> Indexer:
         return indexer(self._healthimaging, self._table, using)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from imaging_index.errors import Configuration, Fault
-from imaging_index.table import Head, Key, Table
+from imaging_index.table.layout import Head, Key
+from imaging_index.table.reading import TableReader
+from imaging_index.table.writing import TableWriter
 from tests.convergence import flood, mutants
 from tests.convergence.environments import DATASTORE, NEW, environments
 
@@ -67,12 +69,12 @@ def test_a_log_that_quotes_a_forgery_is_found(module: Any, monkeypatch: pytest.M
 
 
 def test_an_entry_that_is_made_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    head = Table.head
+    head = TableReader.head
 
-    def making(table: Table, key: Key) -> Head | None:
+    def making(table: TableWriter, key: Key) -> Head | None:
         if key.datastore_id == DATASTORE and key.image_set_id.startswith("9"):
             table.put_entry(key, {"Generation": {"S": "1"}, "Attempt": {"S": "1"}})
         return head(table, key)
 
-    monkeypatch.setattr(Table, "head", making)
+    monkeypatch.setattr(TableWriter, "head", making)
     assert any("made up" in harm for harm in flood.run(0, _FORGED).harms)

@@ -8,14 +8,16 @@ from typing import Any, Final
 
 import pytest
 
-from imaging_index import generation, profile, table
+from imaging_index import generation, profile
 from imaging_index.entry import FORMAT
 from imaging_index.errors import NotReady, Overload, Poison
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer, Outcome
 from imaging_index.metadata import Reader
-from imaging_index.table import Key, Table
+from imaging_index.table import writing
+from imaging_index.table.layout import Key
+from imaging_index.table.writing import TableWriter
 from tests.convergence import memory
 from tests.convergence.environments import DATASTORE
 from tests.convergence.happenings import document
@@ -33,7 +35,7 @@ class World:
     def __init__(self) -> None:
         self.service = memory.HealthImaging(DATASTORE)
         self.memory = memory.Table("table")
-        self.table = Table(self.memory, "table")  # type: ignore[arg-type]
+        self.table = TableWriter(self.memory, "table")  # type: ignore[arg-type]
         client: Any = self.service
         self.indexer = Indexer(HealthImaging(client), self.table, SELECTED, Reader(SELECTED))
         self.service.create(IMAGE_SET, document(IMAGE_SET, 0))
@@ -199,12 +201,12 @@ class Busy(memory.Table):
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table does not wait between its rounds."""
-    monkeypatch.setattr(table.time, "sleep", lambda _: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(writing.time, "sleep", lambda _: None)  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("no_pauses")
 def test_what_came_back_of_every_batch_is_written_again(world: World) -> None:
-    world.table = Table(Busy(rounds=1), "table")  # type: ignore[arg-type]
+    world.table = TableWriter(Busy(rounds=1), "table")  # type: ignore[arg-type]
     busy: Any = world.table._client
     world.table.put_pages(KEY, generation.make(1, 1, FORMAT), "attempt", [b"page"] * 60)
     assert len(busy.partitions[str(KEY)]) == 60
@@ -214,7 +216,7 @@ def test_what_came_back_of_every_batch_is_written_again(world: World) -> None:
 def test_no_entry_is_written_over_pages_that_did_not_all_get_through(world: World) -> None:
     busy: Any = Busy(rounds=1_000)
     client: Any = world.service
-    indexer = Indexer(HealthImaging(client), Table(busy, "table"), SELECTED, Reader(SELECTED))
+    indexer = Indexer(HealthImaging(client), TableWriter(busy, "table"), SELECTED, Reader(SELECTED))
     hint = Hint(Kind.CREATED, Cause.EVENT, DATASTORE, IMAGE_SET, 1, True, _TIME)
     with pytest.raises(Overload):
         indexer.converge(hint, age=timedelta(0), tries=1)

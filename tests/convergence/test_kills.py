@@ -4,19 +4,22 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
 from imaging_index.hint import Kind
-from imaging_index.table import ImageSet, Key
+from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
 from tests.convergence import kills, truth
 from tests.convergence.kills import Scenario, Stage
 from tests.image_sets import PROFILE, hint, throttles_off
 from tests.pipeline import response
+
+if TYPE_CHECKING:
+    from imaging_index.table.reading import ImageSet
 
 INSTANCES = 10_000
 

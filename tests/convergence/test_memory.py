@@ -14,7 +14,7 @@ import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
 from tests.convergence import memory
 from tests.image_sets import make_image_set, throttles_off, wait_for_state
@@ -57,7 +57,7 @@ def items(client: Any, **arguments: Any) -> Any:
 
 
 class Calls:
-    """Random calls as `table.py` makes them, on few keys, so that they meet."""
+    """Random calls as `table/` makes them, on few keys, so that they meet."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)

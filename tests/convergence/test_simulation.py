@@ -15,7 +15,7 @@ from imaging_index.healthimaging import HealthImaging
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
-from imaging_index.table import Table
+from imaging_index.table.writing import TableWriter
 from tests.convergence import memory, simulation
 from tests.convergence.environments import DATASTORE
 from tests.convergence.happenings import document
@@ -100,7 +100,7 @@ def test_a_hint_that_aws_itself_holds_up_is_swept_behind() -> None:
     service: Any = memory.HealthImaging(DATASTORE)
     table: Any = memory.Table("table")
     service.create(image_set, document(image_set, 0))
-    indexer = Indexer(HealthImaging(service), Table(table, "table"), selected, Reader(selected))
+    indexer = Indexer(HealthImaging(service), TableWriter(table, "table"), selected, Reader(selected))
 
     def converge(cause: Cause) -> None:
         hint = Hint(Kind.CREATED, cause, DATASTORE, image_set, 1, None, None)

@@ -9,7 +9,8 @@ from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
 from imaging_index.profile import Profile
 from imaging_index.stored import Item
-from imaging_index.table import Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.writing import TableWriter
 
 Dump = dict[str, Item]  # all items of one image set by their sort key, the keys themselves left out
 
@@ -59,7 +60,7 @@ def deleted(key: Key) -> Dump:
     }
 
 
-def dump(table: Table, key: Key) -> Dump:
+def dump(table: TableWriter, key: Key) -> Dump:
     """What the table holds of an image set now, strongly consistent."""
     found = table._client.get_paginator("query").paginate(
         TableName=table._name,
@@ -78,7 +79,7 @@ def by_part(items: Iterable[Mapping[str, Any]]) -> Dump:
     }
 
 
-def restore(table: Table, key: Key, held: Iterable[str], wanted: Mapping[str, Item]) -> None:
+def restore(table: TableWriter, key: Key, held: Iterable[str], wanted: Mapping[str, Item]) -> None:
     """Have the table hold `wanted` of an image set, and nothing else; `held` is what it holds (25 at most in all)."""
     requests: list[Any] = [
         {"DeleteRequest": {"Key": {"ImageSet": {"S": str(key)}, "Part": {"S": part}}}}

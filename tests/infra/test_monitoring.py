@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from imaging_index import profile
 from imaging_index.hint import Cause, Hint, Kind
-from imaging_index.table import Head, Key
+from imaging_index.table.layout import Head, Key
 from infra.config import ROOT
 from infra.monitoring import QUERIES, RUNBOOK
 from local.cloud import LocalCloud

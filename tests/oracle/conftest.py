@@ -17,7 +17,8 @@ import pytest
 from mypy_boto3_medical_imaging import HealthImagingClient
 from pydicom import dcmread
 
-from imaging_index.table import ImageSet, Key, Table
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import ImageSet, TableReader
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
 
@@ -43,7 +44,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
     with LocalCloud() as cloud, mock.patch.dict(os.environ, cloud.environment()):
         assembly = synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
         aws = boto3.Session()  # the default one keeps the first account that this process has had
-        table = Table(aws.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
+        table = TableReader(aws.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
         datastore, files, versions = _import(aws.client("medical-imaging"), folder, output)
         yield Indexed(folder, files, _once_indexed(table, datastore, versions))
 
@@ -105,7 +106,7 @@ def _import(
     return datastore, files, {summary["imageSetId"]: summary["imageSetVersion"] for summary in summaries}
 
 
-def _once_indexed(table: Table, datastore: str, versions: dict[str, int]) -> dict[str, ImageSet]:
+def _once_indexed(table: TableReader, datastore: str, versions: dict[str, int]) -> dict[str, ImageSet]:
     """What the table holds of each image set, once that is the version which the import made."""
     found: dict[str, ImageSet] = {}
 

@@ -17,7 +17,7 @@ from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
 from imaging_index.stored import plain
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 from imaging_index.unpacking import blocks
 
 ROOT = Path(__file__).parents[2]

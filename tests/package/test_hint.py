@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from imaging_index.errors import Permanent
 from imaging_index.hint import REPLAY_SOURCE, Cause, Hint, Kind, parse
@@ -160,6 +161,37 @@ def test_healthimagings_word_is_its_created_event_and_what_reconcile_found() -> 
 @pytest.mark.parametrize("time", ["2024-13-14T00:01:00Z", "yesterday", MARKER, None, 7, "2024-03-14T00:01:00+01:00"])
 def test_a_time_that_is_none_is_left_out(time: object) -> None:
     assert parse(_event(time=time)).time is None
+
+
+HINTS = st.builds(
+    Hint,
+    kind=st.sampled_from(Kind),
+    cause=st.sampled_from(Cause),
+    datastore_id=st.just(STORE),
+    image_set_id=st.from_regex(r"[0-9a-z]{32}", fullmatch=True),
+    version=st.none() | st.integers(1, 9_999_999_999),
+    is_primary=st.none() | st.booleans(),
+    time=st.none() | st.datetimes().map(lambda time: time.isoformat() + "Z"),
+    replayed=st.just(True),
+)
+
+
+@given(HINTS)
+def test_a_hint_of_our_own_is_read_back_as_it_was_written(hint: Hint) -> None:
+    assert parse(hint.message()) == hint
+
+
+@given(HINTS)
+def test_a_hint_that_healthimaging_would_send_is_read_back_with_its_source(hint: Hint) -> None:
+    theirs = structs.replace(hint, cause=Cause.EVENT, replayed=False)
+    assert parse(theirs.message()) == theirs
+
+
+@given(HINTS)
+def test_eventbridge_delivers_the_event_of_a_hint_as_its_message(hint: Hint) -> None:
+    event = hint.event()
+    body = {"source": event["Source"], "detail-type": event["DetailType"], "detail": json.loads(event["Detail"])}
+    assert parse(json.dumps(body)) == structs.replace(hint, time=None)
 
 
 JSON = st.recursive(

@@ -8,7 +8,7 @@ from imaging_index import entry, profile
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer, _Target
 from imaging_index.metadata import Reader
-from imaging_index.table import Key
+from imaging_index.table.layout import Key
 
 PROFILE = profile.parse('revision = 1\nattributes = ["Modality"]')
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from imaging_index import dicom, dictionary, profile, searching
 from imaging_index.profile import Index
 from imaging_index.searching import Plan, SearchError, parse, plan
-from imaging_index.table import Between, Table
+from imaging_index.table.layout import Between
+from imaging_index.table.reading import TableDescription, TableReader
 
-INDEXES = profile.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes
+INDEXES = dict(profile.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes)
 STORE = "d" * 32
 LAST = "\U0010ffff"
 
@@ -295,20 +297,19 @@ def test_a_name_is_folded_for_an_index_that_it_partitions_as_well() -> None:
 class _Numbers:
     """A table with an index over a number."""
 
-    def indexes(self) -> Mapping[str, Index]:
-        return {"number": Index(("SeriesNumber",), ("InstanceCount",))}
+    def describe(self) -> TableDescription:
+        index = Index(("SeriesNumber",), ("InstanceCount",))
+        return TableDescription({"number": index}, {"SeriesNumber": "N", "InstanceCount": "N"})
 
-    def key_types(self) -> Mapping[str, str]:
-        return {"SeriesNumber": "N", "InstanceCount": "N"}
-
-    def query(self, index: str, conditions: Mapping[str, Any]) -> Iterator[Any]:
+    def query(self, index: str, conditions: Mapping[str, Any], key_types: Mapping[str, str]) -> Iterator[Any]:
+        assert key_types == {"SeriesNumber": "N", "InstanceCount": "N"}
         assert (index, conditions) == ("number", {"SeriesNumber": "-3"})
         yield {"DatastoreId": {"S": STORE}}
 
 
 @pytest.mark.parametrize("wrong", ["SeriesNumber=three", "SeriesNumber=3*", "SeriesNumber=1-3", "InstanceCount=1*"])
 def test_a_number_is_compared_with_a_whole_number_only(wrong: str) -> None:
-    table = cast("Table", _Numbers())
+    table = cast("TableReader", _Numbers())
     assert len(list(searching.search(table, [STORE], parse(["SeriesNumber=-03 "])))) == 1
     with pytest.raises(SearchError, match=r"(SeriesNumber|InstanceCount) is a number: write it whole"):
         list(searching.search(table, [STORE], parse([wrong])))
@@ -317,19 +318,24 @@ def test_a_number_is_compared_with_a_whole_number_only(wrong: str) -> None:
 class _Entries:
     """A table of two data stores, that answers every query with all it has."""
 
-    def indexes(self) -> Mapping[str, Index]:
-        return INDEXES
+    def describe(self) -> TableDescription:
+        return TableDescription(INDEXES, {})
 
-    def key_types(self) -> Mapping[str, str]:
-        return {}
-
-    def query(self, index: str, conditions: Mapping[str, Any]) -> Iterator[Any]:
-        assert index == "study"
+    def query(self, index: str, conditions: Mapping[str, Any], key_types: Mapping[str, str]) -> Iterator[Any]:
+        assert (index, key_types) == ("study", {})
         assert conditions == {"StudyInstanceUID": "1.2"}
         yield from ({"DatastoreId": {"S": store}, "ImageSetId": {"S": name}} for store, name in ("ax", "by", "az"))
 
 
 @pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "xyz"), ([], "")])
 def test_only_the_entries_of_the_data_stores_asked_for_are_found(stores: Sequence[str], names: str) -> None:
-    found = searching.search(cast("Table", _Entries()), stores, {"StudyInstanceUID": "1.2"})
+    found = searching.search(cast("TableReader", _Entries()), stores, {"StudyInstanceUID": "1.2"})
     assert [item["ImageSetId"]["S"] for item in found] == list(names)
+
+
+def test_a_search_of_many_data_stores_describes_the_table_once() -> None:
+    table = mock.Mock(spec=TableReader)
+    table.describe.return_value = TableDescription(INDEXES, {})
+    table.query.return_value = iter(())
+    assert list(searching.search(table, ["a", "b", "c"], parse(["PatientID=P"]))) == []
+    assert (table.describe.call_count, table.query.call_count) == (1, 3)

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from imaging_index.profile import Index
-from imaging_index.table import Table
+from imaging_index.table.reading import TableReader
 
 
 def test_an_index_that_is_being_made_or_dropped_is_none_to_search() -> None:
@@ -11,6 +11,8 @@ def test_an_index_that_is_being_made_or_dropped_is_none_to_search() -> None:
         {"IndexName": status, "IndexStatus": status, "KeySchema": schema}
         for status in ("ACTIVE", "CREATING", "UPDATING", "DELETING")
     ]
-    client: Any = SimpleNamespace(describe_table=lambda **_: {"Table": {"GlobalSecondaryIndexes": indexes}})
+    client: Any = SimpleNamespace(
+        describe_table=lambda **_: {"Table": {"GlobalSecondaryIndexes": indexes, "AttributeDefinitions": []}}
+    )
     there = Index(("PatientID",), ("ImageSetId",))
-    assert Table(client, "table").indexes() == {"ACTIVE": there, "UPDATING": there}
+    assert TableReader(client, "table").describe().indexes == {"ACTIVE": there, "UPDATING": there}

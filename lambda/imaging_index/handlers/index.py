@@ -23,7 +23,7 @@ from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer, Outcome
 from imaging_index.metadata import Reader
 from imaging_index.observability import logger, metrics
-from imaging_index.table import Table
+from imaging_index.table.writing import TableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def _client(service: str) -> Any:
 _datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os.environ["DATASTORES"].split(","))
 _profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
 _queue: Final = Queue(_client("sqs"), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
-_table: Final = Table(_client("dynamodb"), os.environ["TABLE_NAME"])
+_table: Final = TableWriter(_client("dynamodb"), os.environ["TABLE_NAME"])
 
 
 @functools.cache

@@ -1,0 +1,144 @@
+"""Reads the table: entries with their instances, and what the indexes hold."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from imaging_index.pages import unpack
+from imaging_index.profile import Index
+from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from imaging_index.stored import Item
+
+_READS: Final = 5
+_PAUSE: Final = 0.05  # seconds, doubled from try to try
+
+
+class ImageSet(msgspec.Struct, frozen=True):
+    """An entry with the instances that its pages hold, one mapping an instance."""
+
+    entry: Item
+    instances: list[dict[str, Any]]
+
+
+class Damaged(Exception):  # noqa: N818
+    """The pages are not what their entry says: the image set is to be indexed again with a repair hint."""
+
+
+class TableDescription(msgspec.Struct, frozen=True):
+    """What DynamoDB says of a table.
+
+    `indexes` are by name, without those that are being made or dropped. `key_types` has the DynamoDB type, `S` or `N`,
+    of every attribute that is a key of the table or of an index.
+    """
+
+    indexes: dict[str, Index]
+    key_types: dict[str, str]
+
+
+class TableReader:
+    """Reads one table. Errors of botocore pass through; `errors.classify` knows them."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def head(self, key: Key) -> Head | None:
+        """The entry's head as of now, or None when there is no entry."""
+        answer = self._client.get_item(
+            TableName=self._name,
+            Key=item_key(key, ENTRY),
+            ConsistentRead=True,
+            ProjectionExpression="Generation, Attempt, FirstIndexedAt",
+        )
+        return head_of(answer["Item"]) if "Item" in answer else None
+
+    def read(self, key: Key) -> ImageSet | None:
+        """The entry with its instances, whole, or None when there is no entry or a tombstone.
+
+        Raises:
+            Damaged: the pages are not complete although nobody is changing them.
+        """
+        for round_ in range(_READS):
+            item: Any = self._client.get_item(TableName=self._name, Key=item_key(key, ENTRY), ConsistentRead=True).get(
+                "Item"
+            )
+            if item is None or head_of(item).tombstone:
+                return None
+            head = head_of(item)
+            packed = [page["Content"]["B"] for page in self._pages(key, f"{PAGES}{head.generation}/{head.attempt}/")]
+            if len(packed) == int(item["Pages"]["N"]):
+                with contextlib.suppress(ValueError):
+                    instances, checksum = unpack(packed)
+                    if checksum == item["PagesChecksum"]["S"]:
+                        return ImageSet(item, instances)
+            time.sleep(_PAUSE * 2**round_)
+        raise Damaged(f"the pages of {key} are not complete")
+
+    def describe(self) -> TableDescription:
+        """The table's indexes and key types as they are in DynamoDB now."""
+        table = self._client.describe_table(TableName=self._name)["Table"]
+        return TableDescription(
+            indexes={
+                index["IndexName"]: _index(index["KeySchema"])
+                for index in table.get("GlobalSecondaryIndexes", [])
+                if index.get("IndexStatus") not in ("CREATING", "DELETING")
+            },
+            key_types={each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
+        )
+
+    def query(
+        self, index: str, conditions: Mapping[str, str | Between], key_types: Mapping[str, str]
+    ) -> Iterator[Item]:
+        """The entries that an index holds for `conditions` on its key attributes, in the index's order.
+
+        All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
+        these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits;
+        `key_types` are those of the table's description.
+        """
+        names = {f"#{number}": name for number, name in enumerate(conditions)}
+        terms = []
+        values: Item = {}
+        for number, (name, condition) in enumerate(conditions.items()):
+            kind = key_types[name]
+            if isinstance(condition, Between):
+                terms.append(f"#{number} BETWEEN :{number}low AND :{number}high")
+                values |= {f":{number}low": {kind: condition.low}, f":{number}high": {kind: condition.high}}
+            else:
+                terms.append(f"#{number} = :{number}")
+                values[f":{number}"] = {kind: condition}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=index,
+            KeyConditionExpression=" AND ".join(terms),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+        for page in pages:
+            yield from cast("list[Item]", page["Items"])
+
+    def _pages(self, key: Key, prefix: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            ConsistentRead=True,
+            KeyConditionExpression="ImageSet = :key AND begins_with(Part, :prefix)",
+            ExpressionAttributeValues={":key": {"S": str(key)}, ":prefix": {"S": prefix}},
+        )
+        for page in pages:
+            yield from page["Items"]
+
+
+def _index(schema: Iterable[Any]) -> Index:
+    names = {
+        kind: tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
+    }
+    return Index(names["HASH"], names["RANGE"])
