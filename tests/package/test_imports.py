@@ -4,16 +4,25 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from imaging_index import handlers
 from tests.image_sets import PROFILE_FILE
 
-HANDLERS = Path(__file__).parents[2] / "lambda" / "imaging_index" / "handlers"
 
-# Of the package index. boto3 makes the same clients as botocore does; pydantic, aws_xray_sdk and Powertools' other
+class Allowed(NamedTuple):
+    """What a handler may import: packages of the package index, Powertools' utilities, and how many modules in all."""
+
+    packages: set[str]
+    utilities: set[str]
+    modules: int
+
+
+# boto3 makes the same clients as botocore does; pydantic, aws_xray_sdk and Powertools' other
 # utilities are what `make bench` compares with.
-ALLOWED = {
+PACKAGES = {
     "aws_lambda_powertools",
     "botocore",
     "dateutil",
@@ -25,12 +34,22 @@ ALLOWED = {
     "typing_extensions",
     "urllib3",
 }
-# Of Powertools' utilities, what its logger needs.
-ALLOWED_UTILITIES = {"jmespath_utils"}
+HANDLERS = {
+    # Powertools' logger needs jmespath_utils. Of all modules together, Python 3.13's, which are the most, make 388.
+    "index": Allowed(PACKAGES, {"jmespath_utils"}, modules=410),
+}
 # Of Python's own, what is large and was found in the way of a cold start before.
 NEVER = {"asyncio", "ctypes", "doctest", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}
-# Of all modules together, Python's own included; Python 3.13's, which are the most, make 388 of them.
-BUDGET = 410
+FUNCTION = {
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "DATASTORES": "all",
+    "PROFILE": str(PROFILE_FILE),
+    "TABLE_NAME": "index",
+    "QUEUE_URL": "http://127.0.0.1/queue",
+    "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/dead-letters",
+    "POWERTOOLS_SERVICE_NAME": "index",
+    "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
+}
 
 PROGRAM = """
 import sys
@@ -40,36 +59,40 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def imported(module: str) -> set[str]:
-    """The modules that a fresh process loads for one."""
+def started(module: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A fresh process that imports one module and prints which modules that loads."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    function = {
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "DATASTORES": "all",
-        "PROFILE": str(PROFILE_FILE),
-        "TABLE_NAME": "index",
-        "QUEUE_URL": "http://127.0.0.1/queue",
-        "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/dead-letters",
-        "POWERTOOLS_SERVICE_NAME": "index",
-        "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
-    }
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", PROGRAM.format(module=module)],
-        env=environment | function,
+        env=environment | variables,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(("handler", "allowed"), HANDLERS.items())
+def test_a_cold_start_imports_what_it_may_and_no_more(handler: str, allowed: Allowed) -> None:
+    done = started(f"imaging_index.handlers.{handler}", FUNCTION)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
-
-
-@pytest.mark.parametrize("handler", sorted(path.stem for path in HANDLERS.glob("[!_]*.py")))
-def test_a_cold_start_imports_what_it_may_and_no_more(handler: str) -> None:
-    modules = imported(f"imaging_index.handlers.{handler}")
+    modules = set(done.stdout.split())
     tops = {module.partition(".")[0] for module in modules}
-    assert tops - ALLOWED - sys.stdlib_module_names == set()
+    assert tops - allowed.packages - sys.stdlib_module_names == set()
     assert tops & NEVER == set()
     utilities = {module.split(".")[2] for module in modules if module.startswith("aws_lambda_powertools.utilities.")}
-    assert utilities <= ALLOWED_UTILITIES
-    assert len(modules) <= BUDGET
+    assert utilities <= allowed.utilities
+    assert len(modules) <= allowed.modules
+
+
+def test_every_handler_has_its_budget() -> None:
+    files = Path(handlers.__file__).parent.glob("[!_]*.py")
+    assert {file.stem for file in files if "\ndef handler(" in file.read_text("utf-8")} == HANDLERS.keys()
+
+
+@pytest.mark.parametrize("name", ["DATASTORES", "PROFILE", "TABLE_NAME", "QUEUE_URL", "DEAD_LETTER_QUEUE_URL"])
+def test_a_function_without_one_of_its_variables_says_which(name: str) -> None:
+    done = started("imaging_index.handlers.index", {each: FUNCTION[each] for each in FUNCTION if each != name})
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].endswith(
+        f"missing required field `{name}` in the environment. Deploy the stack again with `make deploy`."
+    )

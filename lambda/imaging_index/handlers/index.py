@@ -7,18 +7,17 @@ poll more slowly when messages fail, so a breaker hands back what would only fai
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import botocore.session
-from botocore.config import Config
+import msgspec
 
 from imaging_index import hint, observability, profile
 from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
 from imaging_index.errors import HandedBack, classify
 from imaging_index.handlers import started
+from imaging_index.handlers.environment import client, variables
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer, Outcome
 from imaging_index.metadata import Reader
@@ -33,25 +32,23 @@ if TYPE_CHECKING:
 # Not begun with less time than this: a run that is killed midway costs its message a whole visibility time-out.
 _LEAST_TIME_MS: Final = 20_000
 
-_config: Final = Config(
-    connect_timeout=2,
-    read_timeout=15,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
-    parameter_validation=False,
-)
-_session: Final = botocore.session.get_session()
+
+class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
+    """The function's environment variables. `datastores` are ids with commas between them, or `all`."""
+
+    datastores: str
+    profile: str
+    queue_url: str
+    dead_letter_queue_url: str
+    table_name: str
+    token_secret: str = ""
 
 
-def _client(service: str) -> Any:
-    # Not boto3's, which is the same and costs a cold start a third more.
-    return _session.create_client(service, config=_config)
-
-
-_datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os.environ["DATASTORES"].split(","))
-_profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
-_queue: Final = Queue(_client("sqs"), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
-_table: Final = TableWriter(_client("dynamodb"), os.environ["TABLE_NAME"])
+_variables: Final = variables(_Variables)
+_datastores: Final = None if _variables.datastores == "all" else frozenset(_variables.datastores.split(","))
+_profile: Final = profile.load(Path(__file__).parents[2] / _variables.profile)
+_queue: Final = Queue(client("sqs"), _variables.queue_url, _variables.dead_letter_queue_url)
+_table: Final = TableWriter(client("dynamodb"), _variables.table_name)
 
 
 @functools.cache
@@ -62,12 +59,12 @@ def _secret() -> bytes:
     """
     if not _profile.hashes:
         return b""
-    found = _client("secretsmanager").get_secret_value(SecretId=os.environ["TOKEN_SECRET"])
+    found = client("secretsmanager").get_secret_value(SecretId=_variables.token_secret)
     secret: str = found["SecretString"]
     return secret.encode()
 
 
-_indexer: Final = Indexer(HealthImaging(_client("medical-imaging")), _table, _profile, Reader(_profile), _secret)
+_indexer: Final = Indexer(HealthImaging(client("medical-imaging")), _table, _profile, Reader(_profile), _secret)
 
 
 _breaker: Final = Breaker()

@@ -1,0 +1,41 @@
+"""What a function's environment gives it: its variables by name, and clients of AWS."""
+
+import os
+from typing import Any, Final, TypeVar
+
+import botocore.session
+import msgspec
+from botocore.config import Config
+
+_config: Final = Config(
+    connect_timeout=2,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
+    parameter_validation=False,
+)
+_session: Final = botocore.session.get_session()
+
+_Variables = TypeVar("_Variables", bound=msgspec.Struct)
+
+
+class MissingVariable(RuntimeError):  # noqa: N818
+    """The function cannot start without an environment variable, which the message names."""
+
+
+def variables(of: type[_Variables]) -> _Variables:
+    """The function's environment variables, as fields whose names are encoded as the variables'.
+
+    Raises:
+        MissingVariable: one that has no default is not set.
+    """
+    try:
+        return msgspec.convert(dict(os.environ), of)
+    except msgspec.ValidationError as error:
+        # All values are text: nothing but a missing one is invalid.
+        raise MissingVariable(f"{error} in the environment. Deploy the stack again with `make deploy`.") from None
+
+
+def client(service: str) -> Any:
+    """A client of botocore's. boto3's is the same, and makes a cold start a third longer."""
+    return _session.create_client(service, config=_config)
