@@ -88,9 +88,11 @@ class Hint(msgspec.Struct, frozen=True):
         return {"Source": REPLAY_SOURCE, "DetailType": self.kind.value, "Detail": detail}
 
     def _detail(self) -> dict[str, Any]:
-        detail: dict[str, Any] = {"datastoreId": self.datastore_id, "imageSetId": self.image_set_id}
-        if self.replayed:
-            detail["cause"] = self.cause.value
+        detail: dict[str, Any] = {
+            "datastoreId": self.datastore_id,
+            "imageSetId": self.image_set_id,
+            "cause": self.cause.value,
+        }
         if self.version is not None:
             detail["imageSetVersion"] = str(self.version)
         if self.is_primary is not None:
