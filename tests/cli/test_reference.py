@@ -123,4 +123,4 @@ def test_a_page_names_no_command_option_or_setting_that_does_not_exist(page: Pat
         # An option without a command before it is one of imaging-index.
         if line.startswith("--"):
             assert line.split()[0].partition("=")[0] in known, line
-        assert {*re.findall(r"(?<!\S)\"?-c (\w+)=", line)} <= settings | {"name"}, line
+        assert {*re.findall(r"(?<![\w-])-c (\w+)=", line)} <= settings | {"name"}, line
