@@ -1,12 +1,11 @@
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.config import MAXIMUM_DATA_STORES, ROOT, SETTINGS, DataStore, SettingError, Settings
+from infra.config import MAXIMUM_DATA_STORES, ROOT, DataStore, SettingError, Settings
 
 STORE = "0123456789abcdef0123456789abcdef"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/8a1c0d3e-1111-2222-3333-444455556666"
@@ -36,16 +35,6 @@ def test_values_from_the_command_line_are_text_and_mean_the_same_as_in_cdk_json(
     assert read(given) == read(written)
     assert read(given).data_stores == (DataStore(STORE, KEY),)
     assert read(given).data_stores_in_words == STORE
-
-
-def test_the_readme_lists_every_setting_with_what_it_is_as_shipped() -> None:
-    rows = re.findall(r"^\| (`.*?`) \| (.*?) \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    listed = {name: shipped for names, shipped in rows for name in re.findall(r"`(\w+)`", names)}
-    # `make deploy` alone gives the indexes.
-    assert set(SETTINGS) - {"indexes"} <= listed.keys()
-    for name, value in json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"].items():
-        if name in SETTINGS and value not in ("", {}):
-            assert str(value) in listed[name]
 
 
 def test_tags_are_given_as_json_on_the_command_line() -> None:
