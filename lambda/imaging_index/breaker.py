@@ -1,4 +1,4 @@
-"""The breaker: when AWS throttles or refuses, the messages behind do not ask it in vain.
+"""The breaker: while AWS throttles or refuses, the next messages are handed back without a call.
 
 It lives in one execution environment, of which there are a few. Powertools' circuit breaker keeps its state in
 DynamoDB, one of the two services that this one is about, and would ask it before every call.
@@ -38,7 +38,7 @@ class Breaker:
             raise HandedBack(f"after {self._fault.name}", cause=self._fault)
 
     def note(self, fault: Fault | None) -> None:
-        """Learn how a message came out for which AWS was asked; None is success."""
+        """Learn how a message ended for which AWS was called. None is success."""
         if isinstance(fault, HandedBack | Permanent | Unknown):
             return  # AWS was not asked, or did not answer
         first = _FIRST_OPEN.get(type(fault)) if fault else None

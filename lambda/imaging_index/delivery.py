@@ -92,7 +92,7 @@ def pause(fault: Fault, tries: int, age: timedelta) -> int:
 
 
 class Queue:
-    """The queue that hints come from, and the one where those are parked that cannot be handled."""
+    """The queue that hints come from, and the dead-letter queue for hints that cannot be handled."""
 
     def __init__(self, client: SQSClient, url: str, dead_letter_url: str) -> None:
         self._client = client
@@ -108,12 +108,12 @@ class Queue:
         )
 
     def settle(self, deliveries: Iterable[Delivery]) -> None:
-        """Have messages not come again, whatever becomes of the batch that they are in."""
+        """Delete messages, so that they do not come again whatever happens to their batch."""
         for delivery in deliveries:
             self._client.delete_message(QueueUrl=self._url, ReceiptHandle=delivery.receipt_handle)
 
     def park(self, delivery: Delivery, fault: Fault, request_id: str) -> None:
-        """Send the message's body, which holds ids only, to the dead-letter queue with what was the matter."""
+        """Send the message's body, which contains only ids, to the dead-letter queue, with the reason."""
         self._client.send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=delivery.body,

@@ -19,7 +19,7 @@ class Fault(Exception):  # noqa: N818  "error" is what AWS answers; a fault is w
 
     @property
     def name(self) -> str:
-        """The class's name, as it stands in logs, metrics and dead letters."""
+        """The class's name, as it appears in logs, metrics and dead letters."""
         return type(self).__name__
 
 
@@ -95,13 +95,13 @@ def classify(error: Exception) -> Fault:
         if code == "ValidationException":
             return Poison(reason)
         return Unknown(reason)
-    # The text of anything else may quote what it met, so only its type and place are told.
+    # The text of any other exception may quote a value, so only its type and place are reported.
     if isinstance(error, (BotoCoreError, OSError)):
         return Unknown(_word(type(error).__name__))
     return Poison(f"{_word(type(error).__name__)} in {_place(error)}")
 
 
-# What comes from elsewhere could quote anything. A name that is none does not get into a reason.
+# Text from elsewhere could quote anything. Only what looks like a name gets into a reason.
 _NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,80}")
 
 

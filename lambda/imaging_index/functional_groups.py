@@ -30,7 +30,7 @@ _AT_THE_TOP: Final = frozenset(
     }
 )
 
-# The macros, each with the attributes that stand in it under their own keywords.
+# The macros, each with the attributes that it contains under their own keywords.
 _HELD: Final[dict[str, tuple[str, ...]]] = {
     # C.7.6.16.2, of all modalities
     "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),  # .1
@@ -145,7 +145,7 @@ _HELD: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 
-# What stands there under another keyword, or deeper: the path of each.
+# What a macro contains under another keyword, or deeper: the path of each.
 _ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "AcquisitionDateTime": ("FrameContentSequence", "FrameAcquisitionDateTime"),  # C.7.6.16.2.2
     "AcquisitionNumber": ("FrameContentSequence", "FrameAcquisitionNumber"),

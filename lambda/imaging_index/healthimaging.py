@@ -1,4 +1,4 @@
-"""The two questions that the index asks AWS HealthImaging."""
+"""The two calls that the index makes to AWS HealthImaging."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Read = TypeVar("_Read")
 
 
 class ImageSetState(msgspec.Struct, frozen=True):
-    """What GetImageSet tells: `state` is ACTIVE, LOCKED or DELETED; `workflow`, `is_primary` are None when not told."""
+    """GetImageSet's answer: `state` is ACTIVE, LOCKED or DELETED; `workflow` and `is_primary` are None if left out."""
 
     version: int
     state: str
@@ -66,9 +66,9 @@ class HealthImaging:
     ) -> _Read | None:
         """What `read` makes of the pieces of one version's metadata document, or None when there is no such version.
 
-        Always of the version that is asked for, so that the label of what is written is true. The whole call is
-        repeated when the connection dies within the body, or brings what cannot be read: `read` may be called several
-        times. What took long to be read is not read again: its message comes again, and others wait behind it.
+        The document is always of the requested version, so that an entry's label is true. The whole call is repeated
+        when the connection breaks within the body, or when the document cannot be read: `read` may be called several
+        times. A document that took long is not read again now: its message comes again, and others wait behind it.
 
         Raises:
             Poison: `read` did, at every call.

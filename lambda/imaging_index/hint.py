@@ -134,7 +134,7 @@ def _matching(pattern: re.Pattern[str], value: object) -> str | None:
 def _ids(detail: dict[str, Any], resources: Any) -> tuple[str, str]:
     first = resources[0] if isinstance(resources, list) and resources else None
     arn = _ARN.fullmatch(first) if isinstance(first, str) else None
-    # An id that is there but wrong is a malformed event: the ARN stands in only for one that is not.
+    # An id that is there but invalid is a malformed event: the ARN only replaces a missing one.
     datastore_id = _matching(_ID, detail["datastoreid"] if "datastoreid" in detail else arn and arn[1])
     image_set_id = _matching(_ID, detail["imagesetid"] if "imagesetid" in detail else arn and arn[2])
     if datastore_id is None or image_set_id is None:

@@ -1,7 +1,7 @@
 """The write protocol: a hint -> an index that agrees with HealthImaging.
 
 An event says that something changed, never what: whatever it claims, the entry is made from what HealthImaging answers,
-and a generation decides which of two entries stands. Pages are written before the entry that names them, under an
+and of two entries the one of the newer generation is kept. Pages are written before the entry that names them, under an
 attempt of their own, and every path ends in a sweep of the pages that no entry can name again.
 """
 
@@ -99,13 +99,13 @@ class Indexer:
             return self._converge(hint, age, tries)
         except Exception as error:
             # A run that was killed before its sweep may have left pages behind, and this hint may now be parked:
-            # whatever leads there is meant, such as AWS's own 409.
+            # every way to that counts, such as AWS's own 409.
             if isinstance(classify(error), (NotReady, Poison)):
                 self.tidy(hint)
             raise
 
     def tidy(self, hint: Hint) -> None:
-        """Sweep the pages that the image set's entry, as it stands, cannot name."""
+        """Sweep the pages that the image set's current entry cannot name."""
         key = Key(hint.datastore_id, hint.image_set_id)
         head = self._table.head(key)
         if head:
@@ -125,7 +125,7 @@ class Indexer:
         deleted = hint.kind is Kind.DELETED
         now = self._healthimaging.state(key.datastore_id, key.image_set_id)
         if now is None:
-            # Not yet readable, or gone: only a Deleted event and time together tell which.
+            # Not yet readable, or gone: only a Deleted event and time together decide which.
             head = self._table.head(key)
             if head and head.tombstone:
                 self._table.sweep(key, head)

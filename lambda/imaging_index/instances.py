@@ -65,7 +65,7 @@ class Instances:
         # The bytes that the texts held have at most.
         self._size = 0
         self._frames: list[list[str]] = []
-        # The keys of series whose values the document tells behind their instances.
+        # The keys of series whose values come after their instances in the document.
         self._later: set[str] = set()
         keywords = sorted(profile.keywords(Level.INSTANCE) | set(KEPT))
         self._nothing = SimpleNamespace(**dict.fromkeys(keywords))
@@ -113,7 +113,7 @@ class Instances:
             self._size = run.size
 
     def _bound(self) -> None:
-        """Sum up and pack what is too much to be held: how many rows, their own texts tell, and not how they came."""
+        """Sum up and pack rows that are too many to hold. That depends on their texts, not on how they came."""
         self._gather()
         texts = [sum(map(_size, row)) for row in zip(*self._columns.values(), strict=True)]
         sizes = [
@@ -272,7 +272,7 @@ def _text(raw: Any) -> Text:
 
 
 def _each(column: Sequence[_From], become: Callable[[_From], _To]) -> list[_To]:
-    """What each value becomes; what stands often is done once."""
+    """What each value becomes. Equal values are converted once."""
     known = {value: become(value) for value in set(column)}
     return [known[value] for value in column]
 

@@ -1,19 +1,19 @@
-"""A cursor over JSON text that comes in blocks: what is not asked for is skipped, and only a few blocks are held.
+"""A cursor over JSON text that comes in blocks. It skips what is not asked for, and holds only a few blocks.
 
-msgspec decodes, and knows no streams. But where a value is followed by something else, its error tells at which byte:
-that is where the value ends; and where the text ends first, all of it was JSON so far.
+msgspec decodes whole texts, not streams. But if something follows a value, its error names the byte where the value
+ends. If the text ends first, all of it was JSON so far.
 
-Most of a document are the members of a few long maps and lists, which `runs` decodes by the thousand: of each block it
-takes what stands before the last place that looks like a border of members, puts brackets around it, and has it decoded
-in one call. That proves the border. Text in brackets decodes as one map only when it is whole members of it, since
+A document consists mostly of the members of a few long maps and lists. `runs` decodes thousands of them in one call:
+from each block it takes the text before the last place that looks like a border between members, and puts brackets
+around it. Decoding then proves the border, because text in brackets decodes as one map only if it is whole members:
 
-- a border inside a member, or inside a text, leaves brackets or quotes open, which does not decode;
-- behind the map's end only something else could follow, and then the error tells where the map ended.
+- a border inside a member or a text leaves brackets or quotes open, which does not decode;
+- after the end of the map there is something else, and the error names the byte where the map ended.
 
-A wrong guess costs time only: the border is then found by counting brackets outside of texts.
+A wrong guess costs only time: the border is then found by counting the brackets outside of texts.
 
-What is skipped is gone through in the same way, block by block: msgspec sees each behind the brackets that are open
-there, and the brackets in it tell which are open behind it.
+Text is skipped in the same way, block by block. msgspec sees each block behind the brackets that are open there, and
+the brackets in the block show which are open after it.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ LARGEST_VALUE: Final = 2**20
 MOST_KEYS: Final = 100_000
 
 _LONGEST_KEY: Final = 2**20
-# DynamoDB's longest text: what is longer names nothing, and is only to be told apart.
+# DynamoDB's longest text: a longer key names nothing, and only has to differ from others.
 _LONGEST_NAME: Final = 1024
 # Only what is larger than LARGE is looked into: no document has levels of that size by the dozen.
 _DEEPEST: Final = 64
@@ -65,9 +65,9 @@ _HALF: Final = re.compile(
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 _REPLACEMENT: Final = rb"\\ufffd"
-# Control characters, which no JSON has, stand for an escaped backslash and quote, and for a text that is unusable.
+# Control characters, which JSON never contains, replace an escaped backslash, an escaped quote and an unusable text.
 _BACKSLASH, _QUOTE, _NO_TEXT = b"\0\0", b"\1\1", b"\2"
-# What no parser of a VR takes: the value is left out, and named.
+# No parser of a VR accepts this: the value is left out, and its keyword is listed as invalid.
 UNUSABLE: Final = b"false"
 
 _any: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -408,14 +408,14 @@ def _proven(decoder: "msgspec.json.Decoder[_Members]", run: bytes) -> _Members:
 
 
 def _pieces(text: bytes) -> list[bytes]:
-    """JSON cut at the quotes of its texts: what stands outside of them and inside by turns, each as long as it is."""
+    """JSON cut at the quotes of its texts: by turns what is outside and inside of them, with its length unchanged."""
     if b"\\" in text:
         text = text.replace(rb"\\", _BACKSLASH).replace(rb"\"", _QUOTE)
     return text.split(b'"')
 
 
 def _last_comma(text: bytes) -> int:
-    """The last comma in the JSON of some members that stands between two of them, or -1; the last may be cut off."""
+    """Where the last comma between two members is in their JSON, or -1. The last member may be cut off."""
     pieces = _pieces(text)
     # Of each text a quote is left.
     signs = b'"'.join(pieces[::2]).translate(None, _NOT_SIGNS)

@@ -168,7 +168,7 @@ class _Reading:
         """Which of the `known` keys the object that comes next has. The others are passed over.
 
         Raises:
-            Poison: one of them comes twice. That the last one stands would be known too late.
+            Poison: one of them comes twice. The first value has already been used when the second one arrives.
         """
         met = set()
         for key in self._cursor.members():
@@ -414,7 +414,7 @@ def _comes_once(text: bytes, whole: Any, series: Collection[Any], instances: Col
     """Whether every key of the structure comes once in a text, of which only the last of equal ones was decoded.
 
     In JSON without blanks each object but the outermost is a member (`":{`) or an item. HealthImaging writes no members
-    but the structure's, so that as many are decoded as are there. When it cannot be told so, the answer is no.
+    but the structure's, so that as many are decoded as are there. If this cannot be decided, the answer is no.
     """
     befores = [before[-2:] for before in text.split(b"{")[1:-1]]
     members = befores.count(b'":')

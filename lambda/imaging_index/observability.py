@@ -1,6 +1,6 @@
-"""What the index says of itself: one logger, and metrics in CloudWatch's embedded format.
+"""The index's log and metrics: one logger, and CloudWatch's embedded metric format.
 
-Nothing of a document may stand in either: ids, classes, counts and durations only.
+Neither contains anything from a document: only ids, classes, counts and durations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _count(name: str, value: float = 1) -> None:
 
 
 def hint_waited(age: timedelta) -> None:
-    """Tell for how long a hint has been waiting (`HintAge`): at each receipt, and when it is handed back.
+    """Record how long a hint has been waiting (`HintAge`): at each receipt, and when it is handed back.
 
     SQS's own age of the oldest message forgets those that were received three times.
     """
@@ -61,7 +61,7 @@ def written(write_units: float) -> None:
 
 
 def batch_ended(*, breaker_open: bool) -> None:
-    """Tell whether the breaker stands open when a batch ends (`BreakerOpen`, 1 or 0)."""
+    """Record whether the breaker is open when a batch ends (`BreakerOpen`, 1 or 0)."""
     _count("BreakerOpen", int(breaker_open))
 
 

@@ -29,7 +29,7 @@ _json: Final = msgspec.json.Encoder(decimal_format="number")
 class Pages:
     """The pages of an image set in the making.
 
-    `packed` has them in order, `checksum` stands for their plain content, which no compressor changes.
+    `packed` has them in order. `checksum` is of their plain content, so that it does not depend on the compressor.
     """
 
     def __init__(self) -> None:

@@ -6,9 +6,9 @@ compared trimmed and without case, within their group. Where a creator reserves 
 counts. Private elements inside sequences are not looked for. The others are DICOM's own, but newer than the service's
 dictionary.
 
-Where to look, an instance's `DICOMVRs` tell, which list the VRs of all such elements. Most instances of a series have
-the same. A value is read as the VR says that is told there. One of unknown VR is bytes in base64, and read as the VR
-that its source has (PS3.5, section 6.2.2): never as another, and not at all where the bytes cannot be of that VR.
+An instance's `DICOMVRs` list all such elements with their VRs, and most instances of a series have the same list. A
+value is read as its listed VR. A value of unknown VR is bytes in base64. It is read as the VR of its source (PS3.5,
+section 6.2.2), never as another VR, and not at all if the bytes cannot be of that VR.
 """
 
 import base64
@@ -29,7 +29,7 @@ _BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "
 _OPAQUE: Final = frozenset({"UN", "OB", "OW", "OD", "OF", "OL", "OV"})
 # Text in the character set of its file (PS3.5, section 6.1.2.3). All other text is ASCII.
 _IN_CHARACTER_SET: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-# An escape to another character set (PS3.5, section 6.1.2.5.3), of which the bytes do not tell the first.
+# An escape to another character set (PS3.5, section 6.1.2.5.3), so that the bytes alone do not show the first one.
 _ESCAPE: Final = b"\x1b"
 # The VRs of one value, in which a backslash is a character like others (PS3.5, section 6.2).
 _WITH_BACKSLASHES: Final = frozenset({"LT", "ST", "UR", "UT"})
@@ -45,15 +45,15 @@ _any_object: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class Place(NamedTuple):
-    """Where an element may stand: the keys of its creator (none of DICOM's own) and of itself; and the VR told of it.
+    """A place where an element may be: the keys of its creator and of the element.
 
-    The VR is that of `DICOMVRs`, whatever stands there, or an empty text.
+    DICOM's own elements have no creator. `listed_vr` is the text that `DICOMVRs` has for the element, or empty.
     """
 
     source: Source
     creator: str
     element: str
-    told: str
+    listed_vr: str
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class _Whole(msgspec.Struct, rename={"dicom": "DICOM"}):
 
 
 class PrivateElements:
-    """Finds the values of some sources that stand under tags."""
+    """Finds the values of the sources that are stored under tags."""
 
     def __init__(self, sources: Collection[Source]) -> None:
         self._sources = sources
@@ -84,18 +84,18 @@ class PrivateElements:
         self._name = functools.lru_cache(_LAYOUTS_KEPT)(_name)
 
     def forget(self) -> None:
-        """Hold nothing any more of the document that was read."""
+        """Forget everything about the document that was read."""
         self._listed.cache_clear()
         self._name.cache_clear()
 
     def wanted(self, key: str) -> bool:
-        """Whether at a key there may be one of the sources, or a creator of one."""
+        """Whether a source, or the creator of one, may be stored under a key."""
         return self._wanted.fullmatch(key) is not None
 
     def places(self, instances: Mapping[str, Any], text: bytes) -> list[Places]:
-        """Where the sources may stand in each of some instances by key, that were decoded from a text.
+        """For each instance, the places where a source may be. `instances` are by key, decoded from `text`.
 
-        One whose `DICOMVRs` do not tell is searched itself.
+        An instance without usable `DICOMVRs` is searched whole.
         """
         whole: dict[str, _Whole] = {}
         found: list[Places] = []
@@ -126,7 +126,7 @@ class PrivateElements:
         return columns
 
     def listed(self, vrs: msgspec.Raw | None) -> Places | None:
-        """Where the sources may stand in an instance with these `DICOMVRs`; None when these do not tell."""
+        """The places where the sources may be in an instance with these `DICOMVRs`, or None if these are no object."""
         text = b"" if vrs is None else bytes(vrs)
         if not text.startswith(b"{"):
             return None
@@ -139,7 +139,7 @@ class PrivateElements:
             return ()
 
     def searched(self, values: bytes) -> Places:
-        """Where the sources may stand in an instance that has no `DICOMVRs`, but this `DICOM`."""
+        """The places where the sources may be in an instance with this `DICOM` and no usable `DICOMVRs`."""
         return self._places(values, {})
 
     def _places(self, text: bytes, vrs: Mapping[str, Any]) -> Places:
@@ -167,7 +167,7 @@ class PrivateElements:
                 creator = get(place.creator)
                 if creator is None or len(creator) > _LONGEST_CREATOR or self._name(bytes(creator)) != source.creator:
                     continue
-            found[source] = _read(bytes(element).strip(), place.told, source.vr or "")
+            found[source] = _read(bytes(element).strip(), place.listed_vr, source.vr or "")
         return found
 
 
@@ -179,9 +179,9 @@ def _name(text: bytes) -> str:
         return ""
 
 
-def _read(element: bytes, told: str, vr: str) -> bytes:
-    """An element of the VR that is told, or else of `vr`, with its values apart."""
-    if told in _OPAQUE:
+def _read(element: bytes, listed_vr: str, vr: str) -> bytes:
+    """The JSON of an element of the listed VR, or else of `vr`, with several values as a list."""
+    if listed_vr in _OPAQUE:
         return _opened(element, vr)
     if not element.startswith(b'"') or b"\\" not in element:
         return element
@@ -192,7 +192,7 @@ def _read(element: bytes, told: str, vr: str) -> bytes:
     if "\\" not in text:
         return element
     # HealthImaging does not know how many values it has, and so leaves them together.
-    several = (told if told in _VALUES else vr) not in _WITH_BACKSLASHES
+    several = (listed_vr if listed_vr in _VALUES else vr) not in _WITH_BACKSLASHES
     return msgspec.json.encode(text.split("\\") if several else [text])
 
 
@@ -215,10 +215,10 @@ def _opened(element: bytes, vr: str) -> bytes:
 
 
 def _text(content: bytes, vr: str) -> str:
-    """Bytes as text, when they tell themselves which characters they are: the file's character set is not told here.
+    """Bytes as text. The file's character set is unknown here, so the bytes must be unambiguous without it.
 
     Raises:
-        ValueError: they do not, or are no text of that VR.
+        ValueError: they are ambiguous, or not text of that VR.
     """
     if vr not in _VALUES or _ESCAPE in content:
         raise ValueError

@@ -78,12 +78,12 @@ class LevelShape(msgspec.Struct):
     keywords: Collection[str]
 
 
-# Of so many frames the geometry is told one by one.
+# Up to this many frames, the geometry is kept for each frame.
 MOST_IN_ORDER: Final = 2_000
 
 
 def in_order(macro: str) -> str:
-    """Beside a macro's values, each once, stand under this name those of all frames, when these are not too many."""
+    """The name under which a macro's values are kept for each frame, beside the list of distinct ones."""
     return f"{macro} of each frame"
 
 

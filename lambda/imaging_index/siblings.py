@@ -1,6 +1,6 @@
 """Attributes in the items of one sequence, summed up together over all instances as they come.
 
-Two values that stand in one item stay in one row, so that a code is found with its scheme and not with another's.
+Two values of one item stay in one row, so that a code is found with its own scheme and not with another's.
 """
 
 import heapq

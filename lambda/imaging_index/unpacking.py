@@ -62,7 +62,7 @@ def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _plain(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The plain bytes of a body: its first two bytes tell gzip, since the header Content-Encoding need not be right."""
+    """The plain bytes of a body. Its first two bytes decide whether it is gzip: the Content-Encoding may be wrong."""
     rest = iter(pieces)
     head = b""
     for piece in rest:

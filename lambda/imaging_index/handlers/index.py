@@ -53,7 +53,7 @@ _table: Final = TableWriter(client("dynamodb"), _variables.table_name)
 
 @functools.cache
 def _secret() -> bytes:
-    """The key of the tokens that stand for hashed values; the stack makes it when the profile hashes.
+    """The key of the tokens that replace hashed values. The stack creates it if the profile hashes.
 
     Asked for by the first document, so that a refusal is one message's fault, and not a function that cannot start.
     """
@@ -84,12 +84,12 @@ class _Batch:
             Fault: the message is to come back, and its pause is set already.
         """
         observability.hint_waited(delivery.age)
-        told: hint.Hint | None = None
+        parsed: hint.Hint | None = None
         try:
             self._check_that_it_can_begin()
             before()
-            told = hint.parse(delivery.body)
-            self._converge(told, delivery)
+            parsed = hint.parse(delivery.body)
+            self._converge(parsed, delivery)
         except Exception as error:
             fault = classify(error)
             _breaker.note(fault)
@@ -100,9 +100,9 @@ class _Batch:
                 else:
                     _queue.defer(delivery, fault)
             except Exception as refusal:
-                # SQS's failure is what must be told; the message comes back when its visibility time-out has passed.
+                # SQS's failure is what must be reported; the message comes back after its visibility time-out.
                 parked, fault = False, classify(refusal)
-            observability.hint_failed(told, fault, parked=parked, tries=delivery.tries)
+            observability.hint_failed(parsed, fault, parked=parked, tries=delivery.tries)
             if not parked:
                 observability.hint_waited(delivery.age)
                 raise fault from None
@@ -132,14 +132,14 @@ class _Batch:
             raise HandedBack("no time is left")
 
     @staticmethod
-    def _converge(told: hint.Hint, delivery: Delivery) -> None:
-        if _datastores is not None and told.datastore_id not in _datastores:
-            observability.other_datastore(told)
+    def _converge(parsed: hint.Hint, delivery: Delivery) -> None:
+        if _datastores is not None and parsed.datastore_id not in _datastores:
+            observability.other_datastore(parsed)
             return
-        result = _indexer.converge(told, age=delivery.age, tries=delivery.tries)
+        result = _indexer.converge(parsed, age=delivery.age, tries=delivery.tries)
         if result.outcome is not Outcome.PASSED:
             _breaker.note(None)
-        observability.hint_handled(told, result)
+        observability.hint_handled(parsed, result)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -158,7 +158,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     for (delivery, message_id), before in turns:
         try:
             batch.handle(delivery, before)
-        except Exception:  # the batch has told what it was; a traceback could quote the message
+        except Exception:  # the batch has reported it; a traceback could quote the message
             failed.append({"itemIdentifier": message_id})
     observability.written(_table.take_write_units())
     observability.batch_ended(breaker_open=_breaker.is_open)
