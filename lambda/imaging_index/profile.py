@@ -88,6 +88,7 @@ _LONGEST_MESSAGE: Final = 1000
 # DynamoDB API Reference, "GlobalSecondaryIndex".
 _INDEX_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
+_TOO_DEEP: Final = "The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."
 
 _ZONE: Final = Source(("TimezoneOffsetFromUTC",))
 
@@ -214,27 +215,32 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class _Mistakes:
-    """What is wrong with a profile's text, each with the line where it stands."""
+    """The mistakes in a profile's text, each with its line."""
 
     def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
-        self._found: list[tuple[int, str]] = []
+        self._text = text
+        self._found: list[tuple[str, tuple[str | int, ...]]] = []
 
-    def add(self, message: str, *anchors: str) -> None:
-        """Note a mistake at the first line that has the first anchor and, from there on, the next one."""
-        line = self._at(*anchors)
-        self._found.append((line, _line(f"line {line}: {message}" if line else message)))
+    def add(self, message: str, *path: str | int) -> None:
+        """Note a mistake in what `path` leads to: keys, and the places of elements in arrays.
 
-    def _at(self, *anchors: str) -> int:
-        at = 0
-        for anchor in anchors:
-            at = next((n for n, line in enumerate(self._lines[max(at - 1, 0) :], max(at, 1)) if anchor in line), at)
-        return at
+        What is missing belongs to the innermost table around it that there is.
+        """
+        self._found.append((message, path))
 
     def raise_any(self) -> None:
         """Raise all that was found, in the order of the lines."""
-        if self._found:
-            raise ProfileError([message for _, message in sorted(self._found, key=lambda each: each[0])])
+        if not self._found:
+            return
+        # A profile without mistakes, as the function has it, does without this import.
+        from imaging_index.toml_lines import Lines
+
+        try:
+            lines = Lines(self._text)
+        except RecursionError:
+            raise ProfileError([_TOO_DEEP]) from None
+        placed = sorted(((lines.line(*path), message) for message, path in self._found), key=lambda each: each[0])
+        raise ProfileError([_line(f"line {line}: {message}" if line else message) for line, message in placed])
 
 
 def _line(message: str) -> str:
@@ -270,9 +276,7 @@ def parse(text: str) -> Profile:
         raise ProfileError([_line(f"The profile is not TOML: {error}.")]) from None
     except (RecursionError, ValueError):
         # Python's own bounds: of nested calls, and of the digits of a number.
-        raise ProfileError(
-            ["The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."]
-        ) from None
+        raise ProfileError([_TOO_DEEP]) from None
     mistakes = _Mistakes(text)
     fields = ("revision", "attributes", "named", "privacy", "instances", "indexes")
     for field in document:
@@ -318,20 +322,21 @@ def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, A
     selected = {}
     vrs: dict[tuple[str, str], str] = {}
     for name, times in Counter(names).items():
+        place = ("attributes", names.index(name))
         if times > 1:
-            mistakes.add(f"The attribute '{name}' is selected twice; take one of them out.", f'"{name}"')
+            mistakes.add(f"The attribute '{name}' is selected twice; take one of them out.", *place)
         try:
             selected[name] = selection.select(name)
         except SelectionError as error:
-            mistakes.add(str(error), f'"{name}"')
+            mistakes.add(str(error), *place)
     for name, table in named.items():
         if name in OWN_NAMES or name == selection.AGE_IN_YEARS:
-            mistakes.add(f"[named.{name}] cannot have a name of the index's own; choose another.", f"[named.{name}]")
+            mistakes.add(f"[named.{name}] cannot have a name of the index's own; choose another.", "named", name)
             continue
         try:
             selected[name] = selection.select_named(name, table)
         except SelectionError as error:
-            mistakes.add(str(error), f"[named.{name}]")
+            mistakes.add(str(error), "named", name, *error.place)
             continue
         for source in selected[name].sources:
             if source.creator and source.vr:
@@ -340,7 +345,8 @@ def _attributes(document: Mapping[str, Any], mistakes: _Mistakes) -> dict[str, A
                     mistakes.add(
                         f"[named.{name}] reads {source.path[0]} of {source.creator} as {source.vr}, and it is read as "
                         f"{vr} before; an element has one VR.",
-                        f"[named.{name}]",
+                        "named",
+                        name,
                     )
     return selected
 
@@ -358,7 +364,7 @@ def _privacy(
     private = {}
     every = {each.name: each for each in kept} | dict(selected)
     for name, word in table.items():
-        where = ("[privacy]", name)
+        where = ("privacy", name)
         if word not in list(Privacy):
             mistakes.add(f'[privacy] needs "keep", "drop" or "hash" for {name}.', *where)
         elif name not in every and not dictionary.lookup(name):
@@ -370,20 +376,23 @@ def _privacy(
         elif word != Privacy.KEEP:
             private[name] = Privacy(word)
     for name, attribute in every.items():
+        named = not dictionary.lookup(name.partition(".")[0])
         # A part of a DT is not read where that is private.
         sources = [source for source in attribute.sources if source.part is None]
         whole = {".".join(source.path) for source in sources} - {name}
         for read in sorted(whole & private.keys()):
             if private.get(name) not in (private[read], Privacy.DROP):
                 mistakes.add(
-                    f'[named.{name}] reads {read}, which is not kept; add to [privacy] {name} = "{private[read]}".',
-                    f"[named.{name}]",
+                    f"{f'[named.{name}]' if named else name} reads {read}, which is not kept; add to [privacy] "
+                    f'{name} = "{private[read]}".',
+                    *(("named", name) if named else ("privacy", read)),
                 )
         parts = {keyword for source in sources for keyword in source.path} - whole - {name}
         for part in sorted(parts & private.keys()) if name not in table else ():
             mistakes.add(
                 f'[privacy] has {part}, and \'{name}\' may tell the same; add "{name}" as "drop", "hash" or "keep".',
-                "[privacy]",
+                "privacy",
+                part,
             )
     return private
 
@@ -431,27 +440,27 @@ def _instances(table: Any, mistakes: _Mistakes) -> Instances:
         )
         return Instances()
     kept = {}
-    for name in keep:
+    for at, name in enumerate(keep):
+        place = ("instances", "keep", at)
         try:
             attribute = selection.select(name)
         except SelectionError as error:
-            mistakes.add(str(error), "[instances]", f'"{name}"')
+            mistakes.add(str(error), *place)
             continue
         # What differs from frame to frame is no value of the instance.
         sources = tuple(source for source in attribute.sources if source.path[0] != PER_FRAME)
         if attribute.level is not Level.INSTANCE:
             where = f"HealthImaging keeps it with the {attribute.level}"
-            mistakes.add(f"[instances] cannot keep '{name}': {where}.", "[instances]")
+            mistakes.add(f"[instances] cannot keep '{name}': {where}.", *place)
         elif not sources:
-            mistakes.add(
-                f"[instances] cannot keep '{name}', which each frame has its own of; take it out.", "[instances]"
-            )
+            mistakes.add(f"[instances] cannot keep '{name}', which each frame has its own of; take it out.", *place)
         kept[name] = structs.replace(attribute, sources=sources)
     if (size := sum(map(len, kept))) > _LONGEST_NAMES_KEPT:
         mistakes.add(
             f"[instances] keeps attributes whose names have {size} characters, and a page has room for "
             f"{_LONGEST_NAMES_KEPT}; keep fewer.",
-            "[instances]",
+            "instances",
+            "keep",
         )
     return Instances(frames=frames, keep=tuple(kept.values()), geometry=_geometry() if geometry else ())
 
@@ -473,48 +482,56 @@ def _is_told(attribute: Attribute, private: Mapping[str, Privacy]) -> bool:
 def _indexes(
     tables: Any, attributes: Mapping[str, Attribute], selected: Mapping[str, Attribute], mistakes: _Mistakes
 ) -> dict[str, Index]:
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        mistakes.add("Indexes are tables: [indexes.patient] with partition = [...] and sort = [...].", "indexes")
+    others = [name for name, table in tables.items() if not isinstance(table, dict)] if isinstance(tables, dict) else []
+    if not isinstance(tables, dict) or others:
+        mistakes.add(
+            "Indexes are tables: [indexes.patient] with partition = [...] and sort = [...].", "indexes", *others[:1]
+        )
         return {}
     if len(tables) > MOST_INDEXES:
-        mistakes.add(f"{len(tables)} indexes are declared; DynamoDB allows {MOST_INDEXES} a table. Take some out.")
+        mistakes.add(
+            f"{len(tables)} indexes are declared; DynamoDB allows {MOST_INDEXES} a table. Take some out.",
+            "indexes",
+            [*tables][MOST_INDEXES],
+        )
     indexes = {}
     for name, table in tables.items():
-        where = f"[indexes.{name}]"
+        where, place = f"[indexes.{name}]", ("indexes", name)
         for field in table:
             if field not in {"partition", "sort"}:
                 mistakes.add(
-                    f"{where} has a field '{field}', which is none: it may have partition and sort.", where, field
+                    f"{where} has a field '{field}', which is none: it may have partition and sort.", *place, field
                 )
         if not _INDEX_NAME.fullmatch(name):
-            mistakes.add(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.", where)
-        keys = [_keys(where, part, table.get(part), mistakes) for part in ("partition", "sort")]
-        indexes[name] = Index(*keys)
+            mistakes.add(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.", *place)
+        keys = [_keys(name, part, table.get(part), mistakes) for part in ("partition", "sort")]
+        indexes[name] = index = Index(*keys)
         if all(keys) and _OF_TOMBSTONES.issuperset(chain(*keys)):
             mistakes.add(
                 f"{where} would hold deleted image sets as well; add what only the others have, like FirstIndexedAt or "
                 "StudyMoment.",
-                where,
+                *place,
             )
-        for key, times in Counter((*indexes[name].partition, *indexes[name].sort)).items():
-            if times > 1:
-                mistakes.add(f"{where} names '{key}' twice; take one of them out.", where, f'"{key}"')
+        for key, places in _places(name, index).items():
+            if len(places) > 1:
+                mistakes.add(f"{where} names '{key}' twice; take one of them out.", *places[0])
             wrong = _wrong_key(key, attributes, selected)
             if wrong:
-                mistakes.add(f"{where} {wrong}", where, f'"{key}"')
-        if "PatientNameKey" in (*indexes[name].partition, *indexes[name].sort) and not _told("PatientName", attributes):
-            mistakes.add(
-                f"{where} is by PatientNameKey, but PatientName is not selected, or not kept; select it, or take the "
-                "index out.",
-                where,
-            )
-        for key in indexes[name].sort:
+                mistakes.add(f"{where} {wrong}", *places[0])
+            if key == "PatientNameKey" and not _told("PatientName", attributes):
+                mistakes.add(
+                    f"{where} is by PatientNameKey, but PatientName is not selected, or not kept; select it, or take "
+                    "the index out.",
+                    *places[0],
+                )
+        for at, key in enumerate(index.sort):
             if key in attributes or key in _SOMETIMES:
                 mistakes.add(
                     f"{where} sorts by '{key}', which not every image set has, and would miss those without; make it a "
                     "partition key, or sort by what always stands, like StudyMoment or ImageSetId.",
-                    where,
-                    f'"{key}"',
+                    *place,
+                    "sort",
+                    at,
                 )
     return indexes
 
@@ -523,11 +540,25 @@ def _told(name: str, attributes: Mapping[str, Attribute]) -> bool:
     return name in attributes and not attributes[name].hashed
 
 
-def _keys(where: str, part: str, names: Any, mistakes: _Mistakes) -> tuple[str, ...]:
+def _places(name: str, index: Index) -> dict[str, list[tuple[str | int, ...]]]:
+    """Where an index names each of its keys: once, unless by mistake."""
+    places: dict[str, list[tuple[str | int, ...]]] = {}
+    for part, keys in (("partition", index.partition), ("sort", index.sort)):
+        for at, key in enumerate(keys):
+            places.setdefault(key, []).append(("indexes", name, part, at))
+    return places
+
+
+def _keys(index: str, part: str, names: Any, mistakes: _Mistakes) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         names = []
     if not 1 <= len(names) <= _MOST_KEY_ATTRIBUTES:
-        mistakes.add(f"{where} needs {part} = [...] with one to {_MOST_KEY_ATTRIBUTES} attributes.", where, part)
+        mistakes.add(
+            f"[indexes.{index}] needs {part} = [...] with one to {_MOST_KEY_ATTRIBUTES} attributes.",
+            "indexes",
+            index,
+            part,
+        )
         return ()
     return tuple(names)
 

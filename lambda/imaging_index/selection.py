@@ -28,7 +28,11 @@ PRIVATE: Final = re.compile(r"[0-9a-fA-F]{3}[13579bdfBDF]xx[0-9a-fA-F]{2}")
 
 
 class SelectionError(ValueError):
-    """A selection that cannot be. The text says what to do."""
+    """A selection that cannot be. The text says what to do; `place` leads to the mistake in a table of the profile."""
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
@@ -165,18 +169,25 @@ def select_named(name: str, table: Any) -> Attribute:
         )
     if not isinstance(table, dict) or table.keys() - {"from", "vr", "union"} or not isinstance(table.get("from"), list):
         raise SelectionError(f'{where} needs from = ["Keyword", ...], and may have vr and union = true.')
-    found = [_named_source(where, source) for source in table["from"]]
+    found = []
+    for at, source in enumerate(table["from"]):
+        try:
+            found.append(_named_source(where, source))
+        except SelectionError as error:
+            raise SelectionError(str(error), "from", at, *error.place) from None
     if not found:
-        raise SelectionError(f"{where} has no source; name at least one in from.")
+        raise SelectionError(f"{where} has no source; name at least one in from.", "from")
     levels = {level for _, _, _, level in found}
     if len(levels) > 1:
-        raise SelectionError(f"{where} has sources at several levels ({', '.join(sorted(levels))}); keep those of one.")
+        raise SelectionError(
+            f"{where} has sources at several levels ({', '.join(sorted(levels))}); keep those of one.", "from"
+        )
     vr = table.get("vr", found[0][1])
     if not isinstance(vr, str) or " or " in vr or not _searchable(vr):
-        raise SelectionError(f'{where} needs vr = "..." with a searchable VR, like "FD" or "LO".')
+        raise SelectionError(f'{where} needs vr = "..." with a searchable VR, like "FD" or "LO".', "vr")
     union = table.get("union", False)
     if not isinstance(union, bool):
-        raise SelectionError(f"{where} may have union = true or false.")
+        raise SelectionError(f"{where} may have union = true or false.", "union")
     sources = tuple(source for each, _, _, _ in found for source in each)
     multiple = union or any(several for _, _, several, _ in found)
     level = levels.pop()
@@ -196,31 +207,41 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
         )
     component, modulo = source.get("component"), source.get("modulo", [])
     modulo = modulo if isinstance(modulo, list) else [modulo]
-    if not all(map(_positive, modulo if component is None else [component, *modulo])):
-        raise SelectionError(f"{where} needs whole numbers from 1 to {_LARGEST} for component and modulo.")
+    numbers = {"component": [] if component is None else [component], "modulo": modulo}
+    for field, values in numbers.items():
+        if not all(map(_positive, values)):
+            raise SelectionError(f"{where} needs whole numbers from 1 to {_LARGEST} for component and modulo.", field)
     settings: dict[str, Any] = {"component": component, "modulo": tuple(sorted(modulo, reverse=True)), "gaps": False}
     if "path" in source:
         if source["path"] == AGE_IN_YEARS:
-            raise SelectionError(f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.")
+            raise SelectionError(
+                f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.", "path"
+            )
         if not isinstance(source["path"], str):
-            raise SelectionError(f"{where} has a path that is no text; write it like path = 'PatientID'.")
-        attribute = select(source["path"])
+            raise SelectionError(f"{where} has a path that is no text; write it like path = 'PatientID'.", "path")
+        try:
+            attribute = select(source["path"])
+        except SelectionError as error:
+            raise SelectionError(str(error), "path") from None
         sources = tuple(structs.replace(each, **settings) for each in attribute.sources)
         several = attribute.multiple and (component is None or "." in attribute.name)
         return sources, attribute.vr, several, attribute.level
     creator, element, vr = source.get("creator"), source.get("element"), source.get("vr")
     if not isinstance(creator, str) or not creator.strip() or not creator.isascii():
-        raise SelectionError(f'{where} has a private element without its creator; add creator = "...".')
+        raise SelectionError(f'{where} has a private element without its creator; add creator = "...".', "creator")
     if not isinstance(element, str) or not PRIVATE.fullmatch(element):
-        raise SelectionError(f"{where} has a private element that is not written like '0019xx0C' (an odd group).")
+        raise SelectionError(
+            f"{where} has a private element that is not written like '0019xx0C' (an odd group).", "element"
+        )
     creator, element = creator.strip().upper(), element[:4].upper() + "xx" + element[6:].upper()
     if vr is None and (vr := dictionary.private_vr(creator, element)) is None:
         raise SelectionError(
             f"{where} reads {element} of {creator}, whose VR is not known here; look it up in the vendor's conformance "
-            f'statement, and add vr = "..." beside element.'
+            f'statement, and add vr = "..." beside element.',
+            "element",
         )
     if not isinstance(vr, str) or " or " in vr or not _searchable(vr):
-        raise SelectionError(f'{where} needs vr = "..." with a searchable VR for {element}, like "FL" or "IS".')
+        raise SelectionError(f'{where} needs vr = "..." with a searchable VR for {element}, like "FL" or "IS".', "vr")
     return (Source((element,), creator=creator, vr=vr, **settings),), vr, False, Level.INSTANCE
 
 
