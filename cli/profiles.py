@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
-from imaging_index import dictionary, profile
+from imaging_index import dictionary, profile_file
 from imaging_index.dictionary import Level
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
@@ -32,7 +32,7 @@ def load(name: str) -> Profile:
     Raises:
         ProfileError: naming every mistake in it, or that there is none.
     """
-    return profile.load(_path(name))
+    return profile_file.load(_path(name))
 
 
 def _path(name: str) -> Path:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imaging_index.dictionary import Level
-from imaging_index.profile import MOST_INDEXES, OWN_KEYS, Profile
+from imaging_index.profile import Profile
+from imaging_index.schema import MOST_INDEXES, OWN_KEYS
 from infra.indexes import Indexes, TypedIndex
 
 

@@ -18,7 +18,8 @@ from imaging_index import dicom, patient_age
 from imaging_index.dictionary import Level
 from imaging_index.instances import Instances
 from imaging_index.metadata import Reader
-from imaging_index.profile import LONGEST_LIST, LONGEST_SEVERAL, Profile
+from imaging_index.profile import Profile
+from imaging_index.schema import LONGEST_LIST, LONGEST_SEVERAL
 from imaging_index.selection import AGE_IN_YEARS, Attribute
 from imaging_index.shapes import Values
 from imaging_index.stored import Item, fitting, folded, size, stored, stored_list

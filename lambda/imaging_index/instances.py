@@ -20,7 +20,7 @@ from imaging_index.geometry import placed
 from imaging_index.json_cursor import UNUSABLE
 from imaging_index.metadata import MOST_FRAMES, Run
 from imaging_index.pages import Columns, Pages, leave_out_what_does_not_fit
-from imaging_index.profile import MOST_VALUES
+from imaging_index.schema import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import KEPT, Values
 from imaging_index.siblings import Siblings

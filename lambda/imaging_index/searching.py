@@ -7,7 +7,6 @@ that its VR allows: `PatientAge=45Y` finds what is stored as `045Y`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -221,9 +220,8 @@ def _why_none(asked: Mapping[str, Index], conditions: Mapping[str, str | Between
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
-    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+    near = dictionary.nearest(name, known)
+    return f" Did you mean '{near}'?" if near else ""
 
 
 def _offer(indexes: Mapping[str, Index]) -> str:

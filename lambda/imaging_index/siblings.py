@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imaging_index.profile import MOST_VALUES
+from imaging_index.schema import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.stored import Item, fitting, folded, stored
 from imaging_index.summary import MOST_HELD

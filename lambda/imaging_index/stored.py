@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from imaging_index import dicom
-from imaging_index.profile import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
+from imaging_index.schema import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
 from imaging_index.selection import Attribute
 from imaging_index.values import Making, Value
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from imaging_index import dicom
-from imaging_index.profile import LONGEST_LIST, MOST_LISTED, MOST_VALUES
+from imaging_index.schema import LONGEST_LIST, MOST_LISTED, MOST_VALUES
 from imaging_index.selection import Attribute
 from imaging_index.stored import AttributeValue, Item, folded, size, stored, stored_list
 from imaging_index.values import Making, Text, Whole, decoded, one

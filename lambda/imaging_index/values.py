@@ -12,7 +12,8 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
-from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES, Privacy, Profile
+from imaging_index.profile import Privacy, Profile
+from imaging_index.schema import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import in_order
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.session
 from botocore.config import Config
 
-from imaging_index import hint, observability, profile
+from imaging_index import hint, observability, profile_file
 from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
 from imaging_index.errors import HandedBack, classify
@@ -49,7 +49,7 @@ def _client(service: str) -> Any:
 
 
 _datastores: Final = None if os.environ["DATASTORES"] == "all" else frozenset(os.environ["DATASTORES"].split(","))
-_profile: Final = profile.load(Path(__file__).parents[2] / os.environ["PROFILE"])
+_profile: Final = profile_file.load(Path(__file__).parents[2] / os.environ["PROFILE"])
 _queue: Final = Queue(_client("sqs"), os.environ["QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"])
 _table: Final = Table(_client("dynamodb"), os.environ["TABLE_NAME"])
 
