@@ -115,7 +115,7 @@ class Profile(msgspec.Struct, frozen=True):
         return [*dict.fromkeys(source for each in self.read for source in each.sources if source.unless)]
 
     def summed_up(self) -> list[list[Attribute]]:
-        """The attributes of the instances, those together whose values stand in the same rows."""
+        """The attributes of the instances, those together whose values are in the same rows."""
         groups: dict[str, list[Attribute]] = {}
         for each in self.at(Level.INSTANCE):
             groups.setdefault(each.sequence if each.column else each.name, []).append(each)
@@ -126,7 +126,7 @@ class Profile(msgspec.Struct, frozen=True):
         return (_ZONE,) if attribute.by_instant and _ZONE.path[0] not in self.private else ()
 
     def in_order(self) -> frozenset[str]:
-        """The sequences in an item of PerFrameFunctionalGroupsSequence whose values are told frame by frame."""
+        """The sequences in an item of PerFrameFunctionalGroupsSequence whose values are kept frame by frame."""
         paths = (source.path for attribute in self.instances.geometry for source in attribute.sources)
         return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
 

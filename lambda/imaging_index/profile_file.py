@@ -25,7 +25,7 @@ from imaging_index.schema import (
 )
 from imaging_index.selection import Attribute, SelectionError
 
-# Where an instance lies, and what tells apart those that lie at one place (PS3.3, sections C.7.6.2 and C.8.3.1).
+# Where an instance lies, and what distinguishes those that lie at one place (PS3.3, sections C.7.6.2 and C.8.3.1).
 _GEOMETRY: Final = (
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -67,7 +67,7 @@ def parse(text: str) -> Profile:
     fields = ("revision", "attributes", "named", "privacy", "instances", "indexes")
     for field in document:
         if field not in fields:
-            mistakes.add(f"The profile has a field '{field}', which is none: it may have {', '.join(fields)}.", field)
+            mistakes.add(f"Unknown field '{field}'. Allowed fields: {', '.join(fields)}.", field)
     revision = document.get("revision")
     if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision <= 999_999:
         mistakes.add(
@@ -81,7 +81,7 @@ def parse(text: str) -> Profile:
     instances = structs.replace(
         instances,
         keep=tuple(_protected({each.name: each for each in instances.keep}, private).values()),
-        geometry=tuple(each for each in instances.geometry if _is_told(each, private)),
+        geometry=tuple(each for each in instances.geometry if _is_kept(each, private)),
     )
     indexes = profile_indexes.read(document.get("indexes", {}), attributes, selected, mistakes)
     if (size := LONGEST_SEVERAL + sum(map(largest, attributes.values()))) > LARGEST_ENTRY:
@@ -176,7 +176,8 @@ def _privacy(
         parts = {keyword for source in sources for keyword in source.path} - whole - {name}
         for part in sorted(parts & private.keys()) if name not in table else ():
             mistakes.add(
-                f'[privacy] has {part}, and \'{name}\' may tell the same; add "{name}" as "drop", "hash" or "keep".',
+                f"[privacy] has {part}, and '{name}' may contain the same value; "
+                f'add "{name}" as "drop", "hash" or "keep".',
                 "privacy",
                 part,
             )
@@ -184,7 +185,7 @@ def _privacy(
 
 
 def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]) -> dict[str, Attribute]:
-    """The attributes without those that are dropped, and without what a private DT tells; the hashed ones say so."""
+    """The attributes that are not dropped, without parts of a private DT as sources; the hashed ones say so."""
     return {
         name: structs.replace(
             attribute,
@@ -197,7 +198,7 @@ def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]
 
 
 def _in_columns(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
-    """The attributes; those of the instances that stand in one sequence with others say so."""
+    """The attributes; those of the instances that share a sequence with others say so."""
     # The items of frames are taken apart, since all but a few of their sequences are passed over.
     sequences = Counter(each.sequence for each in attributes.values() if each.level is Level.INSTANCE)
     del sequences[""], sequences[PER_FRAME]
@@ -233,7 +234,7 @@ def _instances(table: Any, mistakes: Mistakes) -> Instances:
         except SelectionError as error:
             mistakes.add(str(error), *place)
             continue
-        # What differs from frame to frame is no value of the instance.
+        # What differs from frame to frame is not a value of the instance.
         sources = tuple(source for source in attribute.sources if source.path[0] != PER_FRAME)
         if attribute.level is not Level.INSTANCE:
             where = f"HealthImaging keeps it with the {attribute.level}"
@@ -252,7 +253,7 @@ def _instances(table: Any, mistakes: Mistakes) -> Instances:
 
 
 def _geometry() -> tuple[Attribute, ...]:
-    """What tells where an instance lies; of what single frames were converted to, nothing that has no macro."""
+    """The attributes of where an instance lies, without the sequences of converted frames for what has no macro."""
     converted = set(CONVERTED.values())
     return tuple(
         structs.replace(each, sources=tuple(source for source in each.sources if converted.isdisjoint(source.path)))
@@ -260,7 +261,7 @@ def _geometry() -> tuple[Attribute, ...]:
     )
 
 
-def _is_told(attribute: Attribute, private: Mapping[str, Privacy]) -> bool:
+def _is_kept(attribute: Attribute, private: Mapping[str, Privacy]) -> bool:
     """Whether nothing that an attribute is read from is private."""
     return private.keys().isdisjoint(keyword for source in attribute.sources for keyword in source.path)
 

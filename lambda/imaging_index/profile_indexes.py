@@ -40,9 +40,7 @@ def read(
         where, place = f"[indexes.{name}]", ("indexes", name)
         for field in table:
             if field not in {"partition", "sort"}:
-                mistakes.add(
-                    f"{where} has a field '{field}', which is none: it may have partition and sort.", *place, field
-                )
+                mistakes.add(f"{where} has an unknown field '{field}'. Allowed fields: partition, sort.", *place, field)
         if not _NAME.fullmatch(name):
             mistakes.add(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.", *place)
         keys = [_keys(name, part, table.get(part), mistakes) for part in ("partition", "sort")]
@@ -69,7 +67,7 @@ def read(
             if key in attributes or key in SOMETIMES:
                 mistakes.add(
                     f"{where} sorts by '{key}', which not every image set has, and would miss those without; make it a "
-                    "partition key, or sort by what always stands, like StudyMoment or ImageSetId.",
+                    "partition key, or sort by what every entry has, like StudyMoment or ImageSetId.",
                     *place,
                     "sort",
                     at,

@@ -1,4 +1,4 @@
-"""One selected attribute: its name, its type, and the places in a document where its value may stand."""
+"""One selected attribute: its name, its type, and the places in a document where its value may be."""
 
 import itertools
 import re
@@ -36,7 +36,7 @@ class SelectionError(ValueError):
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """One place where an attribute's value may stand.
+    """One place where an attribute's value may be.
 
     `path` has keywords, the first of them at the attribute's level, the others in sequences; of a private element it
     is its tag alone, `0019xx0C`, and `creator` says whose (PS3.5, section 7.8.1). `component`, counted from 1, picks
@@ -44,8 +44,8 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     an empty value among others counts, as an empty text. `part`, DA or TM, is what is taken of a DT; `unless` has the
     keywords at the top of an instance of which it must have none for the source to count.
 
-    `vr` is that of an element which stands under its tag: a private one, or a sequence or attribute that is newer than
-    HealthImaging's dictionary. It is None for what stands under a keyword.
+    `vr` is that of an element found under its tag: a private one, or a sequence or attribute that is newer than
+    HealthImaging's dictionary. It is None for what is found under a keyword.
     """
 
     path: tuple[str, ...]
@@ -63,10 +63,10 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
 
     `name` is a keyword, a dotted path through sequences, or a name of the profile's own. Its value comes from the first
     of `sources` that has one, or with `union` from all of them. `multiple` says that it is stored as a list (a
-    dictionary VM other than 1, a nested attribute, a union). `hashed` says that a token stands for each value.
+    dictionary VM other than 1, a nested attribute, a union). `hashed` says that a token is stored for each value.
 
     Of the instances, `whole` says that all components of a value stay together (a VM other than 1), and `column` that
-    other attributes of the same sequence are selected, whose values stand in the same rows.
+    other attributes of the same sequence are selected, whose values are in the same rows.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def sequence(self) -> str:
-        """The path of the sequence in which it stands, as it is selected; nothing for one at the top."""
+        """The path of its sequence, as it is selected; empty for one at the top."""
         return self.name.rpartition(".")[0]
 
     @property
@@ -114,7 +114,7 @@ def select(name: str) -> Attribute:
     so at the top such an attribute is always the instance's.
 
     Raises:
-        SelectionError: there is no such attribute, or it holds nothing searchable.
+        SelectionError: there is no such attribute, or it is not searchable.
     """
     if name == AGE_IN_YEARS:
         return Attribute(name, "DS", False, Level.STUDY, ())
@@ -122,10 +122,10 @@ def select(name: str) -> Attribute:
     elements = [_element(keyword) for keyword in path]
     for element in elements[:-1]:
         if element.vr != "SQ":
-            raise SelectionError(f"'{name}' cannot be: {element.keyword} is no sequence, so nothing stands in it.")
+            raise SelectionError(f"'{name}' is not a valid path: {element.keyword} is not a sequence.")
     last = elements[-1]
     if last.vr == "SQ":
-        raise SelectionError(f"'{name}' is a sequence; select what stands in it, like '{name}.CodeValue'.")
+        raise SelectionError(f"'{name}' is a sequence; select an attribute in it, like '{name}.CodeValue'.")
     if not _searchable(last.vr):
         raise SelectionError(f"'{name}' holds {last.vr}, which is not searchable; take it out.")
     level = elements[0].level
@@ -202,7 +202,7 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
     fields = {"path"} if isinstance(source, dict) and "path" in source else {"creator", "element", "vr"}
     if not isinstance(source, dict) or source.keys() - fields - {"component", "modulo"}:
         raise SelectionError(
-            f"{where} has a source that is none: write a keyword or path, or {{creator = ..., element = ..., "
+            f"{where} has an invalid source. Write a keyword or path, or {{creator = ..., element = ..., "
             "vr = ...}, with component and modulo if needed."
         )
     component, modulo = source.get("component"), source.get("modulo", [])
@@ -218,7 +218,7 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
                 f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.", "path"
             )
         if not isinstance(source["path"], str):
-            raise SelectionError(f"{where} has a path that is no text; write it like path = 'PatientID'.", "path")
+            raise SelectionError(f"{where} has a path that is not a text; write it like path = 'PatientID'.", "path")
         try:
             attribute = select(source["path"])
         except SelectionError as error:

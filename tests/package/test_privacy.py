@@ -103,7 +103,7 @@ def test_a_stricter_privacy_than_that_of_its_source_is_fine() -> None:
 
 def test_a_nested_attribute_that_would_tell_a_private_one_needs_a_word_of_its_own() -> None:
     text = 'revision = 1\nattributes = ["OtherPatientIDsSequence.PatientID"]\n[privacy]\nPatientID = "hash"\n'
-    with pytest.raises(ProfileError, match=r"'OtherPatientIDsSequence.PatientID' may tell the same"):
+    with pytest.raises(ProfileError, match=r"'OtherPatientIDsSequence.PatientID' may contain the same value"):
         profile_file.parse(text)
     for word in ("keep", "hash", "drop"):
         profile_file.parse(text + f'"OtherPatientIDsSequence.PatientID" = "{word}"\n')
@@ -130,7 +130,7 @@ def test_whatever_reads_a_private_keyword_at_any_depth_needs_a_word_of_its_own(
     private: str, selection: str, name: str
 ) -> None:
     text = f'revision = 1\nattributes = ["PatientName"]\n{selection}\n[privacy]\n{private} = "drop"\n'
-    with pytest.raises(ProfileError, match=rf"has {private}, and '{name}' may tell the same"):
+    with pytest.raises(ProfileError, match=rf"has {private}, and '{name}' may contain the same value"):
         profile_file.parse(text)
     profile_file.parse(f'{text}"{name}" = "keep"\n')
     dropped = profile_file.parse(f'{text}"{name}" = "drop"\n')

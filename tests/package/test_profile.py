@@ -84,11 +84,11 @@ def test_the_dictionary_says_how_an_attribute_is_stored(
         ),
         (
             '["PatientID.CodeValue"]',
-            "'PatientID.CodeValue' cannot be: PatientID is no sequence, so nothing stands in it.",
+            "'PatientID.CodeValue' is not a valid path: PatientID is not a sequence.",
         ),
         (
             '["ProcedureCodeSequence"]',
-            "'ProcedureCodeSequence' is a sequence; select what stands in it, like 'ProcedureCodeSequence.CodeValue'.",
+            "'ProcedureCodeSequence' is a sequence; select an attribute in it, like 'ProcedureCodeSequence.CodeValue'.",
         ),
         ('["PixelData"]', "'PixelData' holds OB or OW, which is not searchable; take it out."),
         ('["PatientID", "PatientID"]', "The attribute 'PatientID' is selected twice; take one of them out."),
@@ -112,11 +112,10 @@ def test_a_profile_needs_a_revision(revision: str) -> None:
 
 def test_an_unknown_field_is_told_with_those_that_are_known() -> None:
     assert _mistakes(f"revision = 1\n{ATTRIBUTES}\nindices = 1") == [
-        "The profile has a field 'indices', which is none: it may have revision, attributes, named, privacy, "
-        "instances, indexes."
+        "Unknown field 'indices'. Allowed fields: revision, attributes, named, privacy, instances, indexes."
     ]
     assert _mistakes(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]\nprojection = "ALL"')) == [
-        "[indexes.patient] has a field 'projection', which is none: it may have partition and sort."
+        "[indexes.patient] has an unknown field 'projection'. Allowed fields: partition, sort."
     ]
 
 

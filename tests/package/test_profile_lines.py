@@ -61,7 +61,7 @@ sort = ["ImageSetId"] # not a comment
 ''',
     {
         "The profile needs `revision": "revision =",
-        "field 'frames'": "frames =",
+        "Unknown field 'frames'": "frames =",
         "'Modalty' is not": '"Modalty"',
         "'PatientID' is selected twice": '"PatientID", "PatientName"',
         "[named.BValue] has a private element": '"0018xx0C"',
@@ -73,7 +73,7 @@ sort = ["ImageSetId"] # not a comment
         "[indexes.patient] names 'Rows'": '"Rows"]',
         "[indexes.patient] sorts by 'StudyDate'": '"StudyDate",',
         "[indexes.none] needs sort": "[indexes.none]",
-        "[indexes.none] has a field 'projection'": "projection =",
+        "[indexes.none] has an unknown field 'projection'": "projection =",
     },
 )
 UNUSUAL: tuple[str, dict[str, str | None]] = (
@@ -121,9 +121,7 @@ partition = ["Modality"]
 )
 BROKEN: Final = [USUAL, UNUSUAL, ARRAYS_OF_TABLES]
 
-UNKNOWN: Final = (
-    "The profile has a field 'a', which is none: it may have revision, attributes, named, privacy, instances, indexes."
-)
+UNKNOWN: Final = "Unknown field 'a'. Allowed fields: revision, attributes, named, privacy, instances, indexes."
 TOO_DEEP: Final = "The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."
 
 COMMENTS = st.sampled_from(
