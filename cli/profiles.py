@@ -9,7 +9,7 @@ from rich.table import Column, Table
 
 from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
 from imaging_index import dictionary, profile_file
-from imaging_index.dictionary import Level
+from imaging_index.form import Form
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
 from infra import profile_lock
@@ -99,18 +99,21 @@ def _row(attribute: Attribute, selected: Profile) -> dict[str, str | list[str]]:
         "vr": attribute.vr,
         "vm": element.vm if element else "",
         "level": attribute.level.value,
-        "stored": _stored(attribute),
+        "stored": _stored(attribute.form),
         "indexes": [name for name, index in selected.indexes.items() if keys & {*index.partition, *index.sort}],
     }
 
 
-def _stored(attribute: Attribute) -> str:
-    moments = {"DA": "date", "TM": "time", "DT": "moment"}
-    kind = "token" if attribute.hashed else "number" if attribute.number else moments.get(attribute.vr, "text")
-    if attribute.level is not Level.INSTANCE:
-        return f"list of {kind}s" if attribute.multiple else kind
-    if attribute.column:
-        return f"{kind}s in rows with those of its sequence"
-    if attribute.ordered:
-        return f"least and greatest {kind}{' of each component' if attribute.whole else ''}"
-    return f"list of distinct {'whole ' if attribute.whole else ''}{kind}s"
+def _stored(form: Form) -> str:
+    """How an entry holds an attribute, in words."""
+    match form.arrangement:
+        case "one":
+            return form.kind
+        case "list":
+            return f"list of {form.kind}s"
+        case "column":
+            return f"{form.kind}s in rows with those of its sequence"
+        case "range":
+            return f"least and greatest {form.kind}{' of each component' if form.whole else ''}"
+        case "distinct":
+            return f"list of distinct {'whole ' if form.whole else ''}{form.kind}s"

@@ -128,7 +128,7 @@ def _single(attribute: Attribute, values: Values, making: Making) -> Item:
     found = making.found(attribute, [getattr(values, source.path[0], None) for source in attribute.sources])
     if all(value is None for value in found):
         return {}
-    item = stored_list(attribute.name, found, making) if attribute.multiple else stored(found[0])
+    item = stored_list(attribute.name, found, making) if attribute.form.arrangement == "list" else stored(found[0])
     return {attribute.name: item} | folded(attribute, found, making)
 
 

@@ -139,4 +139,4 @@ class Profile(msgspec.Struct, frozen=True):
         attribute = self.find(name)
         if attribute is None:
             return OWN_KEYS[name]
-        return "N" if attribute.number else "S"
+        return attribute.form.type

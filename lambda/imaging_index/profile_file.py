@@ -271,16 +271,17 @@ def largest(attribute: Attribute) -> int:
 
     Without the list of several values, of which the entry has `LONGEST_SEVERAL` for all attributes.
     """
-    of_instances = attribute.level is Level.INSTANCE
-    if attribute.ordered and of_instances:
-        bounds = 2 * MOST_VALUES * 48 + LONGEST_LIST + MOST_LISTED * MOST_VALUES if attribute.whole else 0
-        size = bounds or (MOST_LISTED + 3) * 48
-    elif attribute.multiple or of_instances:
-        size = LONGEST_LIST + MOST_VALUES
-    else:
+    form = attribute.form
+    if form.arrangement == "one":
         size = 2 * LONGEST_TEXT
+    elif form.arrangement != "range":
+        size = LONGEST_LIST + MOST_VALUES
+    elif form.whole:
+        size = 2 * MOST_VALUES * 48 + LONGEST_LIST + MOST_LISTED * MOST_VALUES
+    else:
+        size = (MOST_LISTED + 3) * 48
     # The attribute's name, that of its several values, and in `MissingIn`.
-    names = len(attribute.name) * (1 + (not attribute.multiple) + of_instances) + 32
+    names = len(attribute.name) * (1 + (not attribute.multiple) + (attribute.level is Level.INSTANCE)) + 32
     return names + size + (LONGEST_TEXT + 64 if attribute.vr == "PN" else 0)
 
 

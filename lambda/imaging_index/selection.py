@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
-from imaging_index import dicom, dictionary, functional_groups
+from imaging_index import dicom, dictionary, form, functional_groups
 from imaging_index.dictionary import Level
+from imaging_index.form import Form
 
 # A derived attribute, selected by this name: the patient's age at the study, in years.
 AGE_IN_YEARS: Final = "PatientAgeYears"
@@ -85,19 +86,15 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
         return self.name.rpartition(".")[0]
 
     @property
-    def number(self) -> bool:
-        """Whether its values are stored as numbers."""
-        return self.vr in dicom.NUMBERS and not self.hashed
-
-    @property
-    def ordered(self) -> bool:
-        """Whether its values have an order that means something: summed up, they are a least and a greatest."""
-        return self.vr in dicom.NUMBERS | dicom.MOMENTS and not self.hashed and not self.column
+    def form(self) -> Form:
+        """How an entry holds it."""
+        of_instances = self.level is Level.INSTANCE
+        return form.of(self.vr, self.hashed, of_instances, self.multiple, self.whole, self.column)
 
     @property
     def by_instant(self) -> bool:
         """Whether its values are ordered by instant, for which one without an offset needs that of its instance."""
-        return self.vr == "DT" and self.ordered and self.level is Level.INSTANCE
+        return self.form.kind == "moment" and self.form.arrangement == "range"
 
     @property
     def identifier(self) -> bool:

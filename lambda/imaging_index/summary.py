@@ -31,6 +31,7 @@ class Summary:
     def __init__(self, attribute: Attribute, making: Making) -> None:
         self.sources = (*attribute.sources, *making.profile.zone(attribute))
         self._attribute = attribute
+        self._ordered = attribute.form.arrangement == "range"
         self._making = making
         # Texts; of what is ordered, for each value its components.
         self._distinct: set[Any] = set()
@@ -54,11 +55,11 @@ class Summary:
         attribute = self._attribute
         if attribute.whole:
             wholes = self._making.wholes(attribute, texts)
-            return wholes if attribute.ordered else self._joined(wholes)
+            return wholes if self._ordered else self._joined(wholes)
         found = self._making.found(attribute, texts)
         if all(value is None for value in found):
             return ()
-        if attribute.ordered:
+        if self._ordered:
             return [(value,) for value in found if value is not None]
         return ["" if value is None else value for value in found]
 
@@ -83,7 +84,7 @@ class Summary:
         ]
 
     def _forget(self) -> None:
-        if self._attribute.ordered:
+        if self._ordered:
             self._many = True
             self._distinct = set(_bounds(self._distinct))
         else:
@@ -93,7 +94,7 @@ class Summary:
     @property
     def missing(self) -> dict[str, int]:
         """How many instances have no value, when some have and that is not told in the summary itself."""
-        some = self._missing and self._distinct and not self._attribute.ordered
+        some = self._missing and self._distinct and not self._ordered
         return {self._attribute.name: self._missing} if some else {}
 
     def attributes(self) -> Item:
@@ -101,14 +102,14 @@ class Summary:
         attribute = self._attribute
         if not self._distinct:
             return {}
-        if attribute.ordered:
-            return {attribute.name: {"M": self._ordered()}}
+        if self._ordered:
+            return {attribute.name: {"M": self._range()}}
         listed = sorted(self._distinct, key=str)
         item = stored_list(attribute.name, listed, self._making)
         names = (name for text in listed[:MOST_VALUES] for name in dicom.components(attribute.vr, text))
         return {attribute.name: item} | folded(attribute, names, self._making)
 
-    def _ordered(self) -> Item:
+    def _range(self) -> Item:
         low, high = _bounds(self._distinct)
         summary: Item = {"Min": self._form(low), "Max": self._form(high)}
         if not self._many and 2 <= len(self._distinct) <= MOST_LISTED:

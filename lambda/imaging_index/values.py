@@ -227,7 +227,7 @@ class Making(msgspec.Struct):
         except dicom.Unusable:
             self.invalid.add(attribute.name)
             return []
-        if attribute.ordered and len(whole) > MOST_VALUES:
+        if len(whole) > MOST_VALUES and attribute.form.arrangement == "range":
             self.truncated.add(attribute.name)
             whole = whole[:MOST_VALUES]
         return [whole] if any(value != "" for value in whole) else []

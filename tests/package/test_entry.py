@@ -763,6 +763,7 @@ def test_any_values_become_an_entry_whose_types_hang_on_the_profile_alone(
             assert kind == ("M" if (number or attribute.vr in {"DA", "TM"}) and not attribute.sequence else "L")
         else:
             assert kind == ("L" if attribute.multiple else "N" if number else "S")
+        assert kind == attribute.form.type
         assert stored not in ("", [], {})
     assert set(plain(content.attributes).get("InvalidAttributes", [])) <= set(ATTRIBUTES)
     assert len(_rows(content)) == len(instances)
