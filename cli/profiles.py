@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
 from imaging_index import dictionary, profile_file
+from imaging_index.derived import BY_NAME
 from imaging_index.form import Form
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
@@ -17,9 +18,6 @@ from infra import profile_lock
 DEFAULT: Final = "radiology"
 
 _FOLDER: Final = Path(__file__).parents[1] / "profiles"
-
-# What the index makes of attributes, for an index to be by.
-_MADE_OF: Final = {"StudyMoment": ("StudyDate", "StudyTime"), "PatientNameKey": ("PatientName",)}
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
 
@@ -92,7 +90,7 @@ def _load(name: str) -> Profile:
 def _row(attribute: Attribute, selected: Profile) -> dict[str, str | list[str]]:
     first = attribute.sources[0] if attribute.sources else Source((attribute.name,))
     element = dictionary.lookup(first.path[-1])
-    keys = {attribute.name, *(key for key, of in _MADE_OF.items() if attribute.name in of)}
+    keys = {attribute.name, *(each.name for each in BY_NAME.values() if attribute.name in each.made_of)}
     return {
         "attribute": attribute.name,
         "tag": f"({element.tag[:4]},{element.tag[4:]})" if element else first.path[0] if first.creator else "",

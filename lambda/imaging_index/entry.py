@@ -9,18 +9,18 @@ Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type dep
   numbers as a list, texts behind backslashes. Several attributes of one sequence are columns of its distinct rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
-from imaging_index import dicom, patient_age
+from imaging_index.derived import PATIENT_NAME_KEY, SEVERAL
+from imaging_index.deriving import derived
 from imaging_index.dictionary import Level
 from imaging_index.instances import Instances
 from imaging_index.metadata import Reader
-from imaging_index.profile import Profile
 from imaging_index.schema import LONGEST_LIST, LONGEST_SEVERAL
-from imaging_index.selection import AGE_IN_YEARS, Attribute
+from imaging_index.selection import Attribute
 from imaging_index.shapes import Values
 from imaging_index.stored import Item, fitting, folded, size, stored, stored_list
 from imaging_index.values import LONGEST_PARTITION, Making, series_uid
@@ -74,18 +74,7 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
         attributes |= _single(attribute, _Series(document.series[series[0]], uids[series[0]]), making)
     summed, pages = instances.finish(uids)
     attributes |= summed
-    attributes["StudyMoment"] = {"S": _study_moment(attributes, profile)}
-    name = profile.find("PatientName")
-    if name and not name.hashed and "PatientName" in attributes:
-        key = dicom.name_key(attributes["PatientName"]["S"])
-        attributes |= {"PatientNameKey": {"S": key}} if key else {}
-    if profile.find(AGE_IN_YEARS):
-        try:
-            age = patient_age.in_years(document.patient, document.study, profile.private.keys())
-        except dicom.Unusable:
-            making.invalid.add(AGE_IN_YEARS)
-        else:
-            attributes |= {} if age is None else {AGE_IN_YEARS: stored(age)}
+    attributes |= derived(attributes, document.patient, document.study, making)
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
     attributes["FrameBytes"] = {"N": str(instances.frame_bytes)}
@@ -145,19 +134,9 @@ def _several(making: Making) -> Item:
         if len(kept) < len(values):
             making.truncated.add(name)
         if kept:
-            item[f"{name}Values"] = {"L": [stored(value) for value in kept]}
-            room -= size(item[f"{name}Values"])
+            item[f"{name}{SEVERAL}"] = {"L": [stored(value) for value in kept]}
+            room -= size(item[f"{name}{SEVERAL}"])
     return item
-
-
-def _study_moment(attributes: Mapping[str, Any], profile: Profile) -> str:
-    """Study date and time as `YYYYMMDDHHMMSS`, zeros for what is not there: a sort key that always stands."""
-    parts = []
-    for name, zeros in (("StudyDate", "0" * 8), ("StudyTime", "0" * 6)):
-        attribute = profile.find(name)
-        told = attribute is not None and not attribute.hashed and name in attributes
-        parts.append(attributes[name]["S"][: len(zeros)] if told else zeros)
-    return "".join(parts)
 
 
 def _leave_out_unusable_keys(attributes: Item, making: Making) -> None:
@@ -168,7 +147,7 @@ def _leave_out_unusable_keys(attributes: Item, making: Making) -> None:
     for index in making.profile.indexes.values():
         selected = [name for name in index.partition if making.profile.find(name) and name in attributes]
         # What the index itself adds to a key: ids and moments of at most 32 bytes, a name key of 256.
-        own = sum(256 if name == "PatientNameKey" else 32 for name in index.partition if name not in selected)
+        own = sum(256 if name == PATIENT_NAME_KEY.name else 32 for name in index.partition if name not in selected)
         while own + sum(size(attributes[name]) for name in selected) > LONGEST_PARTITION:
             longest = max(selected, key=lambda name: size(attributes[name]))
             selected.remove(longest)

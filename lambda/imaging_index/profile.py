@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from imaging_index import selection
+from imaging_index import dictionary
+from imaging_index.derived import BY_NAME
 from imaging_index.dictionary import Level
 from imaging_index.functional_groups import PER_FRAME
 from imaging_index.schema import OWN_KEYS
@@ -95,9 +96,10 @@ class Profile(msgspec.Struct, frozen=True):
         read = [attribute for attribute in self.read if attribute.level is level]
         sources = chain.from_iterable((*attribute.sources, *self.zone(attribute)) for attribute in read)
         public = (source for source in sources if source.vr is None)
-        derived = selection.AGE_SOURCES.get(level, ()) if self.find(selection.AGE_IN_YEARS) else ()
         keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
-        return frozenset(keywords | {*derived})
+        made_of = {keyword for each in BY_NAME.values() if self.find(each.name) for keyword in each.made_of}
+        keywords |= {each for each in made_of if (element := dictionary.lookup(each)) and element.level is level}
+        return frozenset(keywords)
 
     def per_frame(self) -> dict[str, frozenset[str]]:
         """The sequences that an item of PerFrameFunctionalGroupsSequence is read for, and what is read in each."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from imaging_index import dictionary, profile_indexes, selection
+from imaging_index.derived import BY_NAME, PATIENT_AGE
 from imaging_index.dictionary import Level
 from imaging_index.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.mistakes import TOO_DEEP, Mistakes, one_line
@@ -116,7 +117,7 @@ def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, At
         except SelectionError as error:
             mistakes.add(str(error), *place)
     for name, table in named.items():
-        if name in OWN_NAMES or name == selection.AGE_IN_YEARS:
+        if name in OWN_NAMES or name in BY_NAME:
             mistakes.add(f"[named.{name}] cannot have a name of the index's own; choose another.", "named", name)
             continue
         try:
@@ -157,7 +158,7 @@ def _privacy(
             meant = dictionary.nearest(name, [*every, *dictionary.keywords()])
             hint = f" Did you mean '{meant}'?" if meant else ""
             mistakes.add(f"[privacy] names '{name}', which is neither selected nor a DICOM keyword.{hint}", *where)
-        elif name == selection.AGE_IN_YEARS and word == Privacy.HASH:
+        elif name == PATIENT_AGE.name and word == Privacy.HASH:
             mistakes.add(f"[privacy] cannot hash {name}, which is a number of its own; drop it.", *where)
         elif word != Privacy.KEEP:
             private[name] = Privacy(word)

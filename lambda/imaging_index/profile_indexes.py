@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, Final
 
 from imaging_index import dictionary
+from imaging_index.derived import PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.dictionary import Level
 from imaging_index.mistakes import Mistakes, Path
 from imaging_index.profile import Index
@@ -57,7 +58,7 @@ def read(
             wrong = _wrong_key(key, attributes, selected)
             if wrong:
                 mistakes.add(f"{where} {wrong}", *places[0])
-            if key == "PatientNameKey" and not _is_kept("PatientName", attributes):
+            if key == PATIENT_NAME_KEY.name and not _is_kept("PatientName", attributes):
                 mistakes.add(
                     f"{where} is by PatientNameKey, but PatientName is not selected, or not kept; select it, or take "
                     "the index out.",
@@ -82,7 +83,7 @@ def warnings(indexes: Mapping[str, Index], attributes: Mapping[str, Attribute]) 
     return [
         f"[indexes.{name}] is by StudyMoment, which is all zeros without StudyDate."
         for name, index in indexes.items()
-        if "StudyMoment" in (*index.partition, *index.sort)
+        if STUDY_MOMENT.name in (*index.partition, *index.sort)
     ]
 
 

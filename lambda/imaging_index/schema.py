@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from imaging_index.derived import PATIENT_NAME_KEY, STUDY_MOMENT
+
 # What the index itself writes into an entry, and which of it may be a key. No name is a DICOM keyword (a test).
 OWN_KEYS: Final[Mapping[str, str]] = {
     "DatastoreId": "S",
@@ -14,8 +16,8 @@ OWN_KEYS: Final[Mapping[str, str]] = {
     "IndexedAt": "S",
     "FirstIndexedAt": "S",
     "Cause": "S",
-    "StudyMoment": "S",
-    "PatientNameKey": "S",
+    STUDY_MOMENT.name: STUDY_MOMENT.form.type,
+    PATIENT_NAME_KEY.name: PATIENT_NAME_KEY.form.type,
     "NonPrimary": "S",
     "FrameBytes": "N",
 }

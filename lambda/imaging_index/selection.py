@@ -9,18 +9,9 @@ import msgspec
 from msgspec import structs
 
 from imaging_index import dicom, dictionary, form, functional_groups
+from imaging_index.derived import FOLDED, PARTS, PATIENT_AGE, SEVERAL
 from imaging_index.dictionary import Level
 from imaging_index.form import Form
-
-# A derived attribute, selected by this name: the patient's age at the study, in years.
-AGE_IN_YEARS: Final = "PatientAgeYears"
-AGE_SOURCES: Final = {
-    Level.PATIENT: ("PatientBirthDate", "PatientIdentityRemoved"),
-    Level.STUDY: ("PatientAge", "StudyDate"),
-}
-
-# These come from AcquisitionDateTime where an instance has neither.
-ACQUISITION: Final = ("AcquisitionDate", "AcquisitionTime")
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 # What a number of a private element may have on top.
@@ -113,7 +104,7 @@ def select(name: str) -> Attribute:
     Raises:
         SelectionError: there is no such attribute, or it is not searchable.
     """
-    if name == AGE_IN_YEARS:
+    if name == PATIENT_AGE.name:
         return Attribute(name, "DS", False, Level.STUDY, ())
     path = tuple(name.split("."))
     elements = [_element(keyword) for keyword in path]
@@ -131,9 +122,9 @@ def select(name: str) -> Attribute:
     if level is Level.INSTANCE:
         for other in functional_groups.paths(path):
             sources += _spellings(Source(other, gaps=False), newer)
-    if name in ACQUISITION:
+    if name in PARTS:
         # Enhanced multi-frame objects have both in one (PS3.3, sections C.8.13.1 of MR and C.8.15.2 of CT).
-        sources.append(Source(("AcquisitionDateTime",), part=last.vr, unless=ACQUISITION))
+        sources.append(Source((PARTS[name],), part=last.vr, unless=tuple(PARTS)))
     several = last.vm != "1"
     whole = several and len(path) == 1 and level is Level.INSTANCE
     vr = last.vr.split(" or ", 1)[0]
@@ -160,9 +151,9 @@ def select_named(name: str, table: Any) -> Attribute:
         raise SelectionError(f"{where} needs another name: letters, digits and '_', the first one a letter.")
     if dictionary.lookup(name):
         raise SelectionError(f"{where} cannot have that name, which is a DICOM keyword; choose one of your own.")
-    if name.endswith(("Folded", "Values")):
+    if name.endswith((FOLDED, SEVERAL)):
         raise SelectionError(
-            f"{where} cannot have a name that ends in Folded or Values, as the index's own; choose another."
+            f"{where} cannot have a name that ends in {FOLDED} or {SEVERAL}, as the index's own; choose another."
         )
     if not isinstance(table, dict) or table.keys() - {"from", "vr", "union"} or not isinstance(table.get("from"), list):
         raise SelectionError(f'{where} needs from = ["Keyword", ...], and may have vr and union = true.')
@@ -210,9 +201,9 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
             raise SelectionError(f"{where} needs whole numbers from 1 to {_LARGEST} for component and modulo.", field)
     settings: dict[str, Any] = {"component": component, "modulo": tuple(sorted(modulo, reverse=True)), "gaps": False}
     if "path" in source:
-        if source["path"] == AGE_IN_YEARS:
+        if source["path"] == PATIENT_AGE.name:
             raise SelectionError(
-                f"{where} cannot read {AGE_IN_YEARS}, which is derived itself; read PatientAge.", "path"
+                f"{where} cannot read {PATIENT_AGE.name}, which is derived itself; read PatientAge.", "path"
             )
         if not isinstance(source["path"], str):
             raise SelectionError(f"{where} has a path that is not a text; write it like path = 'PatientID'.", "path")

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from imaging_index import dicom
+from imaging_index.derived import FOLDED
 from imaging_index.schema import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
 from imaging_index.selection import Attribute
 from imaging_index.values import Making, Value
@@ -41,7 +42,7 @@ def folded(attribute: Attribute, values: Iterable[object], making: Making) -> It
     short = dicom.cut(words, LONGEST_TEXT)
     if short != words:
         making.truncated.add(attribute.name)
-    return {f"{attribute.name}Folded": {"S": short}} if short else {}
+    return {f"{attribute.name}{FOLDED}": {"S": short}} if short else {}
 
 
 def size(value: AttributeValue) -> int:
