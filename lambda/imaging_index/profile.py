@@ -5,29 +5,23 @@ The stack makes the table's indexes from it, and the function the entries. `prof
 
 import hashlib
 import json
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from imaging_index import dictionary
-from imaging_index.derived import BY_NAME
+from imaging_index.derived import PATIENT_AGE
 from imaging_index.dictionary import Level
 from imaging_index.functional_groups import PER_FRAME
+from imaging_index.privacy import Policy
 from imaging_index.schema import OWN_KEYS
 from imaging_index.selection import Attribute, Source
 
 _ZONE: Final = Source(("TimezoneOffsetFromUTC",))
-
-
-class Privacy(StrEnum):
-    """What becomes of an attribute's value, before anything is derived from it or written."""
-
-    KEEP = "keep"
-    DROP = "drop"
-    HASH = "hash"
+# With another hash all entries would be written anew.
+_IN_HASH: Final = {Policy.KEEP: False, Policy.HASH: True}
 
 
 class ProfileError(ValueError):
@@ -59,7 +53,7 @@ class Profile(msgspec.Struct, frozen=True):
     revision: int
     attributes: tuple[Attribute, ...]
     indexes: Mapping[str, Index]
-    private: Mapping[str, Privacy]
+    private: Mapping[str, Policy]
     instances: Instances
     warnings: tuple[str, ...]
 
@@ -68,8 +62,9 @@ class Profile(msgspec.Struct, frozen=True):
         """Stands for all that decides what an entry holds, in 16 hexadecimal digits."""
         # Keys count, since an attribute that is one is never cut.
         keys = sorted([sorted(index.partition), sorted(index.sort)] for index in self.indexes.values())
-        content = [msgspec.to_builtins(self.attributes), keys, sorted(self.private.items())]
-        content.append([msgspec.to_builtins(self.instances)])
+        instances = [self.instances.on, self.instances.frames]
+        content = [_contents(self.attributes), keys, sorted(self.private.items())]
+        content.append([[*instances, _contents(self.instances.keep), _contents(self.instances.geometry)]])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
@@ -80,7 +75,11 @@ class Profile(msgspec.Struct, frozen=True):
     @property
     def hashes(self) -> bool:
         """Whether some attribute is hashed, for which the function needs a key."""
-        return Privacy.HASH in self.private.values()
+        return Policy.HASH in self.private.values()
+
+    def policy(self, keyword: str) -> Policy:
+        """What becomes of a keyword's values."""
+        return self.private.get(keyword, Policy.KEEP)
 
     def at(self, level: Level) -> tuple[Attribute, ...]:
         """The attributes of one level, in the order of the profile."""
@@ -97,8 +96,9 @@ class Profile(msgspec.Struct, frozen=True):
         sources = chain.from_iterable((*attribute.sources, *self.zone(attribute)) for attribute in read)
         public = (source for source in sources if source.vr is None)
         keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
-        made_of = {keyword for each in BY_NAME.values() if self.find(each.name) for keyword in each.made_of}
-        keywords |= {each for each in made_of if (element := dictionary.lookup(each)) and element.level is level}
+        if self.find(PATIENT_AGE.name):
+            elements = map(dictionary.lookup, PATIENT_AGE.made_of)
+            keywords |= {element.keyword for element in elements if element and element.level is level}
         return frozenset(keywords)
 
     def per_frame(self) -> dict[str, frozenset[str]]:
@@ -142,3 +142,12 @@ class Profile(msgspec.Struct, frozen=True):
         if attribute is None:
             return OWN_KEYS[name]
         return attribute.form.type
+
+
+def _contents(attributes: Iterable[Attribute]) -> list[Any]:
+    """Attributes as the hash has them: with whether they are hashed, as before there were policies."""
+    place = Attribute.__struct_fields__.index("policy")
+    contents = [msgspec.to_builtins(each) for each in attributes]
+    for content in contents:
+        content[place] = _IN_HASH.get(content[place], content[place])
+    return contents

@@ -13,7 +13,8 @@ from imaging_index.derived import BY_NAME, PATIENT_AGE
 from imaging_index.dictionary import Level
 from imaging_index.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.mistakes import TOO_DEEP, Mistakes, one_line
-from imaging_index.profile import Instances, Privacy, Profile, ProfileError
+from imaging_index.privacy import Policy
+from imaging_index.profile import Instances, Profile, ProfileError
 from imaging_index.schema import (
     LARGEST_ENTRY,
     LONGEST_LIST,
@@ -140,7 +141,7 @@ def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, At
 
 def _privacy(
     table: Any, selected: Mapping[str, Attribute], kept: Iterable[Attribute], mistakes: Mistakes
-) -> dict[str, Privacy]:
+) -> dict[str, Policy]:
     """What is not stored, by the attribute's name or a keyword that it is read from.
 
     Whatever else reads the same keyword, at any depth, needs a word of its own.
@@ -152,23 +153,23 @@ def _privacy(
     every = {each.name: each for each in kept} | dict(selected)
     for name, word in table.items():
         where = ("privacy", name)
-        if word not in list(Privacy):
+        if word not in list(Policy):
             mistakes.add(f'[privacy] needs "keep", "drop" or "hash" for {name}.', *where)
         elif name not in every and not dictionary.lookup(name):
             meant = dictionary.nearest(name, [*every, *dictionary.keywords()])
             hint = f" Did you mean '{meant}'?" if meant else ""
             mistakes.add(f"[privacy] names '{name}', which is neither selected nor a DICOM keyword.{hint}", *where)
-        elif name == PATIENT_AGE.name and word == Privacy.HASH:
+        elif name == PATIENT_AGE.name and word == Policy.HASH:
             mistakes.add(f"[privacy] cannot hash {name}, which is a number of its own; drop it.", *where)
-        elif word != Privacy.KEEP:
-            private[name] = Privacy(word)
+        elif word != Policy.KEEP:
+            private[name] = Policy(word)
     for name, attribute in every.items():
         named = not dictionary.lookup(name.partition(".")[0])
         # A part of a DT is not read where that is private.
         sources = [source for source in attribute.sources if source.part is None]
         whole = {".".join(source.path) for source in sources} - {name}
         for read in sorted(whole & private.keys()):
-            if private.get(name) not in (private[read], Privacy.DROP):
+            if private.get(name) not in (private[read], Policy.DROP):
                 mistakes.add(
                     f"{f'[named.{name}]' if named else name} reads {read}, which is not kept; add to [privacy] "
                     f'{name} = "{private[read]}".',
@@ -185,16 +186,16 @@ def _privacy(
     return private
 
 
-def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Privacy]) -> dict[str, Attribute]:
-    """The attributes that are not dropped, without parts of a private DT as sources; the hashed ones say so."""
+def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Policy]) -> dict[str, Attribute]:
+    """The attributes that are not dropped, each with its policy, and without parts of a private DT as sources."""
     return {
         name: structs.replace(
             attribute,
-            hashed=private.get(name) is Privacy.HASH,
+            policy=private.get(name, Policy.KEEP),
             sources=tuple(each for each in attribute.sources if each.part is None or each.path[0] not in private),
         )
         for name, attribute in selected.items()
-        if private.get(name) is not Privacy.DROP
+        if private.get(name) is not Policy.DROP
     }
 
 
@@ -262,7 +263,7 @@ def _geometry() -> tuple[Attribute, ...]:
     )
 
 
-def _is_kept(attribute: Attribute, private: Mapping[str, Privacy]) -> bool:
+def _is_kept(attribute: Attribute, private: Mapping[str, Policy]) -> bool:
     """Whether nothing that an attribute is read from is private."""
     return private.keys().isdisjoint(keyword for source in attribute.sources for keyword in source.path)
 

@@ -9,6 +9,7 @@ from imaging_index import dictionary
 from imaging_index.derived import PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.dictionary import Level
 from imaging_index.mistakes import Mistakes, Path
+from imaging_index.privacy import Policy
 from imaging_index.profile import Index
 from imaging_index.schema import MOST_INDEXES, MOST_KEY_ATTRIBUTES, OF_TOMBSTONES, OWN_KEYS, SOMETIMES
 from imaging_index.selection import Attribute
@@ -88,7 +89,7 @@ def warnings(indexes: Mapping[str, Index], attributes: Mapping[str, Attribute]) 
 
 
 def _is_kept(name: str, attributes: Mapping[str, Attribute]) -> bool:
-    return name in attributes and not attributes[name].hashed
+    return name in attributes and attributes[name].policy is Policy.KEEP
 
 
 def _places(name: str, index: Index) -> dict[str, list[Path]]:

@@ -12,6 +12,7 @@ from imaging_index import dicom, dictionary, form, functional_groups
 from imaging_index.derived import FOLDED, PARTS, PATIENT_AGE, SEVERAL
 from imaging_index.dictionary import Level
 from imaging_index.form import Form
+from imaging_index.privacy import Policy
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 # What a number of a private element may have on top.
@@ -55,7 +56,7 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
 
     `name` is a keyword, a dotted path through sequences, or a name of the profile's own. Its value comes from the first
     of `sources` that has one, or with `union` from all of them. `multiple` says that it is stored as a list (a
-    dictionary VM other than 1, a nested attribute, a union). `hashed` says that a token is stored for each value.
+    dictionary VM other than 1, a nested attribute, a union). `policy` says whether a token is stored for each value.
 
     Of the instances, `whole` says that all components of a value stay together (a VM other than 1), and `column` that
     other attributes of the same sequence are selected, whose values are in the same rows.
@@ -67,7 +68,7 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     level: Level
     sources: tuple[Source, ...]
     union: bool = False
-    hashed: bool = False
+    policy: Policy = Policy.KEEP
     whole: bool = False
     column: bool = False
 
@@ -80,18 +81,18 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     def form(self) -> Form:
         """How an entry holds it."""
         of_instances = self.level is Level.INSTANCE
-        return form.of(self.vr, self.hashed, of_instances, self.multiple, self.whole, self.column)
+        return form.of(self.vr, self.policy is Policy.HASH, of_instances, self.multiple, self.whole, self.column)
 
     @property
     def by_instant(self) -> bool:
         """Whether its values are ordered by instant, for which one without an offset needs that of its instance."""
-        return self.form.kind == "moment" and self.form.arrangement == "range"
+        return self.vr == "DT" and self.form.arrangement == "range"
 
     @property
     def identifier(self) -> bool:
         """Whether the value names something, so that a shortened one would name something else: it is never cut."""
         named = self.name.endswith(("ID", "Identifier", "Number"))
-        return named or self.hashed or self.vr in {"AE", "AS", "CS", "SH", "UI"}
+        return named or self.policy is Policy.HASH or self.vr in {"AE", "AS", "CS", "SH", "UI"}
 
 
 def select(name: str) -> Attribute:

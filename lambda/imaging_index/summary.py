@@ -9,7 +9,7 @@ from imaging_index import dicom
 from imaging_index.schema import LONGEST_LIST, MOST_LISTED, MOST_VALUES
 from imaging_index.selection import Attribute
 from imaging_index.stored import AttributeValue, Item, folded, size, stored, stored_list
-from imaging_index.values import Making, Text, Whole, decoded, one
+from imaging_index.values import Conversion, Text, Whole, decoded, one
 
 # When so many values differ, those that can no longer show in the entry are forgotten.
 MOST_HELD: Final = 512
@@ -28,11 +28,12 @@ class Summary:
     `sources` are the attribute's, and behind them the one of what its DT are ordered by.
     """
 
-    def __init__(self, attribute: Attribute, making: Making) -> None:
-        self.sources = (*attribute.sources, *making.profile.zone(attribute))
+    def __init__(self, attribute: Attribute, conversion: Conversion) -> None:
+        self.sources = (*attribute.sources, *conversion.profile.zone(attribute))
         self._attribute = attribute
         self._ordered = attribute.form.arrangement == "range"
-        self._making = making
+        self._conversion = conversion
+        self._flaws = conversion.flaws
         # Texts; of what is ordered, for each value its components.
         self._distinct: set[Any] = set()
         self._missing = 0
@@ -54,9 +55,9 @@ class Summary:
         """What an instance says; nothing when it has no value."""
         attribute = self._attribute
         if attribute.whole:
-            wholes = self._making.wholes(attribute, texts)
+            wholes = self._conversion.wholes(attribute, texts)
             return wholes if self._ordered else self._joined(wholes)
-        found = self._making.found(attribute, texts)
+        found = self._conversion.found(attribute, texts)
         if all(value is None for value in found):
             return ()
         if self._ordered:
@@ -68,9 +69,9 @@ class Summary:
         texts = []
         for whole in wholes:
             try:
-                texts.append(self._making.bounded(self._attribute, "\\".join(map(str, whole))))
+                texts.append(self._conversion.bounded(self._attribute, "\\".join(map(str, whole))))
             except dicom.Unusable:
-                self._making.invalid.add(self._attribute.name)
+                self._flaws.invalid.add(self._attribute.name)
         return texts
 
     def _moments(self, texts: Sequence[Text]) -> Sequence[Any]:
@@ -105,9 +106,9 @@ class Summary:
         if self._ordered:
             return {attribute.name: {"M": self._range()}}
         listed = sorted(self._distinct, key=str)
-        item = stored_list(attribute.name, listed, self._making)
+        item = stored_list(attribute.name, listed, self._flaws)
         names = (name for text in listed[:MOST_VALUES] for name in dicom.components(attribute.vr, text))
-        return {attribute.name: item} | folded(attribute, names, self._making)
+        return {attribute.name: item} | folded(attribute, names, self._flaws)
 
     def _range(self) -> Item:
         low, high = _bounds(self._distinct)

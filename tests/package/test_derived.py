@@ -38,7 +38,7 @@ def test_an_entry_holds_what_is_derived_in_its_form(derived: Derived) -> None:
 
 
 @ALL
-def test_what_is_derived_is_read_for(derived: Derived) -> None:
+def test_what_a_derived_attribute_is_made_of_is_read(derived: Derived) -> None:
     read = {keyword for level in Level for keyword in PROFILE.keywords(level)}
     assert read >= {*derived.made_of}
 

@@ -3,12 +3,15 @@
 import hashlib
 import hmac
 import json
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from imaging_index import entry, profile_file
 from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
+from imaging_index.privacy import Policy, Privacy
 from imaging_index.profile import ProfileError
 from imaging_index.stored import Item
 
@@ -158,6 +161,29 @@ def test_a_privacy_that_cannot_be_is_told(line: str, message: str) -> None:
     with pytest.raises(ProfileError) as refused:
         profile_file.parse(f"{SELECTED}[privacy]\n{line}\n")
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["Doe^John", Decimal("1E+2"), Decimal(100)])
+def test_a_policy_keeps_a_value_or_drops_it_or_has_its_token(value: Any) -> None:
+    privacy = Privacy(b"key")
+    assert privacy.apply(Policy.KEEP, value) == value
+    assert privacy.apply(Policy.DROP, value) is None
+    text = "Doe^John" if value == "Doe^John" else "100"
+    assert privacy.apply(Policy.HASH, value) == hmac.digest(b"key", text.encode(), "sha256").hex()
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("empty", [None, ""])
+def test_nothing_has_no_token(policy: Policy, empty: str | None) -> None:
+    assert not Privacy(b"key").apply(policy, empty)
+
+
+def test_the_hash_of_a_profile_that_hashes_is_what_it_was_before_there_were_policies() -> None:
+    selected = profile_file.parse(
+        'revision = 1\nattributes = ["PatientID", "Modality", "Rows"]\n[instances]\nkeep = ["InstanceNumber"]\n'
+        '[privacy]\nPatientID = "hash"\nInstanceNumber = "hash"\nModality = "drop"\n'
+    )
+    assert selected.hash == "04a520b41e7fc8d4"
 
 
 def test_a_hashed_attribute_is_text_whatever_its_vr() -> None:
