@@ -99,10 +99,10 @@ def usual() -> Callable[[int], None]:
     """The usual code, with the profile's attributes of an instance in its row, and what rows are found by."""
     import boto3
 
-    from imaging_index import profile
+    from imaging_index import profile_file
     from imaging_index.dictionary import Level
 
-    keywords = profile.load(Path(os.environ["PROFILE"])).keywords(Level.INSTANCE)
+    keywords = profile_file.load(Path(os.environ["PROFILE"])).keywords(Level.INSTANCE)
     healthimaging = boto3.client("medical-imaging")
     table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
 

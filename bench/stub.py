@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from cli.sizes import item_size, units
-from imaging_index import profile
+from imaging_index import profile_file
 from imaging_index.profile import Index
 
 
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Print the endpoint, and serve until this process is ended."""
     latency, selected, *documents = sys.argv[1:]
-    indexes = profile.load(Path(selected)).indexes.values()
+    indexes = profile_file.load(Path(selected)).indexes.values()
     server = _Server(float(latency), indexes, map(Path, documents))
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from cli import profiles
 from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
 from imaging_index import entry
+from imaging_index.derived import PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
@@ -90,7 +91,7 @@ def _read(opened: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _summary(plain: dict[str, Any], pages: list[bytes]) -> str:
-    ours = {"InstanceCount", "FrameCount", "FrameBytes", "StudyMoment", "PatientNameKey"}
+    ours = {"InstanceCount", "FrameCount", "FrameBytes", STUDY_MOMENT.name, PATIENT_NAME_KEY.name}
     ours |= {"MissingIn", "InvalidAttributes", "TruncatedAttributes"}
     return (
         f"{counted(plain['InstanceCount'], 'instance')}, {counted(plain['FrameCount'], 'frame')}, "

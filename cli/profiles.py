@@ -8,8 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
-from imaging_index import dictionary, profile
-from imaging_index.dictionary import Level
+from imaging_index import dictionary, profile_file
+from imaging_index.derived import BY_NAME
+from imaging_index.form import Form
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
 from infra import profile_lock
@@ -17,9 +18,6 @@ from infra import profile_lock
 DEFAULT: Final = "radiology"
 
 _FOLDER: Final = Path(__file__).parents[1] / "profiles"
-
-# What the index makes of attributes, for an index to be by.
-_MADE_OF: Final = {"StudyMoment": ("StudyDate", "StudyTime"), "PatientNameKey": ("PatientName",)}
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
 
@@ -32,7 +30,7 @@ def load(name: str) -> Profile:
     Raises:
         ProfileError: naming every mistake in it, or that there is none.
     """
-    return profile.load(_path(name))
+    return profile_file.load(_path(name))
 
 
 def _path(name: str) -> Path:
@@ -92,25 +90,28 @@ def _load(name: str) -> Profile:
 def _row(attribute: Attribute, selected: Profile) -> dict[str, str | list[str]]:
     first = attribute.sources[0] if attribute.sources else Source((attribute.name,))
     element = dictionary.lookup(first.path[-1])
-    keys = {attribute.name, *(key for key, of in _MADE_OF.items() if attribute.name in of)}
+    keys = {attribute.name, *(each.name for each in BY_NAME.values() if attribute.name in each.made_of)}
     return {
         "attribute": attribute.name,
         "tag": f"({element.tag[:4]},{element.tag[4:]})" if element else first.path[0] if first.creator else "",
         "vr": attribute.vr,
         "vm": element.vm if element else "",
         "level": attribute.level.value,
-        "stored": _stored(attribute),
+        "stored": _stored(attribute.form),
         "indexes": [name for name, index in selected.indexes.items() if keys & {*index.partition, *index.sort}],
     }
 
 
-def _stored(attribute: Attribute) -> str:
-    moments = {"DA": "date", "TM": "time", "DT": "moment"}
-    kind = "token" if attribute.hashed else "number" if attribute.number else moments.get(attribute.vr, "text")
-    if attribute.level is not Level.INSTANCE:
-        return f"list of {kind}s" if attribute.multiple else kind
-    if attribute.column:
-        return f"{kind}s in rows with those of its sequence"
-    if attribute.ordered:
-        return f"least and greatest {kind}{' of each component' if attribute.whole else ''}"
-    return f"list of distinct {'whole ' if attribute.whole else ''}{kind}s"
+def _stored(form: Form) -> str:
+    """How an entry holds an attribute, in words."""
+    match form.arrangement:
+        case "one":
+            return form.kind
+        case "list":
+            return f"list of {form.kind}s"
+        case "column":
+            return f"{form.kind}s in rows with those of its sequence"
+        case "range":
+            return f"least and greatest {form.kind}{' of each component' if form.whole else ''}"
+        case "distinct":
+            return f"list of distinct {'whole ' if form.whole else ''}{form.kind}s"

@@ -18,7 +18,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from cli.local import import_folder, make_datastore
-from imaging_index import profile
+from imaging_index import profile_file
 from imaging_index.errors import NotReady
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.hint import Cause, Hint, Kind
@@ -29,7 +29,7 @@ from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 
 PROFILE_FILE = Path(__file__).parents[1] / "profiles" / "radiology.toml"
-PROFILE = profile.load(PROFILE_FILE)
+PROFILE = profile_file.load(PROFILE_FILE)
 PATIENCE = 60.0  # seconds
 _names = itertools.count()
 

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeGuard
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imaging_index import profile
+from imaging_index import profile_file
 from imaging_index.profile import ProfileError
 from infra import indexes
 from infra.config import ROOT
@@ -193,7 +193,7 @@ class Deployer:
                 "them. Change them back first; CloudFormation would fail over them."
             )
         (self._folder / "deployed.toml").write_text(template["Metadata"]["Profile"], "utf-8")
-        old, new = (profile.parse(each["Metadata"]["Profile"]) for each in (template, self._wanted.template))
+        old, new = (profile_file.parse(each["Metadata"]["Profile"]) for each in (template, self._wanted.template))
         if old.hash != new.hash:
             _say("\nEntries stay as they are until their image sets are indexed again: docs/upgrades.md says how.")
         return plan(deployed, old, wanted, new)

@@ -8,8 +8,8 @@ Developer Guide, "Detecting and correcting index key violations").
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from imaging_index.dictionary import Level
-from imaging_index.profile import MOST_INDEXES, OWN_KEYS, Profile
+from imaging_index.profile import Profile
+from imaging_index.schema import MOST_INDEXES, OWN_KEYS
 from infra.indexes import Indexes, TypedIndex
 
 
@@ -80,11 +80,9 @@ def _retyped(deployed: Indexes, old: Profile, wanted: Indexes, new: Profile) -> 
 
 
 def _stored(name: str, profile: Profile) -> str | None:
-    """The DynamoDB type in which entries hold an attribute, `L` for all that no index takes; None: they have it not."""
+    """The DynamoDB type in which entries hold an attribute; None for one that they do not have."""
     attribute = profile.find(name)
-    if attribute is None:
-        return OWN_KEYS.get(name)
-    return "L" if attribute.multiple or attribute.level is Level.INSTANCE else profile.key_type(name)
+    return attribute.form.type if attribute else OWN_KEYS.get(name)
 
 
 def _can_be_made(name: str, present: Indexes, wanted: Indexes, barred: frozenset[str]) -> bool:

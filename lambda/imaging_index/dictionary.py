@@ -3,7 +3,7 @@
 And the VRs of private elements that are known from pydicom's dictionary of them. `tools/dictionary.py` writes both.
 """
 
-import difflib
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -70,8 +70,10 @@ def keywords() -> list[str]:
     return [line.split("\t", 1)[0] for line in _text().splitlines()[1:]]
 
 
-def nearest(word: str) -> str | None:
-    """The keyword that a misspelt `word` was most likely meant to be, or None when nothing is near."""
-    by_lower = {keyword.lower(): keyword for keyword in keywords()}
+def nearest(word: str, words: Iterable[str] | None = None) -> str | None:
+    """The one of some words, or of all keywords, that a misspelt `word` was most likely meant to be; None: no one."""
+    import difflib  # for a mistake alone: a cold start does without
+
+    by_lower = {each.lower(): each for each in (keywords() if words is None else words)}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.75)
     return by_lower[found[0]] if found else None

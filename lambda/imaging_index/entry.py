@@ -9,20 +9,24 @@ Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type dep
   numbers as a list, texts behind backslashes. Several attributes of one sequence are columns of its distinct rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
-from imaging_index import dicom, patient_age
+from imaging_index.derived import PATIENT_NAME_KEY, SEVERAL
+from imaging_index.deriving import derived
 from imaging_index.dictionary import Level
+from imaging_index.flaws import Flaws
 from imaging_index.instances import Instances
 from imaging_index.metadata import Reader
-from imaging_index.profile import LONGEST_LIST, LONGEST_SEVERAL, Profile
-from imaging_index.selection import AGE_IN_YEARS, Attribute
+from imaging_index.privacy import Privacy
+from imaging_index.profile import Profile
+from imaging_index.schema import LONGEST_LIST, LONGEST_SEVERAL
+from imaging_index.selection import Attribute
 from imaging_index.shapes import Values
 from imaging_index.stored import Item, fitting, folded, size, stored, stored_list
-from imaging_index.values import LONGEST_PARTITION, Making, series_uid
+from imaging_index.values import LONGEST_PARTITION, Conversion, series_uid
 
 # Raised whenever the same document would become another entry: entries of an older format are then written anew.
 FORMAT: Final = 3
@@ -57,44 +61,35 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
     profile = reader.profile
     if profile.hashes and not secret:
         raise ValueError("a profile that hashes needs the key of its tokens")
-    making = Making(profile, secret)
-    instances = Instances(making)
+    privacy, flaws = Privacy(secret), Flaws()
+    conversion = Conversion(profile, privacy, flaws)
+    instances = Instances(conversion)
     document = reader.read(pieces, instances.take)
     uids = {key: series_uid(values, key) for key, values in document.series.items()}
     # One without a UID comes last: nobody could look for it.
     series = sorted(document.series, key=lambda key: (not uids[key], uids[key], key))
     attributes: Item = {}
     for attribute in profile.at(Level.PATIENT):
-        attributes |= _single(attribute, document.patient, making)
+        attributes |= _single(attribute, document.patient, conversion)
     for attribute in profile.at(Level.STUDY):
-        attributes |= _single(attribute, document.study, making)
+        attributes |= _single(attribute, document.study, conversion)
     for attribute in profile.at(Level.SERIES) if series else ():
         # Of several series, the lowest UID's stand in the entry: that does not hang on the order of a map.
-        attributes |= _single(attribute, _Series(document.series[series[0]], uids[series[0]]), making)
+        attributes |= _single(attribute, _Series(document.series[series[0]], uids[series[0]]), conversion)
     summed, pages = instances.finish(uids)
     attributes |= summed
-    attributes["StudyMoment"] = {"S": _study_moment(attributes, profile)}
-    name = profile.find("PatientName")
-    if name and not name.hashed and "PatientName" in attributes:
-        key = dicom.name_key(attributes["PatientName"]["S"])
-        attributes |= {"PatientNameKey": {"S": key}} if key else {}
-    if profile.find(AGE_IN_YEARS):
-        try:
-            age = patient_age.in_years(document.patient, document.study, profile.private.keys())
-        except dicom.Unusable:
-            making.invalid.add(AGE_IN_YEARS)
-        else:
-            attributes |= {} if age is None else {AGE_IN_YEARS: stored(age)}
+    attributes |= derived(attributes, document.patient, document.study, profile, flaws)
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
     attributes["FrameBytes"] = {"N": str(instances.frame_bytes)}
     if len(series) > 1:
-        protected = [making.protected("SeriesInstanceUID", uids[key]) for key in series if uids[key]]
+        policy = profile.policy("SeriesInstanceUID")
+        protected = [privacy.apply(policy, uids[key]) for key in series if uids[key]]
         if None not in protected:
-            attributes["SeriesInstanceUIDs"] = stored_list("SeriesInstanceUIDs", protected, making)
-    attributes |= _several(making)
-    _leave_out_unusable_keys(attributes, making)
-    for noted, names in (("InvalidAttributes", making.invalid), ("TruncatedAttributes", making.truncated)):
+            attributes["SeriesInstanceUIDs"] = stored_list("SeriesInstanceUIDs", protected, flaws)
+    attributes |= _several(conversion)
+    _leave_out_unusable_keys(attributes, profile, flaws)
+    for noted, names in (("InvalidAttributes", flaws.invalid), ("TruncatedAttributes", flaws.truncated)):
         if names:
             attributes[noted] = {"L": [{"S": each} for each in sorted(names)]}
     return Content(
@@ -104,8 +99,8 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
         pages=pages.packed,
         checksum=pages.checksum,
         several_series=len(series) > 1,
-        invalid=len(making.invalid),
-        truncated=len(making.truncated),
+        invalid=len(flaws.invalid),
+        truncated=len(flaws.truncated),
         mended=document.mended,
     )
 
@@ -122,54 +117,45 @@ class _Series:
         return getattr(self._values, keyword, None)
 
 
-def _single(attribute: Attribute, values: Values, making: Making) -> Item:
+def _single(attribute: Attribute, values: Values, conversion: Conversion) -> Item:
     """The attribute of the patient, the study or a series: one value, or the list of them with "" for an empty one."""
-    found = making.found(attribute, [getattr(values, source.path[0], None) for source in attribute.sources])
+    found = conversion.found(attribute, [getattr(values, source.path[0], None) for source in attribute.sources])
     if all(value is None for value in found):
         return {}
-    item = stored_list(attribute.name, found, making) if attribute.multiple else stored(found[0])
-    return {attribute.name: item} | folded(attribute, found, making)
+    several = attribute.form.arrangement == "list"
+    item = stored_list(attribute.name, found, conversion.flaws) if several else stored(found[0])
+    return {attribute.name: item} | folded(attribute, found, conversion.flaws)
 
 
-def _several(making: Making) -> Item:
+def _several(conversion: Conversion) -> Item:
     """The attributes that have several values where DICOM allows one, each with all of them."""
     room = LONGEST_SEVERAL
     item: Item = {}
-    for name, found in sorted(making.several.items()):
-        attribute = making.profile.find(name)
+    for name, found in sorted(conversion.several.items()):
+        attribute = conversion.profile.find(name)
         if attribute is None:
             continue  # it is kept with the instances alone
         values = [*found] if attribute.level is not Level.INSTANCE else sorted(found)
         kept = values[: fitting(values, min(room, LONGEST_LIST))]
         if len(kept) < len(values):
-            making.truncated.add(name)
+            conversion.flaws.truncated.add(name)
         if kept:
-            item[f"{name}Values"] = {"L": [stored(value) for value in kept]}
-            room -= size(item[f"{name}Values"])
+            item[f"{name}{SEVERAL}"] = {"L": [stored(value) for value in kept]}
+            room -= size(item[f"{name}{SEVERAL}"])
     return item
 
 
-def _study_moment(attributes: Mapping[str, Any], profile: Profile) -> str:
-    """Study date and time as `YYYYMMDDHHMMSS`, zeros for what is not there: a sort key that always stands."""
-    parts = []
-    for name, zeros in (("StudyDate", "0" * 8), ("StudyTime", "0" * 6)):
-        attribute = profile.find(name)
-        told = attribute is not None and not attribute.hashed and name in attributes
-        parts.append(attributes[name]["S"][: len(zeros)] if told else zeros)
-    return "".join(parts)
-
-
-def _leave_out_unusable_keys(attributes: Item, making: Making) -> None:
+def _leave_out_unusable_keys(attributes: Item, profile: Profile, flaws: Flaws) -> None:
     """DynamoDB refuses an item whose index keys are too long: take the longest out, so that the rest is found.
 
     Sort keys are the index's own, and short.
     """
-    for index in making.profile.indexes.values():
-        selected = [name for name in index.partition if making.profile.find(name) and name in attributes]
+    for index in profile.indexes.values():
+        selected = [name for name in index.partition if profile.find(name) and name in attributes]
         # What the index itself adds to a key: ids and moments of at most 32 bytes, a name key of 256.
-        own = sum(256 if name == "PatientNameKey" else 32 for name in index.partition if name not in selected)
+        own = sum(256 if name == PATIENT_NAME_KEY.name else 32 for name in index.partition if name not in selected)
         while own + sum(size(attributes[name]) for name in selected) > LONGEST_PARTITION:
             longest = max(selected, key=lambda name: size(attributes[name]))
             selected.remove(longest)
             del attributes[longest]
-            making.invalid.add(longest)
+            flaws.invalid.add(longest)

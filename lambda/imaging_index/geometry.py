@@ -9,14 +9,14 @@ import msgspec
 
 from imaging_index.selection import Attribute
 from imaging_index.shapes import MOST_IN_ORDER
-from imaging_index.values import Making, Text, Whole
+from imaging_index.values import Conversion, Text, Whole
 
 # A list of DS as most are: plain numbers in as few signs as JSON's, with a blank at the end or without.
 _NUMBERS: Final = re.compile(rb'\[(?:"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})? ?"(?:,(?=")|(?=\])))++\]')
 _SIGNS: Final = b'" '
 
 
-def placed(attribute: Attribute, making: Making, texts: Sequence[Text]) -> Any:
+def placed(attribute: Attribute, conversion: Conversion, texts: Sequence[Text]) -> Any:
     """The value of one of the geometry's attributes in an instance, whose JSON at the attribute's sources is `texts`.
 
     Returns:
@@ -29,7 +29,7 @@ def placed(attribute: Attribute, making: Making, texts: Sequence[Text]) -> Any:
         return msgspec.Raw(first.translate(None, _SIGNS))
     for source, text in zip(attribute.sources, texts, strict=True):
         if text is not None:
-            frames, complete = making.frames(attribute, source, text)
+            frames, complete = conversion.frames(attribute, source, text)
             if any(frames):
                 return _of_frames(attribute, frames, complete=complete)
     return None

@@ -20,13 +20,14 @@ from imaging_index.geometry import placed
 from imaging_index.json_cursor import UNUSABLE
 from imaging_index.metadata import MOST_FRAMES, Run
 from imaging_index.pages import Columns, Pages, leave_out_what_does_not_fit
-from imaging_index.profile import MOST_VALUES
+from imaging_index.privacy import Policy
+from imaging_index.schema import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import KEPT, Values
 from imaging_index.siblings import Siblings
 from imaging_index.stored import Item
 from imaging_index.summary import Summary
-from imaging_index.values import Making, Text, decoded, one, only_uid, present, series_uid, uid
+from imaging_index.values import Conversion, Text, decoded, one, only_uid, present, series_uid, uid
 
 _ROWS_A_PAGE: Final = 1000
 # The bytes of texts that are held for a page at most, whose rows are then fewer.
@@ -51,9 +52,9 @@ _To = TypeVar("_To")
 class Instances:
     """Takes the instances of one document; `count`, `frames` and `frame_bytes` say how many there were."""
 
-    def __init__(self, making: Making) -> None:
-        self._making = making
-        profile = making.profile
+    def __init__(self, conversion: Conversion) -> None:
+        self._conversion = conversion
+        self._profile = profile = conversion.profile
         self.count = 0
         self.frames = 0
         self.frame_bytes = 0
@@ -76,7 +77,8 @@ class Instances:
         places: list[_Place] = [*keywords, *self._sources, *self._conditional]
         self._columns: dict[_Place, list[Text]] = {place: [] for place in places}
         summaries = [
-            Siblings(each, making) if len(each) > 1 else Summary(each[0], making) for each in profile.summed_up()
+            Siblings(each, conversion) if len(each) > 1 else Summary(each[0], conversion)
+            for each in profile.summed_up()
         ]
         self._summaries = [(each, _Origin(each.sources)) for each in summaries]
 
@@ -101,7 +103,7 @@ class Instances:
             for frame in instance.frames or ()
             if type(frame.size) is int and 0 < frame.size <= _LARGEST_FRAME
         )
-        self._frames += ids if self._making.profile.instances.frames else ([] for _ in ids)
+        self._frames += ids if self._profile.instances.frames else ([] for _ in ids)
         self.count += size
         if self._runs == _RUNS_HELD or len(self._keys) >= _ROWS_A_PAGE:
             self._gather()
@@ -172,7 +174,7 @@ class Instances:
 
     def _named(self, uid: str) -> str:
         """A series' UID as the pages have it. A text in any case: null marks the rows that go on with another's."""
-        return self._making.protected("SeriesInstanceUID", uid) or ""
+        return self._conversion.privacy.apply(self._profile.policy("SeriesInstanceUID"), uid) or ""
 
     def _flush(self, most: int) -> None:
         """Sum up and pack the first rows, as a page."""
@@ -182,7 +184,7 @@ class Instances:
         size = len(self._keys[rows])
         for summary, origin in self._summaries:
             summary.add(origin.texts(filled, size))
-        if self._making.profile.instances.on:
+        if self._profile.instances.on:
             self._pages.add(self._rows(columns, rows))
         for column in self._columns.values():
             del column[rows]
@@ -196,25 +198,26 @@ class Instances:
             kept = _each(column, _uid if keyword in _UIDS else _whole_number)
             if keyword == "SOPInstanceUID":
                 kept = [name or uid(key) for name, key in zip(kept, self._keys[rows], strict=True)]
-            if keyword in self._making.profile.private:
-                kept = [self._making.protected(keyword, value) for value in kept]
+            policy = self._profile.policy(keyword)
+            if policy is not Policy.KEEP:
+                kept = [self._conversion.privacy.apply(policy, value) for value in kept]
             page[keyword] = kept
         kept_too: Columns = {}
-        for attribute in self._making.profile.instances.keep:
+        for attribute in self._profile.instances.keep:
             texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
             kept_too[attribute.name] = _each([*texts], functools.partial(self._kept, attribute))
-        for attribute in self._making.profile.instances.geometry:
+        for attribute in self._profile.instances.geometry:
             texts = zip(*(columns[place] for place in _places(attribute.sources)), strict=True)
-            kept_too[attribute.name] = _each([*texts], functools.partial(placed, attribute, self._making))
-        self._making.truncated |= leave_out_what_does_not_fit(kept_too)
+            kept_too[attribute.name] = _each([*texts], functools.partial(placed, attribute, self._conversion))
+        self._conversion.flaws.truncated |= leave_out_what_does_not_fit(kept_too)
         return page | kept_too | {"Frames": self._frames[rows]}
 
     def _kept(self, attribute: Attribute, texts: tuple[Text, ...]) -> Any:
         """An instance's own value of an attribute that the profile keeps with the instances."""
         if attribute.whole:
-            wholes = self._making.wholes(attribute, texts)
+            wholes = self._conversion.wholes(attribute, texts)
             return [*wholes[0][:MOST_VALUES]] if len(wholes) == 1 else None
-        found = self._making.found(attribute, texts)
+        found = self._conversion.found(attribute, texts)
         values = [value for value in found if value is not None]
         if attribute.multiple:
             return ["" if value is None else value for value in found[:MOST_VALUES]] if values else None

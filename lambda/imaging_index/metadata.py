@@ -23,7 +23,8 @@ from imaging_index.errors import Poison
 from imaging_index.functional_groups import PER_FRAME
 from imaging_index.json_cursor import MOST_KEYS, UNUSABLE, JsonCursor, Long
 from imaging_index.private_elements import Places
-from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, Profile
+from imaging_index.profile import Profile
+from imaging_index.schema import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE
 from imaging_index.selection import Source
 from imaging_index.shapes import (
     FRAMES,

@@ -7,16 +7,16 @@ that its VR allows: `PatientAge=45Y` finds what is stored as `045Y`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from imaging_index import dicom, dictionary
+from imaging_index.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from imaging_index.profile import Index
     from imaging_index.stored import Item
@@ -32,15 +32,12 @@ _BETWEEN_VALUES: Final = {**dict.fromkeys(("LT", "ST", "UR", "UT"), ""), "UI": "
 _EXAMPLES: Final = {"AS": "045Y", "DA": "20240131", "DT": "20240131120000", "TM": "120000"}
 # Moments as entries have them, with 0 for every digit: ours, and those of events, in seconds or milliseconds.
 _ISO: Final = ("0000-00-00T00:00:00.000000Z", "0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00Z")
-_MOMENTS: Final = {"FirstIndexedAt": _ISO, "IndexedAt": _ISO, "EventTime": _ISO, "StudyMoment": ("0" * 14,)}
+_MOMENTS: Final = {"FirstIndexedAt": _ISO, "IndexedAt": _ISO, "EventTime": _ISO, STUDY_MOMENT.name: ("0" * 14,)}
 # The ends of an open range: DynamoDB takes no empty text, and compares text by its bytes in UTF-8.
 _BEFORE_ALL: Final = "\x01"
 _AFTER_ALL: Final = "\U0010ffff"
 # The moment of a study without a date is of zeros, and is in no range (PS3.4, section C.2.2.2.5).
 _FIRST_DAY: Final = "00010101"
-
-# Attributes that stand in an index under a form of ours, made to be compared.
-_STANDS_AS: Final = {"StudyDate": "StudyMoment", "PatientName": "PatientNameKey"}
 
 
 class SearchError(ValueError):
@@ -119,7 +116,7 @@ def _condition(name: str, value: str) -> str | Between:
     if name == "PatientName" and not dicom.name_key(value.rstrip("*")) and value != "*":
         raise SearchError("Write PatientName with at least one letter, the family name first, like PatientName=doe*.")
     if name in _MOMENTS and not _is_moment(name, value):
-        day = "20240131*" if name == "StudyMoment" else "2024-01-31*"
+        day = "20240131*" if name == STUDY_MOMENT.name else "2024-01-31*"
         raise SearchError(f"A range is understood for StudyDate only. Write {name}={day} for a day, or a whole moment.")
     return _beginning(value[:-1]) if value.endswith("*") else value
 
@@ -187,56 +184,65 @@ def _take(key: str, conditions: dict[str, str | Between]) -> str | Between | Non
     """The condition on a key attribute, taken out of `conditions`."""
     if key in conditions:
         return conditions.pop(key)
-    for keyword, own in _STANDS_AS.items():
-        if own == key and keyword in conditions:
-            return _in_form_of_key(keyword, conditions.pop(keyword))
-    return None
+    compared = _compared(key)
+    return _ON_DERIVED[key](conditions.pop(compared)) if compared in conditions else None
 
 
-def _in_form_of_key(keyword: str, condition: str | Between) -> str | Between:
-    if keyword == "PatientName":
-        if isinstance(condition, str):
-            return dicom.name_key(condition)
-        begun = condition.low.removeprefix(_BEFORE_ALL)
-        key = dicom.name_key(begun)
-        # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
-        return Between(key, f"{key} {_AFTER_ALL}") if key and begun[-1] in "^ ,.-" else _beginning(key)
+def _compared(key: str) -> str:
+    """The attribute to write a condition on for a key: itself, or what a derived one is compared for."""
+    derived = BY_NAME.get(key)
+    return (derived and derived.compared) or key
+
+
+def _on_name_key(condition: str | Between) -> str | Between:
+    """A condition on PatientName as one on its key."""
+    if isinstance(condition, str):
+        return dicom.name_key(condition)
+    begun = condition.low.removeprefix(_BEFORE_ALL)
+    key = dicom.name_key(begun)
+    # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
+    return Between(key, f"{key} {_AFTER_ALL}") if key and begun[-1] in "^ ,.-" else _beginning(key)
+
+
+def _on_moment(condition: str | Between) -> str | Between:
+    """A condition on StudyDate as one on the study's moment."""
     if isinstance(condition, str):
         return _beginning(condition)
     # To the last moment of the last day.
     return Between(max(condition.low, _FIRST_DAY), condition.high + _AFTER_ALL)
 
 
+_ON_DERIVED: Final[Mapping[str, Callable[[str | Between], str | Between]]] = {
+    STUDY_MOMENT.name: _on_moment,
+    PATIENT_NAME_KEY.name: _on_name_key,
+}
+
+
 def _why_none(asked: Mapping[str, Index], conditions: Mapping[str, str | Between]) -> str:
     """What keeps each of the indexes that were asked from answering the conditions."""
-    sort = {_shown(key) for index in asked.values() for key in index.sort}
-    known = {_shown(key) for index in asked.values() for key in (*index.partition, *index.sort)}
+    sort = {_compared(key) for index in asked.values() for key in index.sort}
+    known = {_compared(key) for index in asked.values() for key in (*index.partition, *index.sort)}
     for name, condition in conditions.items():
-        if _shown(name) not in known | {"DatastoreId"}:
+        if _compared(name) not in known | {"DatastoreId"}:
             where = "in no index" if len(asked) > 1 else f"not in the index {', '.join(asked)}"
             return f"'{name}' is {where}.{_meant(name, known)}"
-        if isinstance(condition, Between) and _shown(name) not in sort:
+        if isinstance(condition, Between) and _compared(name) not in sort:
             return f"{name} needs a whole value: a * or a range is understood for {', '.join(sorted(sort))}."
     return "No index answers this."
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
-    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+    near = dictionary.nearest(name, known)
+    return f" Did you mean '{near}'?" if near else ""
 
 
 def _offer(indexes: Mapping[str, Index]) -> str:
     forms = []
     for name, index in sorted(indexes.items()):
-        keys = [_shown(key) for key in index.partition if key != "DatastoreId"]
-        more = [_shown(key) for key in index.sort if key != "ImageSetId"]
+        keys = [_compared(key) for key in index.partition if key != "DatastoreId"]
+        more = [_compared(key) for key in index.sort if key != "ImageSetId"]
         forms.append(f"{name} ({', '.join(keys)}{' + ' if keys and more else ''}{', '.join(more)})")
     return "Search by the attributes of one index: " + "; ".join(forms) + "."
-
-
-def _shown(key: str) -> str:
-    return next((keyword for keyword, own in _STANDS_AS.items() if own == key), key)
 
 
 def search(

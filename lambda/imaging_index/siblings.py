@@ -7,19 +7,20 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imaging_index.profile import MOST_VALUES
+from imaging_index.schema import MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.stored import Item, fitting, folded, stored
 from imaging_index.summary import MOST_HELD
-from imaging_index.values import Making, Text, Whole
+from imaging_index.values import Conversion, Text, Whole
 
 
 class Siblings:
     """The distinct rows of their values, each attribute a column of them; `sources` has one for each sequence."""
 
-    def __init__(self, attributes: Sequence[Attribute], making: Making) -> None:
+    def __init__(self, attributes: Sequence[Attribute], conversion: Conversion) -> None:
         self._attributes = attributes
-        self._making = making
+        self._conversion = conversion
+        self._flaws = conversion.flaws
         # In the order of the first attribute's.
         sequences: dict[tuple[str, ...], Source] = {}
         for attribute in attributes:
@@ -33,7 +34,7 @@ class Siblings:
     def add(self, instances: Mapping[tuple[Text, ...], int]) -> None:
         """More instances: the JSON at the sources, and how many say that."""
         for texts, times in instances.items():
-            rows = self._making.rows(self._attributes, self._sequences, texts)
+            rows = self._conversion.rows(self._attributes, self._sequences, texts)
             self._distinct.update(rows)
             if len(self._distinct) > MOST_HELD:
                 # One more than is listed, to know that some were.
@@ -63,9 +64,9 @@ class Siblings:
         item: Item = {}
         for attribute, column in columns.items():
             if kept < len(rows):
-                self._making.truncated.add(attribute.name)
+                self._flaws.truncated.add(attribute.name)
             item[attribute.name] = {"L": [stored(value) for value in column[:kept]]}
-            item |= folded(attribute, column[:kept], self._making)
+            item |= folded(attribute, column[:kept], self._flaws)
         return item
 
 

@@ -6,9 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 from imaging_index import dicom
-from imaging_index.profile import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
+from imaging_index.derived import FOLDED
+from imaging_index.flaws import Flaws
+from imaging_index.privacy import Policy
+from imaging_index.schema import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
 from imaging_index.selection import Attribute
-from imaging_index.values import Making, Value
+from imaging_index.values import Value
 
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
@@ -19,11 +22,11 @@ def stored(value: Value | None) -> AttributeValue:
     return {"N": f"{value:f}"} if isinstance(value, Decimal) else {"S": value or ""}
 
 
-def stored_list(name: str, values: Sequence[Value | None], making: Making) -> AttributeValue:
+def stored_list(name: str, values: Sequence[Value | None], flaws: Flaws) -> AttributeValue:
     """The values of a list, as many as an entry has room for."""
     kept = values[: fitting(values)]
     if len(kept) < len(values):
-        making.truncated.add(name)
+        flaws.truncated.add(name)
     return {"L": [stored(value) for value in kept]}
 
 
@@ -33,15 +36,15 @@ def fitting(values: Sequence[Value | None], room: int = LONGEST_LIST) -> int:
     return sum(total <= room for total in itertools.accumulate(sizes))
 
 
-def folded(attribute: Attribute, values: Iterable[object], making: Making) -> Item:
+def folded(attribute: Attribute, values: Iterable[object], flaws: Flaws) -> Item:
     """A person's name as search compares it."""
-    if attribute.vr != "PN" or attribute.hashed:
+    if attribute.vr != "PN" or attribute.policy is not Policy.KEEP:
         return {}
     words = dicom.name_folded([value for value in values if isinstance(value, str)])
     short = dicom.cut(words, LONGEST_TEXT)
     if short != words:
-        making.truncated.add(attribute.name)
-    return {f"{attribute.name}Folded": {"S": short}} if short else {}
+        flaws.truncated.add(attribute.name)
+    return {f"{attribute.name}{FOLDED}": {"S": short}} if short else {}
 
 
 def size(value: AttributeValue) -> int:

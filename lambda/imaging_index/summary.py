@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from imaging_index import dicom
-from imaging_index.profile import LONGEST_LIST, MOST_LISTED, MOST_VALUES
+from imaging_index.schema import LONGEST_LIST, MOST_LISTED, MOST_VALUES
 from imaging_index.selection import Attribute
 from imaging_index.stored import AttributeValue, Item, folded, size, stored, stored_list
-from imaging_index.values import Making, Text, Whole, decoded, one
+from imaging_index.values import Conversion, Text, Whole, decoded, one
 
 # When so many values differ, those that can no longer show in the entry are forgotten.
 MOST_HELD: Final = 512
@@ -28,10 +28,12 @@ class Summary:
     `sources` are the attribute's, and behind them the one of what its DT are ordered by.
     """
 
-    def __init__(self, attribute: Attribute, making: Making) -> None:
-        self.sources = (*attribute.sources, *making.profile.zone(attribute))
+    def __init__(self, attribute: Attribute, conversion: Conversion) -> None:
+        self.sources = (*attribute.sources, *conversion.profile.zone(attribute))
         self._attribute = attribute
-        self._making = making
+        self._ordered = attribute.form.arrangement == "range"
+        self._conversion = conversion
+        self._flaws = conversion.flaws
         # Texts; of what is ordered, for each value its components.
         self._distinct: set[Any] = set()
         self._missing = 0
@@ -53,12 +55,12 @@ class Summary:
         """What an instance says; nothing when it has no value."""
         attribute = self._attribute
         if attribute.whole:
-            wholes = self._making.wholes(attribute, texts)
-            return wholes if attribute.ordered else self._joined(wholes)
-        found = self._making.found(attribute, texts)
+            wholes = self._conversion.wholes(attribute, texts)
+            return wholes if self._ordered else self._joined(wholes)
+        found = self._conversion.found(attribute, texts)
         if all(value is None for value in found):
             return ()
-        if attribute.ordered:
+        if self._ordered:
             return [(value,) for value in found if value is not None]
         return ["" if value is None else value for value in found]
 
@@ -67,9 +69,9 @@ class Summary:
         texts = []
         for whole in wholes:
             try:
-                texts.append(self._making.bounded(self._attribute, "\\".join(map(str, whole))))
+                texts.append(self._conversion.bounded(self._attribute, "\\".join(map(str, whole))))
             except dicom.Unusable:
-                self._making.invalid.add(self._attribute.name)
+                self._flaws.invalid.add(self._attribute.name)
         return texts
 
     def _moments(self, texts: Sequence[Text]) -> Sequence[Any]:
@@ -83,7 +85,7 @@ class Summary:
         ]
 
     def _forget(self) -> None:
-        if self._attribute.ordered:
+        if self._ordered:
             self._many = True
             self._distinct = set(_bounds(self._distinct))
         else:
@@ -93,7 +95,7 @@ class Summary:
     @property
     def missing(self) -> dict[str, int]:
         """How many instances have no value, when some have and that is not told in the summary itself."""
-        some = self._missing and self._distinct and not self._attribute.ordered
+        some = self._missing and self._distinct and not self._ordered
         return {self._attribute.name: self._missing} if some else {}
 
     def attributes(self) -> Item:
@@ -101,14 +103,14 @@ class Summary:
         attribute = self._attribute
         if not self._distinct:
             return {}
-        if attribute.ordered:
-            return {attribute.name: {"M": self._ordered()}}
+        if self._ordered:
+            return {attribute.name: {"M": self._range()}}
         listed = sorted(self._distinct, key=str)
-        item = stored_list(attribute.name, listed, self._making)
+        item = stored_list(attribute.name, listed, self._flaws)
         names = (name for text in listed[:MOST_VALUES] for name in dicom.components(attribute.vr, text))
-        return {attribute.name: item} | folded(attribute, names, self._making)
+        return {attribute.name: item} | folded(attribute, names, self._flaws)
 
-    def _ordered(self) -> Item:
+    def _range(self) -> Item:
         low, high = _bounds(self._distinct)
         summary: Item = {"Min": self._form(low), "Max": self._form(high)}
         if not self._many and 2 <= len(self._distinct) <= MOST_LISTED:

@@ -1,6 +1,5 @@
 """The JSON at an attribute's sources -> its typed values, as the profile's privacy and DynamoDB's bounds allow."""
 
-import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal
@@ -12,7 +11,10 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
-from imaging_index.profile import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES, Privacy, Profile
+from imaging_index.flaws import Flaws
+from imaging_index.privacy import Policy, Privacy
+from imaging_index.profile import Profile
+from imaging_index.schema import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES
 from imaging_index.selection import Attribute, Source
 from imaging_index.shapes import in_order
 
@@ -47,31 +49,17 @@ _PARTS: Final = {"DA": dicom.date_of_moment, "TM": dicom.time_of_moment}
 _Read = TypeVar("_Read")
 
 
-class Making(msgspec.Struct):
-    """One entry in the making: its profile, the key of its tokens, and what could not be stored as it is.
+class Conversion(msgspec.Struct):
+    """The conversion of one document: its profile, the privacy of its values, and what could not be stored as it is.
 
     `several` has, by the name of each attribute that DICOM gives one value, the values of those that had several.
     """
 
     profile: Profile
-    secret: bytes
-    invalid: set[str] = msgspec.field(default_factory=set)
-    truncated: set[str] = msgspec.field(default_factory=set)
+    privacy: Privacy
+    flaws: Flaws = msgspec.field(default_factory=Flaws)
     several: dict[str, dict[Value, None]] = msgspec.field(default_factory=dict)
     typed: int = 0
-
-    def token(self, value: object) -> str:
-        """What stands for a hashed value: equal values have equal tokens, under one key."""
-        # A number in its digits: Decimal writes 100 and 1E+2 as they came.
-        text = f"{value:f}" if isinstance(value, Decimal) else str(value)
-        return hmac.digest(self.secret, text.encode(), "sha256").hex()
-
-    def protected(self, keyword: str, value: Any) -> Any:
-        """A value that is kept with the instances, as privacy allows."""
-        privacy = self.profile.private.get(keyword)
-        if privacy is None or value in (None, ""):
-            return value
-        return None if privacy is Privacy.DROP else self.token(value)
 
     def found(self, attribute: Attribute, texts: Sequence[Text]) -> list[Value | None]:
         """The typed values of the first source that has one, or of all of them; `texts` has the JSON of each source."""
@@ -140,7 +128,7 @@ class Making(msgspec.Struct):
         if short != text:
             if key or attribute.identifier:
                 raise dicom.Unusable
-            self.truncated.add(attribute.name)
+            self.flaws.truncated.add(attribute.name)
         return short
 
     def _at(
@@ -170,7 +158,7 @@ class Making(msgspec.Struct):
         """Some JSON values, or none when they are too many for their attributes, which are named then."""
         count = sum(map(_count, raws))
         if count > MOST_OF_AN_ATTRIBUTE:
-            self.invalid.update(attribute.name for attribute in attributes)
+            self.flaws.invalid.update(attribute.name for attribute in attributes)
             return []
         self.typed += count
         if self.typed > MOST_TYPED:
@@ -196,10 +184,10 @@ class Making(msgspec.Struct):
                 found |= {} if value is None else {value: None}
         first = next(iter(found), None)
         if unusable or len(found) > 1:
-            self.invalid.add(attribute.name)
+            self.flaws.invalid.add(attribute.name)
         if len(found) + unusable <= 1:
             return [first]
-        if attribute.hashed:
+        if attribute.policy is Policy.HASH:
             # The token of one of them would make this patient, study or order another one's.
             return [None]
         self._note(attribute, found)
@@ -224,10 +212,10 @@ class Making(msgspec.Struct):
             parts = _parts(attribute, source, raw)
             whole = tuple(_or_empty(self._parsed(attribute, source, part)) for part in parts)
         except dicom.Unusable:
-            self.invalid.add(attribute.name)
+            self.flaws.invalid.add(attribute.name)
             return []
-        if attribute.ordered and len(whole) > MOST_VALUES:
-            self.truncated.add(attribute.name)
+        if len(whole) > MOST_VALUES and attribute.form.arrangement == "range":
+            self.flaws.truncated.add(attribute.name)
             whole = whole[:MOST_VALUES]
         return [whole] if any(value != "" for value in whole) else []
 
@@ -246,7 +234,7 @@ class Making(msgspec.Struct):
         try:
             return self._parsed(attribute, source, raw)
         except dicom.Unusable:
-            self.invalid.add(attribute.name)
+            self.flaws.invalid.add(attribute.name)
             return None
 
     def _parsed(self, attribute: Attribute, source: Source, raw: object) -> Value | None:
@@ -256,8 +244,9 @@ class Making(msgspec.Struct):
         if isinstance(value, Decimal):
             for modulo in source.modulo:
                 value = _EXACT.remainder(value, Decimal(modulo)) if value >= modulo else value
-        if attribute.hashed:
-            return self.token(value)
+        if attribute.policy is not Policy.KEEP:
+            protected: Value | None = self.privacy.apply(attribute.policy, value)
+            return protected
         return self.bounded(attribute, value) if isinstance(value, str) else value
 
 

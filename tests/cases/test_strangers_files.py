@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from cli import profiles
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.metadata import Reader
 from imaging_index.profile import Profile
 from imaging_index.stored import plain
@@ -70,7 +70,7 @@ def _profile(case: own.Case) -> Profile:
             return profiles.load("radiology")
         case (name,) if name.endswith(".toml"):
             return profiles.load(str(FOLDER / name))
-    return profile.parse(f"revision = 1\nattributes = {msgspec.json.encode(case.attributes).decode()}\n")
+    return profile_file.parse(f"revision = 1\nattributes = {msgspec.json.encode(case.attributes).decode()}\n")
 
 
 def _document(found: Scan) -> bytes:

@@ -20,7 +20,7 @@ from unittest import mock
 
 from botocore.session import Session
 
-from imaging_index import breaker, delivery, indexing, instances, profile
+from imaging_index import breaker, delivery, indexing, instances, profile_file
 from imaging_index.errors import Fault, NotReady, Poison
 from imaging_index.table import reading as table_reading
 from imaging_index.table import writing as table_writing
@@ -135,11 +135,11 @@ def _environment(revision: int, number: int) -> Environment:
         "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
         "TABLE_NAME": TABLE,
     }
-    selected = profile.parse(f"revision = {revision}\nattributes = {_ATTRIBUTES[revision]}")
+    selected = profile_file.parse(f"revision = {revision}\nattributes = {_ATTRIBUTES[revision]}")
     with (
         mock.patch.dict(os.environ, variables),
         mock.patch.object(Session, "create_client", lambda _, service, **__: client(service)),
-        mock.patch.object(profile, "load", return_value=selected),
+        mock.patch.object(profile_file, "load", return_value=selected),
     ):
         spec.loader.exec_module(module)
     return Environment(module, revision, module.handler, inspect.unwrap(module.handler))

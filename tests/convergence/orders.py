@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from imaging_index import instances, profile
+from imaging_index import instances, profile_file
 from imaging_index.hint import Cause, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from tests.convergence.kills import Progress
     from tests.convergence.truth import Dump
 
-PROFILE: Final = profile.parse('revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n')
+PROFILE: Final = profile_file.parse(
+    'revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n'
+)
 _DATASTORE: Final = "d" * 32
 _small_pages: Final = patch.object(instances, "_ROWS_A_PAGE", 1)  # several pages an image set
 _CAUSES: Final = (Cause.EVENT, Cause.RECONCILE, Cause.REINDEX)

@@ -34,7 +34,7 @@ from rich.progress import Progress
 
 from cli.local import import_folder, make_datastore, running
 from cli.output import screen
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.metadata import Reader
 from imaging_index.stored import plain
@@ -42,7 +42,7 @@ from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged, TableReader
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
-PROFILE = profile.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
+PROFILE = profile_file.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
 _QUIET = 20  # seconds
 _VISIBILITY = 6 * 60 + 60  # seconds: when the messages of a killed function have come again and were handled
 SHARES = {"import": 2.0, "update": 5.0, "copy": 1.0, "delete": 1.5}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from imaging_index import generation, profile
+from imaging_index import generation, profile_file
 from imaging_index.entry import FORMAT
 from imaging_index.errors import NotReady, Overload, Poison
 from imaging_index.healthimaging import HealthImaging
@@ -24,7 +24,7 @@ from tests.convergence.happenings import document
 
 IMAGE_SET: Final = "1" * 32
 KEY: Final = Key(DATASTORE, IMAGE_SET)
-SELECTED: Final = profile.parse('revision = 1\nattributes = ["PatientID"]')
+SELECTED: Final = profile_file.parse('revision = 1\nattributes = ["PatientID"]')
 _TIME: Final = "2026-01-01T00:00:00Z"
 _OLD: Final = timedelta(hours=1)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imaging_index import profile
+from imaging_index import profile_file
 from infra import indexes
 from infra.config import ROOT
 from infra.indexes import TypedIndex
@@ -25,7 +25,7 @@ def table_of(template_file: Path) -> Mapping[str, Any]:
 
 
 def test_the_template_has_the_profiles_indexes(template_file: Path) -> None:
-    declared = indexes.of_profile(profile.load(ROOT / "profiles" / "radiology.toml"))
+    declared = indexes.of_profile(profile_file.load(ROOT / "profiles" / "radiology.toml"))
     assert indexes.of_table(table_of(template_file)) == declared
     assert declared["patient"].types["PatientID"] == "S"
 

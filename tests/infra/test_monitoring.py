@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.retries.standard import ExponentialBackoff
 from msgspec.structs import replace
 
-from imaging_index import profile
+from imaging_index import profile_file
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.table.layout import Head, Key
 from infra.config import ROOT
@@ -371,7 +371,7 @@ def test_the_table_and_each_index_have_an_alarm_of_their_own_for_throttles(templ
         (each["Properties"]["MetricName"], tuple(name for name in index_of(each["Properties"])))
         for each in template.find_resources(ALARM, {"Properties": {"Namespace": "AWS/DynamoDB"}}).values()
     }
-    indexes = [(), *((name,) for name in profile.load(PROFILE_FILE).indexes)]
+    indexes = [(), *((name,) for name in profile_file.load(PROFILE_FILE).indexes)]
     assert looked_at == {
         (metric, index) for metric in ("WriteThrottleEvents", "ReadThrottleEvents") for index in indexes
     }

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 from unittest.mock import patch
 
-from imaging_index import functional_groups, json_cursor, profile
+from imaging_index import functional_groups, json_cursor, profile_file
 from imaging_index.metadata import Reader
 from imaging_index.shapes import KEPT
 from tests.package import whole
@@ -79,7 +79,7 @@ def agrees(number: int) -> bool:
 
 @cache
 def _reader(block: int) -> Reader:
-    return Reader(profile.parse(_PROFILE), block)
+    return Reader(profile_file.parse(_PROFILE), block)
 
 
 def _document(chance: random.Random) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import pydicom.data
 
-from imaging_index import entry, hint, json_cursor, profile
+from imaging_index import entry, hint, json_cursor, profile_file
 from imaging_index.dictionary import Level
 from imaging_index.errors import Permanent, Poison
 from imaging_index.metadata import Reader
@@ -180,7 +180,7 @@ def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int, larg
 @cache
 def readers() -> list[tuple[Profile, Reader]]:
     """The profiles that documents are read under."""
-    profiles = [profile.load(each) if isinstance(each, Path) else profile.parse(each) for each in _PROFILES]
+    profiles = [profile_file.load(each) if isinstance(each, Path) else profile_file.parse(each) for each in _PROFILES]
     return [(each, Reader(each, block)) for each in profiles for block in (500, 2**16)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench import hostile
-from imaging_index import entry, instances, json_cursor, metadata, profile, values
+from imaging_index import entry, instances, json_cursor, metadata, profile_file, values
 from imaging_index.entry import Content
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
@@ -18,7 +18,7 @@ from imaging_index.pages import unpack
 from imaging_index.stored import plain
 
 PROFILE = Path(__file__).parents[2] / "profiles/radiology.toml"
-READER = Reader(profile.load(PROFILE))
+READER = Reader(profile_file.load(PROFILE))
 MIB = 2**20
 SMALLER = 64
 # What may be held of a document, as a multiple of it, where it is not next to nothing: Python's objects of many frames,

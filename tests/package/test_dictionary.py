@@ -8,7 +8,7 @@ from pydicom._private_dict import private_dictionaries
 
 from imaging_index import dicom
 from imaging_index.dictionary import Element, Level, keywords, lookup, nearest, private_vr
-from imaging_index.profile import OWN_KEYS, OWN_NAMES
+from imaging_index.schema import OWN_KEYS, OWN_NAMES
 from tools import dictionary
 
 EVERY = {

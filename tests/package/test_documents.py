@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.entry import Content
 from imaging_index.errors import Poison
 from imaging_index.indexing import Indexer
@@ -21,7 +21,7 @@ from imaging_index.table.layout import Key
 from imaging_index.unpacking import blocks
 
 ROOT = Path(__file__).parents[2]
-PROFILE = profile.parse("""
+PROFILE = profile_file.parse("""
 revision = 1
 attributes = ["PatientID", "PatientName", "StudyInstanceUID", "StudyID", "SeriesInstanceUID", "SeriesNumber",
   "Modality", "Rows"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaging_index import entry, json_cursor, profile
+from imaging_index import entry, json_cursor, profile, profile_file
 from imaging_index.entry import Content
 from imaging_index.metadata import Reader
 from imaging_index.pages import COLUMNS, unpack
@@ -58,7 +58,7 @@ ATTRIBUTES = [
     "SegmentSequence.SegmentLabel",
     "SegmentSequence.SegmentNumber",
 ]
-PROFILE = profile.parse(f"revision = 1\nattributes = {json.dumps(ATTRIBUTES)}\n{INDEXES}")
+PROFILE = profile_file.parse(f"revision = 1\nattributes = {json.dumps(ATTRIBUTES)}\n{INDEXES}")
 READER = Reader(PROFILE)
 
 
@@ -445,12 +445,12 @@ def test_a_series_without_a_uid_comes_last_and_is_not_listed() -> None:
     stored = plain(_build(document).attributes)
     assert (stored["SeriesInstanceUID"], stored["Modality"]) == ("1.2", "CT")
     assert stored["SeriesInstanceUIDs"] == ["1.2"]
-    hashing = profile.parse('revision = 1\nattributes = ["Modality"]\n[privacy]\nSeriesInstanceUID = "hash"\n')
+    hashing = profile_file.parse('revision = 1\nattributes = ["Modality"]\n[privacy]\nSeriesInstanceUID = "hash"\n')
     content = entry.build(Reader(hashing), [json.dumps(document).encode()], b"key")
     assert unpack(content.pages)[0][0]["SeriesInstanceUID"] == ""
 
 
-KEEPING = profile.parse(
+KEEPING = profile_file.parse(
     'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = ["SliceLocation", "PixelSpacing", "SliceThickness"]\n'
 )
 
@@ -506,7 +506,7 @@ def test_very_many_frames_are_held_in_little_memory_wherever_their_items_end(sep
 
 
 def test_private_elements_that_nobody_selected_are_not_held() -> None:
-    selected = profile.parse(
+    selected = profile_file.parse(
         'revision = 1\nattributes = ["Modality"]\n[named.B]\nvr = "FD"\n'
         'from = [{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }]\n'
     )
@@ -763,6 +763,7 @@ def test_any_values_become_an_entry_whose_types_hang_on_the_profile_alone(
             assert kind == ("M" if (number or attribute.vr in {"DA", "TM"}) and not attribute.sequence else "L")
         else:
             assert kind == ("L" if attribute.multiple else "N" if number else "S")
+        assert kind == attribute.form.type
         assert stored not in ("", [], {})
     assert set(plain(content.attributes).get("InvalidAttributes", [])) <= set(ATTRIBUTES)
     assert len(_rows(content)) == len(instances)
@@ -791,7 +792,7 @@ def test_plain_values_are_those_of_python() -> None:
 def test_a_very_large_instance_says_what_a_small_one_says(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     path = "PerFrameFunctionalGroupsSequence.FrameContentSequence"
     attributes = [*ATTRIBUTES, f"{path}.FrameLabel", f"{path}.StackID"]
-    reader = Reader(profile.parse(f"revision = 1\nattributes = {json.dumps(attributes)}\n{INDEXES}"), 200)
+    reader = Reader(profile_file.parse(f"revision = 1\nattributes = {json.dumps(attributes)}\n{INDEXES}"), 200)
     measures = {
         "PixelMeasuresSequence": [{"SliceThickness": "5.0 ", "PixelSpacing": ["1", "2"]}],
         "FrameContentSequence": [{"FrameLabel": "b", "StackID": "1"}],

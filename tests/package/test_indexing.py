@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer, _Target
 from imaging_index.metadata import Reader
 from imaging_index.table.layout import Key
 
-PROFILE = profile.parse('revision = 1\nattributes = ["Modality"]')
+PROFILE = profile_file.parse('revision = 1\nattributes = ["Modality"]')
 
 
 @pytest.mark.parametrize(

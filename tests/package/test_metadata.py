@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import json_cursor, metadata, profile, shapes, unpacking
+from imaging_index import json_cursor, metadata, profile_file, shapes, unpacking
 from imaging_index.errors import Poison
 from imaging_index.metadata import Reader
 from tests.package import whole
 
 MARKER = "CANARY^PATIENT"
 READER = Reader(
-    profile.parse(
+    profile_file.parse(
         'revision = 1\nattributes = ["PatientName", "StudyDate", "Modality", "Rows", "SegmentSequence.SegmentLabel"]'
     )
 )
@@ -107,7 +107,7 @@ def test_what_is_not_selected_is_not_there() -> None:
 
 
 def test_what_pages_need_is_there_though_it_is_not_selected() -> None:
-    reader = Reader(profile.parse('revision = 1\nattributes = ["PatientID"]'))
+    reader = Reader(profile_file.parse('revision = 1\nattributes = ["PatientID"]'))
     kept = {keyword: f"{keyword}." for keyword in shapes.KEPT}
     body = json.dumps({"Study": {"Series": {"1": {"Instances": {"2": {"DICOM": kept | {"KVP": 1}}}}}}}).encode()
     assert _read([body], reader)["Series"]["1"]["Instances"]["2"]["values"] == kept

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaging_index import dicom
-from imaging_index.profile import ProfileError, parse
+from imaging_index.profile import ProfileError
+from imaging_index.profile_file import parse
 from tests.package.built import build
 
 DT = 'attributes = ["AcquisitionDateTime"]'

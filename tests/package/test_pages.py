@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import entry, pages, profile
+from imaging_index import entry, pages, profile_file
 from imaging_index.metadata import Reader
 from imaging_index.pages import COLUMNS, Pages, leave_out_what_does_not_fit, unpack
 from imaging_index.profile import ProfileError
+from imaging_index.schema import LONGEST_NAMES_KEPT
 
 LARGEST_PLAIN = 390_000
 LARGEST_ITEM = 400_000  # DynamoDB Developer Guide, "Quotas"
@@ -65,7 +66,7 @@ def test_of_values_that_are_too_large_together_the_largest_are_left_out_and_name
 
 def test_an_instance_that_keeps_long_lists_has_a_page_that_fits() -> None:
     names = ["ImageType", "ConvolutionKernel", "LossyImageCompressionMethod", "ScanningSequence", "ScanOptions"]
-    selected = profile.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(names)}\n')
+    selected = profile_file.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(names)}\n')
     chance = random.Random(1)
     values = {name: [incompressible(chance, 1_000) for _ in range(100)] for name in names}
     instances = {"1.2.3": {"DICOM": values, "ImageFrames": [{"ID": "1"}]}}
@@ -86,9 +87,9 @@ def test_names_that_a_page_has_no_room_for_are_refused() -> None:
     names = ("ReferencedSOPInstanceUID", "ReferencedSOPClassUID", "ReferencedFrameNumber")
     keep = [f"{deep[: -24 * less or None]}.{name}" for name in names for less in range(6)]
     with pytest.raises(ProfileError, match="a page has room for 20000"):
-        profile.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(keep)}\n')
+        profile_file.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(keep)}\n')
 
 
 def test_the_bounds_leave_a_page_room_for_everything_else_in_a_row() -> None:
     row = 6 * 1024 * (len(COLUMNS) + 1) + 2_000  # each character of a value escaped
-    assert pages.LARGEST_KEPT + profile._LONGEST_NAMES_KEPT + row <= LARGEST_PLAIN
+    assert pages.LARGEST_KEPT + LONGEST_NAMES_KEPT + row <= LARGEST_PLAIN

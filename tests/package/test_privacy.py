@@ -3,12 +3,15 @@
 import hashlib
 import hmac
 import json
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.metadata import Reader
 from imaging_index.pages import unpack
+from imaging_index.privacy import Policy, Privacy
 from imaging_index.profile import ProfileError
 from imaging_index.stored import Item
 
@@ -36,7 +39,7 @@ SECRET = b"secret"
 def build(privacy: dict[str, str]) -> tuple[Item, str]:
     """The entry, and all that would be written as text."""
     lines = "".join(f'{name} = "{word}"\n' for name, word in privacy.items())
-    selected = profile.parse(f"{SELECTED}[privacy]\n{lines}")
+    selected = profile_file.parse(f"{SELECTED}[privacy]\n{lines}")
     content = entry.build(Reader(selected), [json.dumps(DOCUMENT).encode()], SECRET)
     return content.attributes, json.dumps(content.attributes) + json.dumps(unpack(content.pages)[0])
 
@@ -92,21 +95,21 @@ def test_hashed_names_of_series_stay_equal_in_entry_and_pages() -> None:
 def test_a_named_attribute_may_not_tell_what_its_source_may_not() -> None:
     text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\n'
     with pytest.raises(ProfileError, match=r"\[named.Id\] reads PatientID, which is not kept; add .* Id = \"hash\""):
-        profile.parse(text)
-    assert profile.parse(text + 'Id = "hash"\n').find("Id")
+        profile_file.parse(text)
+    assert profile_file.parse(text + 'Id = "hash"\n').find("Id")
 
 
 def test_a_stricter_privacy_than_that_of_its_source_is_fine() -> None:
     text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\nId = "drop"\n'
-    assert profile.parse(text).find("Id") is None
+    assert profile_file.parse(text).find("Id") is None
 
 
 def test_a_nested_attribute_that_would_tell_a_private_one_needs_a_word_of_its_own() -> None:
     text = 'revision = 1\nattributes = ["OtherPatientIDsSequence.PatientID"]\n[privacy]\nPatientID = "hash"\n'
-    with pytest.raises(ProfileError, match=r"'OtherPatientIDsSequence.PatientID' may tell the same"):
-        profile.parse(text)
+    with pytest.raises(ProfileError, match=r"'OtherPatientIDsSequence.PatientID' may contain the same value"):
+        profile_file.parse(text)
     for word in ("keep", "hash", "drop"):
-        profile.parse(text + f'"OtherPatientIDsSequence.PatientID" = "{word}"\n')
+        profile_file.parse(text + f'"OtherPatientIDsSequence.PatientID" = "{word}"\n')
 
 
 @pytest.mark.parametrize(
@@ -130,17 +133,17 @@ def test_whatever_reads_a_private_keyword_at_any_depth_needs_a_word_of_its_own(
     private: str, selection: str, name: str
 ) -> None:
     text = f'revision = 1\nattributes = ["PatientName"]\n{selection}\n[privacy]\n{private} = "drop"\n'
-    with pytest.raises(ProfileError, match=rf"has {private}, and '{name}' may tell the same"):
-        profile.parse(text)
-    profile.parse(f'{text}"{name}" = "keep"\n')
-    dropped = profile.parse(f'{text}"{name}" = "drop"\n')
+    with pytest.raises(ProfileError, match=rf"has {private}, and '{name}' may contain the same value"):
+        profile_file.parse(text)
+    profile_file.parse(f'{text}"{name}" = "keep"\n')
+    dropped = profile_file.parse(f'{text}"{name}" = "drop"\n')
     assert dropped.find(name) is None
     assert dropped.instances.keep == ()
 
 
 @pytest.mark.parametrize("written", ["100", "100.0", "1E2", "+100", 100])
 def test_equal_numbers_have_equal_tokens_however_they_are_written(written: object) -> None:
-    selected = profile.parse('revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n')
+    selected = profile_file.parse('revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n')
     document = {"Study": {"Series": {"1.2": {"DICOM": {"SeriesNumber": written}}}}}
     content = entry.build(Reader(selected), [json.dumps(document).encode()], SECRET)
     assert content.attributes["SeriesNumber"] == {"S": token("100")}
@@ -156,12 +159,35 @@ def test_equal_numbers_have_equal_tokens_however_they_are_written(written: objec
 )
 def test_a_privacy_that_cannot_be_is_told(line: str, message: str) -> None:
     with pytest.raises(ProfileError) as refused:
-        profile.parse(f"{SELECTED}[privacy]\n{line}\n")
+        profile_file.parse(f"{SELECTED}[privacy]\n{line}\n")
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize("value", ["Doe^John", Decimal("1E+2"), Decimal(100)])
+def test_a_policy_keeps_a_value_or_drops_it_or_has_its_token(value: Any) -> None:
+    privacy = Privacy(b"key")
+    assert privacy.apply(Policy.KEEP, value) == value
+    assert privacy.apply(Policy.DROP, value) is None
+    text = "Doe^John" if value == "Doe^John" else "100"
+    assert privacy.apply(Policy.HASH, value) == hmac.digest(b"key", text.encode(), "sha256").hex()
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("empty", [None, ""])
+def test_nothing_has_no_token(policy: Policy, empty: str | None) -> None:
+    assert not Privacy(b"key").apply(policy, empty)
+
+
+def test_the_hash_of_a_profile_that_hashes_is_what_it_was_before_there_were_policies() -> None:
+    selected = profile_file.parse(
+        'revision = 1\nattributes = ["PatientID", "Modality", "Rows"]\n[instances]\nkeep = ["InstanceNumber"]\n'
+        '[privacy]\nPatientID = "hash"\nInstanceNumber = "hash"\nModality = "drop"\n'
+    )
+    assert selected.hash == "04a520b41e7fc8d4"
+
+
 def test_a_hashed_attribute_is_text_whatever_its_vr() -> None:
-    hashed = profile.parse(
+    hashed = profile_file.parse(
         'revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n'
         '[indexes.number]\npartition = ["SeriesNumber"]\nsort = ["ImageSetId"]\n'
     )

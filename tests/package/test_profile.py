@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.dictionary import Level, keywords, lookup
 from imaging_index.metadata import Reader
-from imaging_index.profile import Index, ProfileError, load, parse
+from imaging_index.profile import Index, ProfileError
+from imaging_index.profile_file import load, parse
+from imaging_index.schema import LONGEST_SEVERAL
 from imaging_index.selection import Source
 from imaging_index.stored import plain
 
@@ -82,11 +84,11 @@ def test_the_dictionary_says_how_an_attribute_is_stored(
         ),
         (
             '["PatientID.CodeValue"]',
-            "'PatientID.CodeValue' cannot be: PatientID is no sequence, so nothing stands in it.",
+            "'PatientID.CodeValue' is not a valid path: PatientID is not a sequence.",
         ),
         (
             '["ProcedureCodeSequence"]',
-            "'ProcedureCodeSequence' is a sequence; select what stands in it, like 'ProcedureCodeSequence.CodeValue'.",
+            "'ProcedureCodeSequence' is a sequence; select an attribute in it, like 'ProcedureCodeSequence.CodeValue'.",
         ),
         ('["PixelData"]', "'PixelData' holds OB or OW, which is not searchable; take it out."),
         ('["PatientID", "PatientID"]', "The attribute 'PatientID' is selected twice; take one of them out."),
@@ -110,11 +112,10 @@ def test_a_profile_needs_a_revision(revision: str) -> None:
 
 def test_an_unknown_field_is_told_with_those_that_are_known() -> None:
     assert _mistakes(f"revision = 1\n{ATTRIBUTES}\nindices = 1") == [
-        "The profile has a field 'indices', which is none: it may have revision, attributes, named, privacy, "
-        "instances, indexes."
+        "Unknown field 'indices'. Allowed fields: revision, attributes, named, privacy, instances, indexes."
     ]
     assert _mistakes(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]\nprojection = "ALL"')) == [
-        "[indexes.patient] has a field 'projection', which is none: it may have partition and sort."
+        "[indexes.patient] has an unknown field 'projection'. Allowed fields: partition, sort."
     ]
 
 
@@ -300,7 +301,7 @@ def test_the_hash_changes_with_what_entries_hold_and_with_nothing_else() -> None
     ]
     assert {parse(text).hash for text in same} == {parse(usual).hash}
     assert len({parse(text).hash for text in (usual, *other)}) == 3
-    assert len(profile.parse(usual).hash) == 16
+    assert len(profile_file.parse(usual).hash) == 16
 
 
 def test_an_attribute_is_found_by_its_name_alone() -> None:
@@ -364,7 +365,7 @@ def _bytes(value: Any) -> int:
     ids=["long", "many", "numbers", "moments"],
 )
 def test_an_attribute_takes_no_more_of_an_entry_than_is_counted(file: str, texts: list[str]) -> None:
-    selected = profile.load(ROOT / f"profiles/{file}.toml")
+    selected = profile_file.load(ROOT / f"profiles/{file}.toml")
 
     def level(name: Level) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -384,9 +385,9 @@ def test_an_attribute_takes_no_more_of_an_entry_than_is_counted(file: str, texts
     document = {"Patient": {"DICOM": level(Level.PATIENT)}, "Study": study}
     attributes = entry.build(Reader(selected), [json.dumps(document).encode()], b"key").attributes
     several = [name for name in attributes if name.endswith("Values")]
-    assert sum(_bytes(attributes[name]) for name in several) <= profile.LONGEST_SEVERAL + 200 * len(several)
+    assert sum(_bytes(attributes[name]) for name in several) <= LONGEST_SEVERAL + 200 * len(several)
     for each in selected.attributes:
         names = [name for name in (each.name, f"{each.name}Folded") if name in attributes]
         missing = len(each.name) + 12 if each.name in plain(attributes).get("MissingIn", {}) else 0
         taken = sum(len(name) + _bytes(attributes[name]) for name in names) + missing
-        assert taken <= profile._largest(each), each.name
+        assert taken <= profile_file.largest(each), each.name

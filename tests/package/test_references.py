@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile
+from imaging_index import entry, profile_file
 from imaging_index.metadata import Reader
 from imaging_index.stored import plain
 
-RADIOLOGY = profile.load(Path(__file__).parents[2] / "profiles/radiology.toml")
+RADIOLOGY = profile_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
 REFERENCES = RADIOLOGY.find("ReferencedSeries")
 assert REFERENCES
 PATHS = [source.path for source in REFERENCES.sources]

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import dicom, dictionary, profile, searching
+from imaging_index import dicom, dictionary, profile_file, searching
 from imaging_index.profile import Index
 from imaging_index.searching import Plan, SearchError, parse, plan
 from imaging_index.table.layout import Between
 from imaging_index.table.reading import TableDescription, TableReader
 
-INDEXES = dict(profile.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes)
+INDEXES = dict(profile_file.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes)
 STORE = "d" * 32
 LAST = "\U0010ffff"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imaging_index import dicom, entry, functional_groups, profile
+from imaging_index import dicom, entry, functional_groups, profile_file
 from imaging_index.dictionary import lookup
 from imaging_index.metadata import Reader, Run
 from imaging_index.profile import ProfileError
@@ -382,7 +382,7 @@ def test_a_macro_goes_before_what_was_converted() -> None:
 @pytest.mark.parametrize("escaped", [False, True])
 @pytest.mark.parametrize("frames", [3, 3000])
 def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_are(frames: int, escaped: bool) -> None:
-    selected = profile.parse('revision = 1\nattributes = ["KVP", "AcquisitionTime", "ScanOptions"]')
+    selected = profile_file.parse('revision = 1\nattributes = ["KVP", "AcquisitionTime", "ScanOptions"]')
     groups: list[dict[str, Any]] = [
         {
             "PlanePositionSequence": [{"ImagePositionPatient": [0, 0, frame]}],
@@ -406,7 +406,7 @@ def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_a
 
 
 def test_of_what_very_many_frames_were_converted_with_only_what_is_selected_is_held_and_once() -> None:
-    selected = profile.parse('revision = 1\nattributes = ["KVP"]')
+    selected = profile_file.parse('revision = 1\nattributes = ["KVP"]')
     converted = [{"Other": f"{frame:0200}", "KVP": str(frame % 2)} for frame in range(3000)]
     groups = [{"UnassignedPerFrameConvertedAttributesSequence": [each]} for each in converted]
     instance = {"DICOM": {"PerFrameFunctionalGroupsSequence": groups}}
@@ -465,8 +465,8 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
         (named("A", '{ creator = "X", element = "0019xx0C" }'), "whose VR is not known here; look it up"),
         (named("A", '{ creator = "X", element = "0019xx0C", vr = "UN" }'), 'needs vr = "..." with a searchable VR for'),
         (named("A", '{ creator = "X", element = "0019xx0C", vr = 1 }'), 'needs vr = "..." with a searchable VR for'),
-        (named("A", '{ path = "Rows", vr = "US" }'), "has a source that is none"),
-        (named("A", "{ path = 1 }"), "has a path that is no text"),
+        (named("A", '{ path = "Rows", vr = "US" }'), "has an invalid source. Write a keyword"),
+        (named("A", "{ path = 1 }"), "has a path that is not a text"),
         (named("A", f'{{ path = "Rows", component = {2**63} }}'), "whole numbers from 1 to 9223372036854775807"),
         (named("A", '{ element = "0019xx0C" }'), "without its creator"),
         (named("A", '{ creator = "X", element = "0018xx0C" }'), "not written like '0019xx0C'"),
@@ -484,5 +484,5 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
 )
 def test_a_source_that_cannot_be_is_told_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ProfileError, match=r"line [0-9]+: ") as refused:
-        profile.parse(f"revision = 1\n{text}")
+        profile_file.parse(f"revision = 1\n{text}")
     assert message in str(refused.value)

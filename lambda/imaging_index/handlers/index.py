@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imaging_index import hint, observability, profile
+from imaging_index import hint, observability, profile_file
 from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
 from imaging_index.errors import HandedBack, classify
@@ -46,7 +46,7 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
 
 _variables: Final = variables(_Variables)
 _datastores: Final = None if _variables.datastores == "all" else frozenset(_variables.datastores.split(","))
-_profile: Final = profile.load(Path(__file__).parents[2] / _variables.profile)
+_profile: Final = profile_file.load(Path(__file__).parents[2] / _variables.profile)
 _queue: Final = Queue(client("sqs"), _variables.queue_url, _variables.dead_letter_queue_url)
 _table: Final = TableWriter(client("dynamodb"), _variables.table_name)
 

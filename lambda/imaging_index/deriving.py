@@ -1,0 +1,39 @@
+"""Makes the derived attributes of an entry: what `derived` declares."""
+
+from typing import Final
+
+from imaging_index import dicom, patient_age
+from imaging_index.derived import PATIENT_AGE, PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.flaws import Flaws
+from imaging_index.privacy import Policy
+from imaging_index.profile import Profile
+from imaging_index.shapes import Values
+from imaging_index.stored import Item, stored
+
+_ZEROS: Final = {"StudyDate": "0" * 8, "StudyTime": "0" * 6}
+
+
+def derived(attributes: Item, patient: Values, study: Values, profile: Profile, flaws: Flaws) -> Item:
+    """The derived attributes of an entry that has `attributes`, from a document whose patient and study are given."""
+    parts = [(_kept(name, attributes, profile) or zeros)[: len(zeros)] for name, zeros in _ZEROS.items()]
+    item: Item = {STUDY_MOMENT.name: {"S": "".join(parts)}}
+    name = _kept("PatientName", attributes, profile)
+    if key := dicom.name_key(name or ""):
+        item[PATIENT_NAME_KEY.name] = {"S": key}
+    if profile.find(PATIENT_AGE.name):
+        try:
+            age = patient_age.in_years(patient, study, profile.private.keys())
+        except dicom.Unusable:
+            flaws.invalid.add(PATIENT_AGE.name)
+        else:
+            item |= {} if age is None else {PATIENT_AGE.name: stored(age)}
+    return item
+
+
+def _kept(name: str, attributes: Item, profile: Profile) -> str | None:
+    """The text of an attribute; None when the entry has none, or a token for it."""
+    attribute = profile.find(name)
+    if attribute is None or attribute.policy is not Policy.KEEP or name not in attributes:
+        return None
+    text: str = attributes[name]["S"]
+    return text
