@@ -9,13 +9,11 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from imaging_index import metric_names
 from imaging_index.profile import Profile
 from infra.metrics import Metrics
 from infra.pipeline import FUNCTION_SECONDS
 from infra.prices import Prices
-
-_OUTCOMES: Final = ("Indexed", "Duplicate", "Stale", "Deleted", "Passed", "OtherDatastore")
-_FAULTS: Final = ("Permanent", "Poison", "NotReady", "Overload", "Configuration", "Unknown", "HandedBack")
 
 _PRICES: Final = Prices()
 
@@ -77,7 +75,7 @@ class Dashboard(Construct):
     def _objective(self, objective: tuple[float, int], alarms: Sequence[cloudwatch.Alarm]) -> list[cloudwatch.IWidget]:
         percent, seconds = objective
         hour = Duration.hours(1)
-        within = self._metrics.own("IndexLag", f"PR(:{seconds})", hour)
+        within = self._metrics.own(metric_names.INDEX_LAG, f"PR(:{seconds})", hour)
         return [
             cloudwatch.SingleValueWidget(
                 title=f"Objective: {percent} % within {seconds} s",
@@ -109,19 +107,19 @@ class Dashboard(Construct):
             ),
             _graph(
                 "What became of hints",
-                *(metrics.own(outcome, "Sum").with_(label=outcome) for outcome in _OUTCOMES),
+                *(metrics.own(outcome, "Sum").with_(label=outcome) for outcome in metric_names.OUTCOMES),
                 stacked=True,
             ),
             _graph(
                 "Given up",
-                metrics.own("Parked", "Sum").with_(label="Parked"),
+                metrics.own(metric_names.PARKED, "Sum").with_(label="Parked"),
                 metrics.rule("FailedInvocations").with_(label="events not delivered"),
                 metrics.rule("InvocationsFailedToBeSentToDlq").with_(label="events lost"),
             ),
             _graph(
                 "Of an image set's attributes",
-                metrics.own("InvalidAttributes", "Average").with_(label="invalid, on average"),
-                metrics.own("TruncatedAttributes", "Average").with_(label="truncated, on average"),
+                metrics.own(metric_names.INVALID_ATTRIBUTES, "Average").with_(label="invalid, on average"),
+                metrics.own(metric_names.TRUNCATED_ATTRIBUTES, "Average").with_(label="truncated, on average"),
             ),
         ]
 
@@ -130,12 +128,12 @@ class Dashboard(Construct):
         return [
             _graph(
                 "From the event to the index, seconds",
-                *(metrics.own("IndexLag", each).with_(label=each) for each in ("p50", "p99")),
+                *(metrics.own(metric_names.INDEX_LAG, each).with_(label=each) for each in ("p50", "p99")),
                 limit=_limit(seconds, "objective"),
             ),
             _graph(
                 "Oldest hint, seconds",
-                metrics.own("HintAge", "Maximum").with_(label="received or handed back"),
+                metrics.own(metric_names.HINT_AGE, "Maximum").with_(label="received or handed back"),
                 metrics.queue(queue, "ApproximateAgeOfOldestMessage", "Maximum").with_(label="in the queue"),
             ),
             _graph(
@@ -148,7 +146,7 @@ class Dashboard(Construct):
             _graph(
                 "Arrived and put off",
                 metrics.queue(queue, "NumberOfMessagesSent", "Sum").with_(label="arrived"),
-                metrics.own("Deferred", "Sum").with_(label="put off"),
+                metrics.own(metric_names.DEFERRED, "Sum").with_(label="put off"),
             ),
         ]
 
@@ -157,12 +155,12 @@ class Dashboard(Construct):
         return [
             _graph(
                 "Faults by class",
-                *(metrics.own(f"{fault}Faults", "Sum").with_(label=fault) for fault in _FAULTS),
+                *(metrics.own(metric_names.of_fault(fault), "Sum").with_(label=fault) for fault in metric_names.FAULTS),
                 stacked=True,
             ),
             _graph(
                 "Throttled",
-                metrics.own("HealthImagingThrottles", "Sum").with_(label="by HealthImaging"),
+                metrics.own(metric_names.HEALTHIMAGING_THROTTLES, "Sum").with_(label="by HealthImaging"),
                 metrics.function("Throttles", "Sum").with_(label="by Lambda"),
                 metrics.table("ReadThrottleEvents").with_(label="reads of the table"),
                 metrics.table("WriteThrottleEvents").with_(label="writes of the table"),
@@ -171,7 +169,7 @@ class Dashboard(Construct):
             _graph(
                 "Invocations",
                 metrics.function("Errors", "Sum").with_(label="failed as a whole"),
-                metrics.own("BreakerOpen", "Sum").with_(label="ended with the breaker open"),
+                metrics.own(metric_names.BREAKER_OPEN, "Sum").with_(label="ended with the breaker open"),
             ),
             _graph(
                 "Duration of an invocation, ms",
@@ -187,7 +185,7 @@ class Dashboard(Construct):
         price = cloudwatch.MathExpression(
             expression=f"units * {_PRICES.write_unit:.9f} + calls * {_PRICES.invocation:.9f} + ms * {millisecond:.12f}",
             using_metrics={
-                "units": metrics.own("WriteUnits", "Sum"),
+                "units": metrics.own(metric_names.WRITE_UNITS, "Sum"),
                 "calls": metrics.function("Invocations", "Sum"),
                 "ms": metrics.function("Duration", "Sum"),
             },
@@ -198,7 +196,7 @@ class Dashboard(Construct):
             _graph("Dollars an hour, by us-east-1's prices", price),
             _graph(
                 "DynamoDB write request units",
-                metrics.own("WriteUnits", "Sum").with_(label="table and indexes"),
+                metrics.own(metric_names.WRITE_UNITS, "Sum").with_(label="table and indexes"),
             ),
             _graph(
                 "Invocations of the function",

@@ -18,6 +18,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from imaging_index import metric_names
 from imaging_index.profile import Profile
 from infra.config import Settings
 from infra.dashboard import Dashboard
@@ -88,30 +89,30 @@ def alarms(metrics: Metrics, profile: Profile) -> tuple[Alarm, ...]:
         # Each document adds one value, so the average is of an image set.
         Alarm("InvalidAttributes", "invalid-attributes",
               f"More than one in twenty of the {len(profile.attributes)} selected attributes cannot be typed.",
-              own("InvalidAttributes", "Average", Duration.hours(1)),
+              own(metric_names.INVALID_ATTRIBUTES, "Average", Duration.hours(1)),
               (_MORE_THAN, len(profile.attributes) / 20), (1, 1)),
         Alarm("IndexLag", "index-lag", "Of a hundred image sets one is searchable later than a minute after its event.",
-              own("IndexLag", "p99"),
+              own(metric_names.INDEX_LAG, "p99"),
               (_MORE_THAN, OBJECTIVE_SECONDS), (3, 3), pages=True),
         Alarm("Objective", "index-lag",
               f"Less than {OBJECTIVE_PERCENT} % of a day's image sets were searchable within {OBJECTIVE_SECONDS} s.",
-              own("IndexLag", f"PR(:{OBJECTIVE_SECONDS})", Duration.days(1)),
+              own(metric_names.INDEX_LAG, f"PR(:{OBJECTIVE_SECONDS})", Duration.days(1)),
               (_LESS_THAN, OBJECTIVE_PERCENT), (1, 1)),
         # A deletion that HealthImaging answers with 404 takes up to 32 minutes.
         Alarm("OldestHint", "waiting-hints", "A change has been waiting for an hour.",
-              own("HintAge", "Maximum"),
+              own(metric_names.HINT_AGE, "Maximum"),
               (_MORE_THAN, 3600), (1, _BETWEEN_TRIES), pages=True),
         Alarm("OldestMessage", "waiting-hints", "Messages wait for 15 minutes before they are first handled.",
               metrics.queue(pipeline.queue, "ApproximateAgeOfOldestMessage", "Maximum"),
               (_MORE_THAN, 900), (3, 3), pages=True),
         Alarm("Configuration", "configuration", "AWS refuses the function: access, a key or the table is missing.",
-              own("ConfigurationFaults", "Sum"),
+              own(metric_names.CONFIGURATION_FAULTS, "Sum"),
               (_AT_LEAST, 1), (1, _BETWEEN_TRIES), pages=True),
         Alarm("BreakerOpen", "breaker-open", "More than half of all batches end with the breaker open.",
-              own("BreakerOpen", "Average"),
+              own(metric_names.BREAKER_OPEN, "Average"),
               (_MORE_THAN, 0.5), (3, _BETWEEN_TRIES)),
         Alarm("HealthImagingThrottles", "healthimaging-throttles", "HealthImaging throttles, and goes on doing so.",
-              own("HealthImagingThrottles", "Sum"),
+              own(metric_names.HEALTHIMAGING_THROTTLES, "Sum"),
               (_AT_LEAST, 10), (3, _BETWEEN_TRIES)),
         Alarm("Errors", "function-errors", "Invocations failed as a whole: killed, out of time or out of memory.",
               metrics.function("Errors", "Sum"),

@@ -10,15 +10,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from imaging_index.hint import REPLAY_SOURCE
 from infra import datastores
 from infra.compliance import acknowledge
 from infra.config import Settings
 from infra.function import PackageFunction
 from infra.storage import Storage
 from infra.tokens import TokenSecret
-
-# The source of what the project itself sends: PutEvents refuses sources of AWS's own.
-REPLAY_SOURCE: Final = "imaging-index.replay"
 
 FUNCTION_SECONDS: Final = 60
 

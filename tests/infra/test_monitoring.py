@@ -21,7 +21,9 @@ from botocore.retries.standard import ExponentialBackoff
 from msgspec.structs import replace
 
 from imaging_index import profile
+from imaging_index.errors import Fault
 from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.indexing import Outcome
 from imaging_index.table import Head, Key
 from infra.config import ROOT
 from infra.monitoring import QUERIES, RUNBOOK
@@ -276,6 +278,12 @@ def test_every_alarm_looks_at_a_metric_that_is_sent(account: Account, told: Told
 def test_every_graph_shows_a_metric_that_is_sent(account: Account, told: Told) -> None:
     assert len(account.graphs()) > 40
     assert never_sent(account.graphs(), account, told) == {}
+
+
+def test_the_dashboard_shows_every_outcome_of_a_hint_and_every_class_of_fault(account: Account) -> None:
+    shown = {(graph.partition("/")[0], name) for graph, (_, name, _) in account.graphs().items()}
+    assert {("What became of hints", outcome.value) for outcome in Outcome} <= shown
+    assert {("Faults by class", f"{fault.__name__}Faults") for fault in Fault.__subclasses__()} <= shown
 
 
 def test_the_documented_metrics_are_those_that_the_function_sends(told: Told) -> None:
