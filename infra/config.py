@@ -15,6 +15,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 MAXIMUM_DATA_STORES: Final = 25
 
+# How long one invocation of the index function may take.
+FUNCTION_SECONDS: Final = 60
+
 # How many days a log group can be told to keep its events (CloudWatch Logs API Reference, PutRetentionPolicy).
 RETENTION_DAYS: Final = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,

@@ -12,12 +12,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import byte_code
+from infra import byte_code, metrics
 from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
 from infra.config import ROOT, Settings
-
-METRICS_NAMESPACE: Final = "ImagingIndex"
 
 # What the CDK's own grants give to a reader and writer of a table that has a customer-managed key, and of a queue.
 _USE_OF_KEY: Final = [
@@ -111,7 +109,7 @@ class PackageFunction(Construct):
                 **environment,
                 # The dimension of every metric: it tells the stacks of one account and region apart.
                 "POWERTOOLS_SERVICE_NAME": settings.stack_name,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
             role=self.role.without_policy_updates(),

@@ -2,8 +2,6 @@
 
 # mypy: allow-subclassing-any
 
-from typing import Final
-
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -11,14 +9,14 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from imaging_index.hint import REPLAY_SOURCE
-from infra import datastores
+from imaging_index.profile import Profile
+from infra import alarms, pipeline_graphs
 from infra.compliance import acknowledge
-from infra.config import Settings
-from infra.function import PackageFunction
+from infra.config import FUNCTION_SECONDS, Settings
+from infra.index_function import IndexFunction
+from infra.metrics import Names
 from infra.storage import Storage
 from infra.tokens import TokenSecret
-
-FUNCTION_SECONDS: Final = 60
 
 
 class Pipeline(Construct):
@@ -30,10 +28,20 @@ class Pipeline(Construct):
         rule_dead_letter_queue: events that EventBridge could not put into the queue.
         rule: puts the image-set events of the account's default bus into the queue.
         function: brings the entry of an image set up to date.
+        alarms: what of it is to be watched.
+        objective: what shows on a dashboard whether the objective is met.
+        rows: its rows of a dashboard.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage, tokens: TokenSecret | None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        profile: Profile,
+        storage: Storage,
+        tokens: TokenSecret | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letter_queue = self._make_dead_letter_queue("DeadLetterQueue", storage)
@@ -45,7 +53,19 @@ class Pipeline(Construct):
             "AwsSolutions-SQS3",
         )
         self.rule = self._make_rule(settings, storage)
-        self.function = self._make_function(settings, storage, tokens)
+        self.function = IndexFunction(
+            self,
+            "IndexFunction",
+            settings=settings,
+            storage=storage,
+            tokens=tokens,
+            queue=self.queue,
+            dead_letter_queue=self.dead_letter_queue,
+        )
+        names = self._names(settings, storage)
+        self.alarms = alarms.of_pipeline(names, profile)
+        self.objective = pipeline_graphs.objective(names)
+        self.rows = pipeline_graphs.rows(names, profile.indexes, settings.memory_size)
 
     def _make_dead_letter_queue(self, construct_id: str, storage: Storage) -> sqs.Queue:
         return sqs.Queue(
@@ -120,86 +140,15 @@ class Pipeline(Construct):
         rule.node.add_dependency(self.queue, self.rule_dead_letter_queue)  # and on their policies
         return rule
 
-    def _make_function(self, settings: Settings, storage: Storage, tokens: TokenSecret | None) -> PackageFunction:
-        function = PackageFunction(
-            self,
-            "IndexFunction",
-            settings=settings,
-            key=storage.key,
-            description="Brings the entry of an image set up to date",
-            handler="imaging_index.handlers.index.handler",
-            seconds=FUNCTION_SECONDS,
-            environment={
-                "TABLE_NAME": storage.table.table_name,
-                "QUEUE_URL": self.queue.queue_url,
-                "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue.queue_url,
-                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
-                "PROFILE": "profile.toml",
-                **({"TOKEN_SECRET": tokens.secret.secret_arn} if tokens else {}),
-            },
-            permissions=[
-                iam.PolicyStatement(
-                    actions=["dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
-                    resources=[storage.table.table_arn],
-                ),
-                iam.PolicyStatement(
-                    actions=[
-                        "sqs:ChangeMessageVisibility",
-                        "sqs:DeleteMessage",
-                        "sqs:GetQueueAttributes",
-                        "sqs:ReceiveMessage",
-                    ],
-                    resources=[self.queue.queue_arn],
-                ),
-                iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.dead_letter_queue.queue_arn]),
-                *datastores.using_keys(settings),
-                *([tokens.reading()] if tokens else []),
-            ],
+    def _names(self, settings: Settings, storage: Storage) -> Names:
+        function = self.function.function
+        return Names(
+            service=settings.stack_name,
+            queue=self.queue.queue_name,
+            dead_letter_queue=self.dead_letter_queue.queue_name,
+            rule_dead_letter_queue=self.rule_dead_letter_queue.queue_name,
+            rule=self.rule.ref,
+            function=function.function_name,
+            log_group=function.log_group.log_group_name,
+            table=storage.table.table_name,
         )
-        # A policy of its own: of 25 data stores and what else the function may do, one would be too long for IAM.
-        reading = iam.ManagedPolicy(
-            function,
-            "ReadingPolicy",
-            description="Reads the image sets of the data stores to index",
-            statements=[datastores.reading(Stack.of(self), settings)],
-        )
-        function.role.add_managed_policy(reading)
-        acknowledge(
-            reading,
-            "An image set comes to be long after the stack: the data store is what can be named, and is where the "
-            "setting dataStores lists it.",
-            *(
-                f"AwsSolutions-IAM5[Resource::{arn}]"
-                for arn in datastores.image_set_arns(Stack.of(self), settings, account="<AWS::AccountId>")
-                if "*" in arn
-            ),
-        )
-        acknowledge(
-            function.function,
-            "Its queue alone is set to invoke it, and that event source's MaximumConcurrency is the limit. Concurrency "
-            "that is reserved besides is taken from the account's other functions, and a new account may have none.",
-            "HIPAA.Security-LambdaConcurrency",
-            "NIST.800.53.R5-LambdaConcurrency",
-        )
-        acknowledge(
-            function.function,
-            "A function's own dead letters are those of asynchronous invocations, and it has none: its queue invokes "
-            "it, and what it cannot handle is parked in DeadLetterQueue, whose alarm pages.",
-            "HIPAA.Security-LambdaDLQ",
-            "NIST.800.53.R5-LambdaDLQ",
-        )
-        acknowledge(
-            function.function,
-            "Nothing reaches it by a network, in a VPC or not. It calls AWS's endpoints over TLS only, with a role "
-            "that names what it may call, and needs nothing that is in a VPC.",
-            "HIPAA.Security-LambdaInsideVPC",
-            "NIST.800.53.R5-LambdaInsideVPC",
-        )
-        function.function.add_event_source_mapping(
-            "Queue",
-            event_source_arn=self.queue.queue_arn,
-            batch_size=10,
-            max_concurrency=settings.maximum_concurrency,
-            report_batch_item_failures=True,
-        )
-        return function

@@ -40,9 +40,18 @@ class ImagingIndex(Stack):
         self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8-sig")}
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
-        self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)
+        self.pipeline = Pipeline(
+            self, "Pipeline", settings=settings, profile=selected, storage=self.storage, tokens=tokens
+        )
         self.monitoring = Monitoring(
-            self, "Monitoring", settings=settings, profile=selected, storage=self.storage, pipeline=self.pipeline
+            self,
+            "Monitoring",
+            settings=settings,
+            key=self.storage.key,
+            alarms=[*self.pipeline.alarms, *self.storage.alarms],
+            log_group=self.pipeline.function.function.log_group.log_group_name,
+            objective=self.pipeline.objective,
+            rows=self.pipeline.rows,
         )
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")

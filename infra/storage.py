@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from imaging_index.profile import Profile
-from infra import indexes
+from infra import alarms, indexes
 from infra.config import Settings
 from infra.indexes import Keys, TypedIndex
 
@@ -21,6 +21,7 @@ class Storage(Construct):
         key: customer-managed KMS key of the table, the queues and the logs. Its policy leaves the account's roles
             to IAM; a construct by whose doing an AWS service uses the key adds the statement for that service.
         table: partition key `ImageSet`, sort key `Part`, and the indexes that the profile declares.
+        alarms: what of the table is to be watched.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, profile: Profile) -> None:
@@ -51,6 +52,7 @@ class Storage(Construct):
             deletion_protection=settings.retain,
             removal_policy=removal,
         )
+        self.alarms = alarms.of_storage(self.table.table_name, profile.indexes)
 
 
 def _logs_may_use_it(stack: Stack) -> iam.PolicyStatement:
