@@ -63,12 +63,3 @@ def of_table(table: Mapping[str, Any]) -> dict[str, TypedIndex]:
 def to_setting(indexes: Indexes) -> str:
     """The indexes as the setting `indexes` has them, in JSON."""
     return msgspec.json.encode(indexes).decode()
-
-
-def from_setting(text: str) -> dict[str, TypedIndex]:
-    """The inverse of `to_setting`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return msgspec.json.decode(text, type=dict[str, TypedIndex])
