@@ -13,12 +13,12 @@ from imaging_index.profile import Profile
 from infra.config import FUNCTION_SECONDS
 from infra.metrics import DAY, HOUR, Metric, Names, of_function, of_queue, of_rule, of_table, own
 
-# The objective: this many percent of the image sets are searchable within so many seconds of their event.
+# The objective: this percentage of image sets is searchable within this many seconds of the event.
 OBJECTIVE_PERCENT: Final = 99.9
 OBJECTIVE_SECONDS: Final = 60
 
-# A message that failed may wait half an hour before it is tried again: what only a try can show is looked for in the
-# last 35 minutes, or the alarm would fall silent between two tries.
+# A failed message may wait half an hour for its next try. Alarms on what only a try can show look at the last 35
+# minutes; otherwise they would end between two tries.
 _BETWEEN_TRIES: Final = 7
 
 
@@ -29,12 +29,12 @@ class Alarm:
     Attributes:
         name: the alarm's name is the stack's and this one.
         runbook: the heading's anchor in the runbook.
-        says: what has happened, for whom it wakes.
+        says: what has happened, for the person whom it wakes.
         metric: what it looks at.
-        bad: when a period is a bad one: the comparison, and with what.
-        rings: at how many bad ones, of how many of the last periods.
-        missing: what a period without data is: `ignore` leaves the alarm as it is.
-        pages: whether it is one that a person is to be woken for.
+        bad: when a period is bad: the comparison and its threshold.
+        rings: how many of how many latest periods are bad when it rings.
+        missing: how a period without data counts; `ignore` leaves the alarm as it is.
+        pages: whether it wakes a person.
     """
 
     name: str
@@ -50,57 +50,59 @@ class Alarm:
 def of_pipeline(names: Names, profile: Profile) -> tuple[Alarm, ...]:
     """The alarms of the way from the event to the table."""
     visible = "ApproximateNumberOfMessagesVisible"
-    # CloudWatch's evaluation of percentiles by few samples stays on: else a site with less than a thousand image sets
-    # in five minutes would never hear of p99.
+    # By default CloudWatch evaluates percentiles of few samples too. Otherwise p99 would never ring at a site with
+    # fewer than a thousand image sets in five minutes.
     return (
-        # A queue that nobody touches sends no metrics after six hours, though its messages are still there.
-        Alarm("DeadLetters", "dead-letters", "Changes could not be indexed and are parked.",
+        # A queue without requests sends no metrics after six hours, even while it holds messages.
+        Alarm("DeadLetters", "dead-letters", "Changes could not be indexed and were parked.",
               of_queue(names.dead_letter_queue, visible, "Maximum"),
               (">=", 1), (1, 1), "ignore", pages=True),
-        Alarm("RuleDeadLetters", "events-not-delivered", "EventBridge could not put events into the queue.",
+        Alarm("RuleDeadLetters", "events-not-delivered", "EventBridge could not deliver events to the queue.",
               of_queue(names.rule_dead_letter_queue, visible, "Maximum"),
               (">=", 1), (1, 1), "ignore", pages=True),
-        Alarm("RuleFailures", "events-not-delivered", "EventBridge gave up delivering events.",
+        Alarm("RuleFailures", "events-not-delivered", "EventBridge gave up on delivering events.",
               of_rule(names.rule, "FailedInvocations"),
               (">=", 1), (1, 1)),
-        Alarm("EventsLost", "events-lost", "Events reached neither the queue nor the rule's dead letters.",
+        Alarm("EventsLost", "events-lost",
+              "Events are lost: they reached neither the queue nor the rule's dead-letter queue.",
               of_rule(names.rule, "InvocationsFailedToBeSentToDlq"),
               (">=", 1), (1, 1), pages=True),
-        # Each document adds one value, so the average is of an image set.
+        # Each document adds one value, so the average is per image set.
         Alarm("InvalidAttributes", "invalid-attributes",
-              f"More than one in twenty of the {len(profile.attributes)} selected attributes cannot be typed.",
+              f"On average, more than 5 % of an image set's {len(profile.attributes)} selected attributes are invalid.",
               own(names.service, metric_names.INVALID_ATTRIBUTES, "Average", HOUR),
               (">", len(profile.attributes) / 20), (1, 1)),
-        Alarm("IndexLag", "index-lag", "Of a hundred image sets one is searchable later than a minute after its event.",
+        Alarm("IndexLag", "index-lag", f"The 99th percentile of the index lag is above {OBJECTIVE_SECONDS} s.",
               own(names.service, metric_names.INDEX_LAG, "p99"),
               (">", OBJECTIVE_SECONDS), (3, 3), pages=True),
         Alarm("Objective", "index-lag",
               f"Less than {OBJECTIVE_PERCENT} % of a day's image sets were searchable within {OBJECTIVE_SECONDS} s.",
               own(names.service, metric_names.INDEX_LAG, f"PR(:{OBJECTIVE_SECONDS})", DAY),
               ("<", OBJECTIVE_PERCENT), (1, 1)),
-        # A deletion that HealthImaging answers with 404 takes up to 32 minutes.
-        Alarm("OldestHint", "waiting-hints", "A change has been waiting for an hour.",
+        # A deletion takes up to 32 minutes when HealthImaging answers 404.
+        Alarm("OldestHint", "waiting-hints", "A change has been waiting for more than an hour.",
               own(names.service, metric_names.HINT_AGE, "Maximum"),
               (">", 3600), (1, _BETWEEN_TRIES), pages=True),
-        Alarm("OldestMessage", "waiting-hints", "Messages wait for 15 minutes before they are first handled.",
+        Alarm("OldestMessage", "waiting-hints", "Messages wait more than 15 minutes for their first try.",
               of_queue(names.queue, "ApproximateAgeOfOldestMessage", "Maximum"),
               (">", 900), (3, 3), pages=True),
-        Alarm("Configuration", "configuration", "AWS refuses the function: access, a key or the table is missing.",
+        Alarm("Configuration", "configuration",
+              "AWS rejects the function's calls: access, a key or the table is missing.",
               own(names.service, metric_names.CONFIGURATION_FAULTS, "Sum"),
               (">=", 1), (1, _BETWEEN_TRIES), pages=True),
-        Alarm("BreakerOpen", "breaker-open", "More than half of all batches end with the breaker open.",
+        Alarm("BreakerOpen", "breaker-open", "More than half of the batches end with the breaker open.",
               own(names.service, metric_names.BREAKER_OPEN, "Average"),
               (">", 0.5), (3, _BETWEEN_TRIES)),
-        Alarm("HealthImagingThrottles", "healthimaging-throttles", "HealthImaging throttles, and goes on doing so.",
+        Alarm("HealthImagingThrottles", "healthimaging-throttles", "HealthImaging keeps throttling the function.",
               own(names.service, metric_names.HEALTHIMAGING_THROTTLES, "Sum"),
               (">=", 10), (3, _BETWEEN_TRIES)),
-        Alarm("Errors", "function-errors", "Invocations failed as a whole: killed, out of time or out of memory.",
+        Alarm("Errors", "function-errors", "Whole invocations failed: they were killed, or ran out of time or memory.",
               of_function(names.function, "Errors", "Sum"),
               (">=", 1), (2, _BETWEEN_TRIES)),
         Alarm("Throttles", "function-throttles", "Lambda has no concurrency left for the function.",
               of_function(names.function, "Throttles", "Sum"),
               (">=", 1), (3, _BETWEEN_TRIES)),
-        Alarm("Duration", "duration", "Invocations take four fifths of their time-out.",
+        Alarm("Duration", "duration", "Invocations take 80 % of their time-out or more.",
               of_function(names.function, "Duration", "Maximum"),
               (">=", 800 * FUNCTION_SECONDS), (2, _BETWEEN_TRIES)),
     )  # fmt: skip

@@ -28,7 +28,7 @@ _SHIPPED: Final = ", ".join(sorted(file.stem for file in _PROFILES.glob("*.toml"
 
 
 class SettingError(ValueError):
-    """A setting cannot be used; the message names the setting and says what it may be."""
+    """An invalid setting; the message names it and says what it may be."""
 
 
 class DataStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -43,7 +43,7 @@ class DataStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     kms_key_arn: str | None = None
 
 
-# The types of the settings, each with its bounds. The description is what a message says that the setting may be.
+# The settings' types with their bounds. A description completes the sentence "It may be ...".
 _StackName = Annotated[
     str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9-]{0,63}\Z", description="letters, digits and hyphens, 64 at most")
 ]
@@ -93,19 +93,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         stack_name: name of the CloudFormation stack. The rule has it too, and EventBridge takes 64 characters.
         region: AWS region that the stack is deployed into; the CDK's default unless set.
-        data_stores: the data stores to index; none named means all of the account and region.
+        data_stores: the data stores to index; empty means all of the account and region.
         profile: the profile's TOML file.
-        maximum_concurrency: how many index functions read the queue at a time.
-        log_retention_days: how long the functions' logs are kept.
-        removal_policy: what becomes of the table, its key and the logs when the stack is deleted.
+        maximum_concurrency: how many index functions may run at a time.
+        log_retention_days: how many days the functions' logs are kept.
+        removal_policy: whether the table, its key and the logs survive the stack.
         architecture: instruction set that the functions run on.
-        memory_size: MB of each index function.
-        alarm_email: address that alarms are sent to, if any.
-        monitoring: `full`, or `basic` for a local cloud: its CloudFormation refuses composite alarms and saved queries.
+        memory_size: memory of each index function, in MB.
+        alarm_email: the address that alarms are sent to, if any.
+        monitoring: `full`, or `basic` for a local cloud, which supports neither composite alarms nor saved queries.
         bundle_for: `lambda`, or `host` for a local cloud that runs the functions on this machine.
-        tags: of the stack and all that is in it, by key.
-        indexes: those that the table is to have, when they are not the profile's: `make deploy` gives them, from one
-            update to the next.
+        tags: tags of the stack and all its resources, by key.
+        indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
+            upgrade.
     """
 
     stack_name: _StackName
@@ -138,8 +138,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """Read and check every setting.
 
         Args:
-            context: the CDK's whole context; keys that are not settings are left alone. Values from the command line
-                are text: numbers are parsed, and a list is given as JSON.
+            context: the CDK's whole context; keys that are not settings are ignored. Values from the command line are
+                text: numbers are parsed, and lists and objects are given as JSON.
             environment: the process's environment variables, for `CDK_DEFAULT_REGION`.
 
         Raises:
@@ -181,22 +181,22 @@ def _may_be(name: str) -> str:
 
 
 def _wrong(name: str, value: object) -> SettingError:
-    return SettingError(f"The setting {name!r} is {value!r}: it may be {_may_be(name)}.")
+    return SettingError(f"The setting {name!r} is {value!r}. It may be {_may_be(name)}.")
 
 
 def _refuse_misspelt(context: Mapping[str, object]) -> None:
-    # The context also carries keys of the CDK's own and of the user's ~/.cdk.json: only what was meant for us is ours.
+    # The context also has keys of the CDK and of the user's ~/.cdk.json, so an unknown key is no mistake by itself.
     for key in context:
         if key not in SETTINGS and (near := difflib.get_close_matches(key, SETTINGS, n=1, cutoff=0.8)):
-            raise SettingError(f"There is no setting {key!r}: did you mean {near[0]!r}?")
+            raise SettingError(f"Unknown setting {key!r}. Did you mean {near[0]!r}?")
 
 
 def _refuse_missing(given: Mapping[str, object]) -> None:
     if "region" not in given:
-        raise SettingError("No AWS region is set: pass -c region=..., or set CDK_DEFAULT_REGION, such as us-east-1.")
+        raise SettingError("No AWS region is set. Pass -c region=us-east-1 (or another), or set CDK_DEFAULT_REGION.")
     for name in SETTINGS:
         if name not in given and name not in _OPTIONAL:
-            raise SettingError(f"The setting {name!r} is missing: set it in cdk.json's context, to {_may_be(name)}.")
+            raise SettingError(f"The setting {name!r} is missing. Set it in cdk.json's context, to {_may_be(name)}.")
 
 
 def _parsed(name: str, text: str) -> object:
@@ -218,12 +218,12 @@ def _profile(_: type, value: object) -> Path:
 def _check_data_stores(settings: Settings, given: Mapping[str, Any]) -> None:
     stores = settings.data_stores
     if len({store.id for store in stores}) != len(stores):
-        raise SettingError(f"The setting 'dataStores' is {given['dataStores']!r}: name each data store once.")
-    # An alias cannot be granted on, and a data store's key is one of its own region.
+        raise SettingError(f"The setting 'dataStores' is {given['dataStores']!r}. Name each data store once.")
+    # IAM grants nothing on an alias, and a data store's key is in the data store's region.
     key = rf"arn:aws[a-z-]*:kms:{settings.region}:[0-9]{{12}}:key/[A-Za-z0-9-]+"
     for store in stores:
         if store.kms_key_arn is not None and not re.fullmatch(key, store.kms_key_arn):
             raise SettingError(
-                f"The setting 'kmsKeyArn' is {store.kms_key_arn!r}: it may be "
+                f"The setting 'kmsKeyArn' is {store.kms_key_arn!r}. It may be "
                 f"arn:aws:kms:{settings.region}:<account>:key/<key id>."
             )

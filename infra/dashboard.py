@@ -1,4 +1,4 @@
-"""The dashboard: the objective and the alarms, and below them the rows that the stack's parts declare."""
+"""The dashboard: the objective and the alarms, and below them the rows that other constructs declare."""
 
 # mypy: allow-subclassing-any
 
@@ -34,13 +34,13 @@ class Dashboard(Construct):
 
         Args:
             stack_name: for the dashboard's name.
-            objective: what shows whether the objective is met: the first row, but for the alarms.
-            alarms: those whose state is shown beside the objective.
-            rows: by their headings, from top to bottom.
+            objective: the widgets for the objective, which begin the first row.
+            alarms: the alarms whose states are shown beside the objective.
+            rows: the widgets of each row by its heading, from top to bottom.
         """
         super().__init__(scope, construct_id)
         region = Stack.of(self).region
-        # A dashboard's name is one of all regions of the account.
+        # A dashboard's name must be unique across all regions of the account.
         name = f"{stack_name}-{region}"
         states = cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=11, height=HEIGHT)
         below = [row for heading, widgets in rows.items() for row in ([_heading(heading)], list(widgets))]

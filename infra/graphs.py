@@ -1,4 +1,4 @@
-"""What a dashboard's row is made of: metrics as the CDK has them, and graphs of them."""
+"""Graphs for the dashboard's rows, and metrics as the CDK wants them."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ HEIGHT: Final = 5
 
 
 def series(metric: Metric, label: str | None = None) -> cloudwatch.Metric:
-    """The metric for an alarm, or for a graph that shows it under a label."""
+    """The metric for the CDK; `label` names it in a graph."""
     return cloudwatch.Metric(
         namespace=metric.namespace,
         metric_name=metric.name,
@@ -29,7 +29,7 @@ def graph(
     limit: cloudwatch.HorizontalAnnotation | None = None,
     stacked: bool = False,
 ) -> cloudwatch.GraphWidget:
-    """A quarter of a row."""
+    """A graph that is a quarter of a row wide."""
     return cloudwatch.GraphWidget(
         title=title,
         left=list(shown),

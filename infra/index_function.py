@@ -1,4 +1,4 @@
-"""The index function: what it is called with, what it may do, and the findings that are accepted of it."""
+"""The index function: its environment, its permissions, and the findings accepted for it."""
 
 # mypy: allow-subclassing-any
 
@@ -16,7 +16,7 @@ from infra.tokens import TokenSecret
 
 
 class IndexFunction(PackageFunction):
-    """Brings the entry of an image set up to date."""
+    """Updates the entry of an image set when its queue has a hint of a change."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class IndexFunction(PackageFunction):
 
         Args:
             settings: the deployment's settings.
-            storage: the table that it writes, and the key.
-            tokens: the key of its tokens, when the profile hashes any attribute.
-            queue: what invokes it.
-            dead_letter_queue: where it parks what it cannot handle.
+            storage: the table that it writes to, and the key.
+            tokens: the key of its tokens, if the profile hashes any attribute.
+            queue: the queue that invokes it.
+            dead_letter_queue: where it parks messages that it cannot handle.
         """
         super().__init__(
             scope,
@@ -71,7 +71,7 @@ class IndexFunction(PackageFunction):
         )
 
     def _let_read_image_sets(self, settings: Settings) -> None:
-        # A policy of its own: of 25 data stores and what else the function may do, one would be too long for IAM.
+        # A separate policy: with 25 data stores, one policy for all permissions would exceed IAM's limit.
         policy = iam.ManagedPolicy(
             self,
             "ReadingPolicy",

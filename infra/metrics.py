@@ -1,7 +1,7 @@
-"""What is measured: the function's own metrics, and those that AWS keeps of the stack's parts.
+"""CloudWatch's metrics of the stack: the function's own, and those that AWS keeps for the stack's parts.
 
-A metric names the part that it is of and holds no construct. So each construct can declare its own alarms and graphs,
-and `imaging-index cost` can count the alarms without the CDK.
+A metric has its part's name, not its construct. So each construct can declare its own alarms and graphs, and
+`imaging-index cost` can count the alarms without the CDK.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ DAY: Final = 24 * HOUR
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric and the statistic of it that is looked at, both by CloudWatch's names.
+    """A metric and one of its statistics, both by CloudWatch's names.
 
     Attributes:
         namespace: the service that sends it, or `NAMESPACE`.
         name: its name there.
         statistic: such as `Sum`, `p99` or `PR(:60)`.
-        dimensions: what it is of.
-        seconds: the period that one value of the statistic is of.
+        dimensions: the part that it measures, by the dimensions' names.
+        seconds: the period that each value covers.
     """
 
     namespace: str
@@ -48,7 +48,7 @@ class Names:
 
 
 def own(service: str, name: str, statistic: str, seconds: int = 300) -> Metric:
-    """One of `imaging_index.metric_names`."""
+    """A metric of the function's own: `imaging_index.metric_names` has the names."""
     return Metric(NAMESPACE, name, statistic, {"service": service}, seconds)
 
 

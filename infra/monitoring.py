@@ -1,6 +1,6 @@
-"""What rings before users notice: the alarms, where they ring, the dashboard, and the questions to ask of the log.
+"""What an operator looks at: the alarms and where they ring, the dashboard, and saved queries over the log.
 
-The stack's other parts declare their alarms and their rows of the dashboard; here they are collected and made.
+Other constructs declare their alarms and their rows of the dashboard; this one collects and makes them.
 """
 
 # mypy: allow-subclassing-any
@@ -25,7 +25,7 @@ from infra.graphs import series
 
 RUNBOOK: Final = "docs/runbook.md"
 
-# Of a field that a line does not have, CloudWatch Logs Insights makes an empty column.
+# CloudWatch Logs Insights shows an empty column for a field that a line lacks.
 QUERIES: Final[Mapping[str, str]] = {
     "Faults by class and reason": """\
 fields fault, reason
@@ -53,7 +53,7 @@ class Monitoring(Construct):
     """The alarms, the topic they ring at, the dashboard and the saved queries.
 
     Attributes:
-        topic: where every alarm is published, and that it is over.
+        topic: where every alarm is published, when it rings and when it is over.
         dashboard: the dashboard.
     """
 
@@ -75,8 +75,8 @@ class Monitoring(Construct):
             settings: the deployment's settings.
             key: the stack's key, which encrypts what the topic sends.
             alarms: the alarms to make.
-            log_group: the name of the log group that the saved queries are of.
-            objective: what shows on the dashboard whether the objective is met.
+            log_group: the name of the log group that the saved queries search.
+            objective: the dashboard's widgets for the objective.
             rows: the dashboard's rows by their headings.
         """
         super().__init__(scope, construct_id)
@@ -122,8 +122,8 @@ class Monitoring(Construct):
                 },
             )
         )
-        # On no condition, as for EventBridge: an alarm that may not use the key rings nowhere, without a trace. The
-        # topic's own policy confines what CloudWatch may publish.
+        # No condition here, as for EventBridge: without the key an alarm silently rings nowhere. The topic's own policy
+        # limits what CloudWatch may publish.
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[publisher], actions=["kms:Decrypt", "kms:GenerateDataKey*"], resources=["*"]
@@ -154,7 +154,7 @@ class Monitoring(Construct):
             self,
             "Page",
             composite_alarm_name=f"{settings.stack_name}-Page",
-            alarm_description=_described("The index is not right, or not fresh.", "page"),
+            alarm_description=_described("The index is wrong or late.", "page"),
             alarm_rule=cloudwatch.AlarmRule.any_of(
                 *(cloudwatch.AlarmRule.from_alarm(cause, cloudwatch.AlarmState.ALARM) for cause in causes)
             ),

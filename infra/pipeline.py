@@ -20,17 +20,17 @@ from infra.tokens import TokenSecret
 
 
 class Pipeline(Construct):
-    """What keeps the table in step with HealthImaging.
+    """Keeps the table in step with HealthImaging.
 
     Attributes:
         dead_letter_queue: hints that the function parked, or that were received a thousand times.
         queue: hints that are not yet indexed.
         rule_dead_letter_queue: events that EventBridge could not put into the queue.
         rule: puts the image-set events of the account's default bus into the queue.
-        function: brings the entry of an image set up to date.
-        alarms: what of it is to be watched.
-        objective: what shows on a dashboard whether the objective is met.
-        rows: its rows of a dashboard.
+        function: updates the entry of an image set.
+        alarms: its alarms.
+        objective: the widgets for the objective on the dashboard.
+        rows: its rows of the dashboard.
     """
 
     def __init__(
@@ -87,21 +87,21 @@ class Pipeline(Construct):
             retention_period=Duration.days(14),
             # AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": six times the function's time-out.
             visibility_timeout=Duration.seconds(6 * FUNCTION_SECONDS),
-            # The function itself parks what is hopeless: this is the net for invocations that were killed.
+            # The function parks hopeless messages itself. This limit catches those whose invocations are killed.
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letter_queue, max_receive_count=1000),
         )
 
     def _make_rule(self, settings: Settings, storage: Storage) -> events.CfnRule:
         pattern: dict[str, object] = {
-            # An organization's bus may take events of other accounts: none of them tells of a data store of this one.
+            # A bus may receive events of other accounts, and none of those is about a data store of this account.
             "account": [Stack.of(self).account],
             "source": ["aws.medical-imaging", REPLAY_SOURCE],
             "detail-type": [{"prefix": "Image Set "}],
         }
-        # Nothing else of `detail` can be relied on: what stands there, and its spelling, vary from event to event.
+        # Only `datastoreId` is reliable: the other fields of `detail`, and their spelling, vary between events.
         if settings.data_stores:
             pattern["detail"] = {"datastoreId": [store.id for store in settings.data_stores]}
-        # Its name is known beforehand, so that it is made when the queues already take what it sends.
+        # The name is fixed, so that the queues' policies can refer to the rule before it exists.
         name = settings.stack_name
         arn = Stack.of(self).format_arn(service="events", resource="rule", resource_name=name)
         event_bridge = iam.ServicePrincipal("events.amazonaws.com")
@@ -114,8 +114,8 @@ class Pipeline(Construct):
                     conditions={"ArnEquals": {"aws:SourceArn": arn}},
                 )
             )
-        # On no condition: KMS is not told of the rule or its account, and would refuse every event without a trace. The
-        # queues' own policies confine what EventBridge may send.
+        # No condition here: EventBridge passes neither rule nor account to KMS, so a condition would silently reject
+        # every event. The queues' own policies limit what EventBridge may send.
         storage.key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[event_bridge], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"]

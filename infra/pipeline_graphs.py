@@ -20,7 +20,7 @@ _VISIBLE: Final = "ApproximateNumberOfMessagesVisible"
 
 
 def objective(names: Names) -> list[cloudwatch.IWidget]:
-    """What shows whether the objective is met: over the time that the dashboard shows, and hour by hour."""
+    """Widgets for the objective: one number for the dashboard's time range, and a graph hour by hour."""
     within = own(names.service, metric_names.INDEX_LAG, f"PR(:{OBJECTIVE_SECONDS})", HOUR)
     return [
         cloudwatch.SingleValueWidget(
@@ -42,7 +42,7 @@ def objective(names: Names) -> list[cloudwatch.IWidget]:
 
 
 def rows(names: Names, indexes: Iterable[str], memory_size: int) -> Rows:
-    """The rows by their headings.
+    """The widgets of each row, by its heading.
 
     Args:
         names: of the pipeline's parts.

@@ -83,7 +83,7 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
         ("dataStores", [{"id": STORE.upper()}], '"all", or a list of 1 to 25'),
         ("dataStores", [{"id": STORE, "key": KEY}], '"all", or a list of 1 to 25'),
         ("dataStores", [{"id": STORE, "kmsKeyArn": 5}], '"all", or a list of 1 to 25'),
-        ("dataStores", [{"id": STORE}, {"id": STORE}], "name each data store once"),
+        ("dataStores", [{"id": STORE}, {"id": STORE}], "Name each data store once"),
         ("dataStores", [{"id": f"{n:032}"} for n in range(MAXIMUM_DATA_STORES + 1)], '"all", or a list of 1 to 25'),
         ("profile", "no-such-profile", "the path of a .toml file or one of minimal, radiology"),
         ("profile", "no/such.toml", "the path of a .toml file or one of minimal, radiology"),
@@ -130,12 +130,12 @@ def test_alarms_go_by_e_mail_to_whom_is_named_if_anybody_is(value: str | None, e
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_missing_setting_is_named(value: object) -> None:
-    with pytest.raises(SettingError, match=r"'removalPolicy' is missing: set it in cdk\.json's context, to retain or"):
+    with pytest.raises(SettingError, match=r"'removalPolicy' is missing\. Set it in cdk\.json's context, to retain or"):
         read({"removalPolicy": value})
 
 
 def test_all_data_stores_are_indexed_only_when_the_setting_says_so() -> None:
-    with pytest.raises(SettingError, match=r"'dataStores' is missing: .* to \"all\", or a list"):
+    with pytest.raises(SettingError, match=r"'dataStores' is missing\..* to \"all\", or a list"):
         read({"dataStores": ""})
 
 
@@ -146,7 +146,7 @@ def test_a_data_stores_key_must_be_a_key_of_its_region(arn: object) -> None:
 
 
 def test_a_misspelt_setting_is_refused_with_the_right_spelling() -> None:
-    with pytest.raises(SettingError, match="no setting 'dataStore': did you mean 'dataStores'"):
+    with pytest.raises(SettingError, match=r"Unknown setting 'dataStore'\. Did you mean 'dataStores'"):
         read({"dataStore": "all"})
 
 
