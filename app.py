@@ -1,4 +1,4 @@
-"""The CDK app, for the CDK command line; alone, `python app.py` writes the same assembly to `cdk.out/`."""
+"""The CDK app. The CDK command line runs it; `python app.py` alone writes the same assembly to `cdk.out/`."""
 
 from infra.synthesis import main
 

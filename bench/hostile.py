@@ -27,8 +27,7 @@ from pydicom.uid import generate_uid
 
 from bench import DATASTORE_ID, IMAGE_SET_ID, documents, stub
 from infra.bundling import Bundle, Platform
-from infra.config import ROOT
-from infra.pipeline import FUNCTION_SECONDS
+from infra.config import FUNCTION_SECONDS, ROOT
 from local.healthimaging.importing import scan
 from tests.runtime.events import event
 from tests.runtime.exact import Runtime, conditions

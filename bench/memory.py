@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 
 from bench import documents, stub
 from infra.bundling import Bundle, Platform
-from infra.config import ROOT
-from infra.pipeline import FUNCTION_SECONDS
+from infra.config import FUNCTION_SECONDS, ROOT
 from tests.runtime.events import event
 from tests.runtime.exact import Runtime, conditions
 

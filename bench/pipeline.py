@@ -21,7 +21,7 @@ from pydicom.uid import UID
 from bench.results import Pipeline
 from cli.demo import metrics
 from cli.local import import_folder, make_datastore, running
-from imaging_index import searching
+from imaging_index import metric_names, searching
 from imaging_index.table.reading import TableReader
 
 _POLL = 0.5
@@ -55,7 +55,7 @@ def measure(count: int) -> Pipeline:
             indexed = sum(1 for _ in searching.search(table, [datastore], {}, "arrived"))
         taken = time.monotonic() - begun
         sums = metrics(outputs["FunctionName"])
-    return Pipeline(indexed, indexed / taken, sums["WriteUnits"] / indexed)
+    return Pipeline(indexed, indexed / taken, sums[metric_names.WRITE_UNITS] / indexed)
 
 
 def main() -> int:

@@ -15,7 +15,10 @@ from rich.table import Column, Table
 
 from cli import profiles, sizes
 from cli.output import Failure, Misuse, counted, print_json, screen
+from imaging_index import metric_names
+from imaging_index.indexing import Outcome
 from imaging_index.profile import ProfileError
+from infra import alarms
 from infra.prices import AS_OF, REGION, Prices
 
 if TYPE_CHECKING:
@@ -30,11 +33,19 @@ _SECONDS: Final = 365 * 24 * 60 * 60
 
 _SETTINGS: Final = Path(__file__).parents[1] / "cdk.json"
 
-# As infra/monitoring.py has them.
-_ALARMS: Final = 15
-_ALARMS_A_TABLE_OR_INDEX: Final = 2
 # Metrics of our own that come hour by hour while all is well, some of them only with updates and deletions.
-_METRICS: Final = 10
+_METRICS: Final = (
+    Outcome.INDEXED,
+    Outcome.DUPLICATE,
+    Outcome.DELETED,
+    Outcome.PASSED,
+    metric_names.INDEX_LAG,
+    metric_names.HINT_AGE,
+    metric_names.INVALID_ATTRIBUTES,
+    metric_names.TRUNCATED_ATTRIBUTES,
+    metric_names.BREAKER_OPEN,
+    metric_names.WRITE_UNITS,
+)
 
 # Amazon DynamoDB Developer Guide, "Storage costs": each item, and each of its copies in an index, weighs this more.
 _ITEM_OVERHEAD: Final = 100
@@ -150,7 +161,6 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
     gb_seconds = used.hints * seconds * _memory_mb() / 1024
     every = min(used.hints, _TRACED_A_SECOND * _SECONDS)
     traces = every + _TRACED_BEYOND * (used.hints - every)
-    alarms = _ALARMS + _ALARMS_A_TABLE_OR_INDEX * (1 + len(profile.indexes))
 
     def parts() -> Iterator[tuple[str, Kind, float, str, float]]:
         indexing, keeping, standing = Kind
@@ -168,8 +178,8 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
         yield "Key", standing, _MONTHS, "key-months", prices.key_month
         yield "Key requests, at most", standing, _KEY_REQUESTS, "requests", prices.kms_request
         yield "SQS while idle", standing, _IDLE_POLLS, "requests", prices.sqs_request
-        yield "Metrics", standing, _METRICS * _MONTHS, "metric-months", prices.metric_month
-        yield "Alarms", standing, alarms * _MONTHS, "alarm-months", prices.alarm_month
+        yield "Metrics", standing, len(_METRICS) * _MONTHS, "metric-months", prices.metric_month
+        yield "Alarms", standing, alarms.number(profile) * _MONTHS, "alarm-months", prices.alarm_month
         yield "Composite alarm", standing, _MONTHS, "alarm-months", prices.composite_alarm_month
         yield "Dashboard", standing, _MONTHS, "months", prices.dashboard_month
         if profile.hashes:

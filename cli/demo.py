@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.local import Imported, existing, import_folder, make_datastore, running
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
-from imaging_index import searching
+from imaging_index import metric_names, searching
 from imaging_index.indexing import Outcome
 from imaging_index.stored import plain
 from imaging_index.table.layout import Key
@@ -186,11 +186,12 @@ def _say_what_was_imported(imported: Imported) -> None:
 
 def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
     handled = sum(sums[outcome.value] for outcome in Outcome)
-    written = sums["Indexed"] + sums["Deleted"]
+    written = sums[Outcome.INDEXED] + sums[Outcome.DELETED]
+    units = sums[metric_names.WRITE_UNITS]
     screen.print(
         f"\nAll of it took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
-        f"{written:.0f} entries and used {sums['WriteUnits']:.0f} write units ({sums['WriteUnits'] / written:.1f} an "
-        "entry with its pages and indexes). The local cloud is gone, and nothing of it is left.\n\n"
+        f"{written:.0f} entries and used {units:.0f} write units ({units / written:.1f} an entry with its pages and "
+        "indexes). The local cloud is gone, and nothing of it is left.\n\n"
         "Next:\n"
         "  make demo DICOM=~/scans              your own files\n"
         "  .venv/bin/imaging-index local up     keeps it up, for any AWS client\n"

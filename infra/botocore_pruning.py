@@ -1,9 +1,9 @@
 """botocore, cut down to what the functions' sources call.
 
-botocore describes 400 services in JSON, and parses a service's whole description when a client of it is made: most of
-what a cold start takes, for a handful of operations. What is kept follows from the sources, so that a new call needs
-nothing else: the services that they name, and of these the operations whose method they name. And each method of a
-client has a docstring, written when somebody asks for it, by a part of botocore that is a twentieth of a cold start.
+botocore describes 400 services in JSON, and parses a service's whole description to make a client: most of the time of
+a cold start, for a handful of operations. The sources decide what is kept, so that a new call needs no other change:
+the services that they name, and those services' operations whose methods they name. Each method of a client also has a
+docstring, made on demand by a part of botocore whose import takes a twentieth of a cold start.
 """
 
 import ast
@@ -17,7 +17,7 @@ import botocore
 from botocore import xform_name
 from botocore.loaders import Loader
 
-# What botocore itself reads of each service when a client is made; the rest is read by `get_paginator`, or never.
+# The files that botocore reads to make a client; `get_paginator` reads the third.
 _SERVICE: Final = "service-2"
 _ENDPOINTS: Final = "endpoint-rule-set-1"
 _PAGINATORS: Final = "paginators-1"
@@ -35,8 +35,8 @@ PaginatorDocstring = WaiterDocstring = ClientMethodDocstring
 def called(sources: Iterable[bytes]) -> dict[str, list[str]]:
     """The operations that Python sources may call (`GetImageSet`), sorted, by service (`medical-imaging`).
 
-    A service is one that a text of the sources names; an operation one whose method is an attribute there, or a text,
-    as in `get_paginator("query")`.
+    A service counts if a string in the sources is its name; an operation, if its method's name is an attribute or a
+    string there, as in `get_paginator("query")`.
     """
     names = set()
     for source in sources:
@@ -54,14 +54,14 @@ def called(sources: Iterable[bytes]) -> dict[str, list[str]]:
 
 
 def prune(package: Path, kept: Mapping[str, Collection[str]]) -> None:
-    """Cut down an installed botocore, of the same release as this one, to some operations, by service."""
+    """Cut down an installed botocore to some operations by service; it must be of the same release as this one."""
     _prune_data(package / "data", kept)
     _prune_docstrings(package / "docs")
 
 
 def _prune_docstrings(docs: Path) -> None:
     for path in list(docs.iterdir()):
-        if path.name != "utils.py":  # of which botocore's handlers are made
+        if path.name != "utils.py":  # botocore's handlers use it
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     (docs / "__init__.py").touch()
     (docs / "docstring.py").write_text(_NO_DOCSTRINGS, "utf-8")
@@ -88,12 +88,12 @@ def _prune_data(data: Path, kept: Mapping[str, Collection[str]]) -> None:
 
 
 def _loader(data: Path) -> Loader:
-    # Without the default paths, of which one is the user's own: ~/.aws/models.
+    # Without the default paths: one of them is the user's own, ~/.aws/models.
     return Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
 
 
 def _pruned(loader: Loader, service: str, operations: set[str]) -> dict[str, Any]:
-    """What is kept of a service, by kind of file. The loader merges the SDK's additions to it (`*.sdk-extras.json`)."""
+    """The files to keep of a service, by kind. The loader adds the SDK's additions (`*.sdk-extras.json`)."""
     pagination = loader.load_service_model(service, _PAGINATORS)["pagination"]
     return {
         _SERVICE: _service(loader.load_service_model(service, _SERVICE), operations),
@@ -103,7 +103,7 @@ def _pruned(loader: Loader, service: str, operations: set[str]) -> dict[str, Any
 
 
 def _service(model: Mapping[str, Any], operations: set[str]) -> dict[str, Any]:
-    """The description with only some of its operations, and the shapes of their parameters, answers and errors."""
+    """A service's description with only some operations and the shapes that they use."""
     kept = {name: model["operations"][name] for name in sorted(operations)}
     shapes: dict[str, Any] = {}
     waiting = list(_shapes_in(kept))
@@ -118,7 +118,7 @@ def _service(model: Mapping[str, Any], operations: set[str]) -> dict[str, Any]:
 
 
 def _shapes_in(description: object) -> Iterator[str]:
-    """The names of the shapes that a part of a description refers to."""
+    """The names of the shapes to which a part of a description refers."""
     if isinstance(description, dict):
         for name, part in description.items():
             if name == "shape" and isinstance(part, str):
@@ -131,7 +131,7 @@ def _shapes_in(description: object) -> Iterator[str]:
 
 
 def _undocumented(description: Any) -> Any:
-    """Without the texts for people; a member that is called so is a mapping and stays."""
+    """The description without its documentation; a member of that name is a mapping and stays."""
     if isinstance(description, dict):
         return {
             name: _undocumented(part)

@@ -25,8 +25,8 @@ from infra.config import ROOT, Architecture, BundleTarget
 
 PYTHON: Final = "3.13"
 
-# What no function imports or reads. A module that is missed here is told by the tests in the local cloud, which run
-# this package; licences stay, as they demand.
+# Files that no function imports or reads. The tests in the local cloud run this package, and fail if a needed module is
+# missing. Licences stay, as they demand.
 _UNUSED: Final = (
     "bin",  # names the interpreter of the machine
     "*.dist-info/RECORD",
@@ -42,23 +42,23 @@ _UNUSED: Final = (
     "**/py.typed",
 )
 
-# What only imports more: urllib3's switch for HTTP/2, which nobody turns, looks for a package by its metadata.
+# Modules that only import more: urllib3's unused switch for HTTP/2 looks for a package by its metadata.
 _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 
 _HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 
 
 class BundlingError(RuntimeError):
-    """The package could not be made; the message says what to do."""
+    """The package could not be made. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Platform:
-    """What the compiled dependencies must run on.
+    """The platform that the compiled dependencies must run on.
 
     Attributes:
-        name: distinguishes the platform from others; part of the package's hash.
-        arguments: what tells uv to choose wheels for it.
+        name: identifies the platform; part of the package's hash.
+        arguments: make uv choose wheels for it.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Platform:
         if target == "host":
             return cls(f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}", ())
         machine = {"arm64": "aarch64", "x86_64": "x86_64"}[architecture]
-        # The runtime's Amazon Linux 2023 has a newer glibc than manylinux2014 asks for: every such wheel runs there.
+        # The runtime's Amazon Linux 2023 has a newer glibc than manylinux2014 requires, so every such wheel runs there.
         tag = f"{machine}-manylinux2014"
         return cls(f"{tag}-{PYTHON}", ("--python-platform", tag, "--python-version", PYTHON))
 
     def compiler(self) -> Compiler | None:
-        """The Python that makes byte code for the platform, or None where there is none and none could be fetched."""
+        """The Python that compiles for the platform; None if it is neither installed nor available for download."""
         return byte_code.find(PYTHON) if self.arguments else byte_code.own()
 
 
@@ -83,7 +83,7 @@ class Bundle:
     """A deployment package.
 
     Attributes:
-        hash: 64 hexadecimal digits that stand for the package's content; known without making it.
+        hash: 64 hexadecimal digits that identify the package's content, known before it is made.
     """
 
     def __init__(self, profile: Path, platform: Platform, compiler: Compiler | None, root: Path = ROOT) -> None:
@@ -92,11 +92,11 @@ class Bundle:
         Args:
             profile: path of the profile, which the package holds as `profile.toml`.
             platform: what the package runs on.
-            compiler: makes the byte code; without one the package has none.
-            root: the checkout that it is made from, and below whose `build/` it is kept.
+            compiler: makes the byte code; None leaves it out.
+            root: the checkout that it is made from; its `build/` holds the result.
         """
         sources = root / "lambda"
-        # Read once: the package is what its hash says, even if somebody saves a source meanwhile.
+        # Read once, so that the package matches its hash even if a source is saved meanwhile.
         self._files = {
             path.relative_to(sources).as_posix(): path.read_bytes()
             for path in sorted((sources / "imaging_index").rglob("*"))
@@ -115,7 +115,7 @@ class Bundle:
             platform.name.encode(),
             compiler.version.encode() if compiler else b"",
             json.dumps(self._operations).encode(),
-            # These say how wheels become a package: another way of doing it is another package.
+            # These modules turn wheels into a package: if they change, so does the package.
             *(Path(str(module.__file__)).read_bytes() for module in _HOW),
         ]
         self._dependencies_hash = _hash(parts)
@@ -123,19 +123,19 @@ class Bundle:
         self.hash = _hash([self._dependencies_hash.encode(), *names_and_contents])
 
     def build(self) -> Path:
-        """Make the package, unless it is there already.
+        """Make the package, unless it already exists.
 
         Returns:
             The folder to deploy.
 
         Raises:
-            BundlingError: a dependency is neither in uv's cache nor to be had from the package index.
+            BundlingError: a dependency is neither in uv's cache nor available from the package index.
         """
         return _once(self._build / "lambda" / self.hash, self._assemble)
 
     def _assemble(self, folder: Path) -> None:
         dependencies = _once(self._build / "dependencies" / self._dependencies_hash, self._install)
-        # Links: every change of a source makes another package, of the same dependencies.
+        # Hard links: each change of a source makes another package with the same dependencies.
         shutil.copytree(dependencies, folder, copy_function=os.link)
         for name, content in self._files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -148,8 +148,8 @@ class Bundle:
             online = _uv_install(self._lock, self._platform, folder)
             if online.returncode != 0:
                 raise BundlingError(
-                    f"The dependencies for {self._platform.name} could not be installed. They come from the Python "
-                    "package index once, and from uv's cache from then on: connect to it and try again.\n"
+                    f"The dependencies for {self._platform.name} could not be installed. The first time they "
+                    "come from the Python package index, later from uv's cache. Connect to it and try again.\n"
                     + online.stderr.strip()
                 )
         for pattern in _UNUSED:
@@ -166,7 +166,7 @@ class Bundle:
                 self._compiler.compile(folder, within)
             except subprocess.CalledProcessError as error:
                 raise BundlingError(
-                    f"Python {self._compiler.version} cannot compile what the package holds:\n{error.stdout.strip()}"
+                    f"Python {self._compiler.version} cannot compile the package:\n{error.stdout.strip()}"
                 ) from error
 
 
@@ -181,7 +181,7 @@ def _uv_install(lock: Path, platform: Platform, folder: Path, *arguments: str) -
 
 
 def _make_readable(folder: Path) -> None:
-    # Lambda runs the function as a user of its own: files of a strict umask could not be opened there.
+    # Lambda runs the function as another user, who could not open files made under a strict umask.
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     folder.chmod(0o755)
@@ -203,5 +203,5 @@ def _once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def _hash(parts: Iterable[bytes]) -> str:
-    """SHA-256 over the parts, each hashed first: no two lists of parts are the same text when run together."""
+    """SHA-256 over the hashes of the parts, so that different lists of parts never run together to the same bytes."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -1,7 +1,7 @@
 """Byte code for the functions' package: without it each cold start compiles every module anew.
 
-Lambda's file system is read-only, so that nothing is kept; and the times in a package are no times of a source, so that
-byte code is only used when it is said to hold unchecked (PEP 552).
+Lambda's file system is read-only, so Python cannot keep what it compiles. And a package does not keep the sources'
+times, so its byte code must be marked as valid without a check (PEP 552).
 """
 
 import functools
@@ -17,15 +17,15 @@ from uv import find_uv_bin
 
 from infra.config import ROOT
 
-# Where Lambda unpacks a function. What byte code says of its source's place; a traceback then says the same anywhere.
+# Where Lambda unpacks a function: byte code names this as its source's folder, and so do tracebacks.
 _TASK: Final = "/var/task"
 
-# How long a Python may take to be fetched: a network that swallows packets must not hold up a synth for good.
+# The limit for fetching a Python: a network that drops packets must not block a synth for good.
 _FETCH_SECONDS: Final = 300
 
 WITHOUT: Final = (
-    "The functions' package goes without byte code, and each of their cold starts takes three times as long: there is "
-    "no Python {} on this machine to compile it, and uv could not fetch one. Install it, or connect to the network."
+    "The functions' package has no byte code, so each cold start takes three times as long: this machine has no Python "
+    "{} to compile it, and uv could not fetch one. Install it, or connect to the network."
 )
 
 
@@ -35,26 +35,26 @@ class Compiler:
 
     Attributes:
         executable: the interpreter.
-        version: its whole version, `3.13.5`: another patch release may make other byte code of the same source.
+        version: its full version, such as `3.13.5`: patch releases may compile the same source differently.
     """
 
     executable: str
     version: str
 
     def compile(self, folder: Path, within: str = ".") -> None:
-        """Put byte code beside all sources in a package's folder, or in the folder `within` it.
+        """Put byte code beside all sources in a package's folder, or in its folder `within`.
 
-        The same sources get the same byte code, whatever the folder is called.
+        The same sources get the same byte code, whatever the folder's name.
 
         Raises:
-            subprocess.CalledProcessError: a source is not of this Python; the error's output names it.
+            subprocess.CalledProcessError: a source does not compile; the error's output names it.
         """
         subprocess.run(
             [
                 *(self.executable, "-s", "-S", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"),
                 *("-s", str(folder), "-p", _TASK, str(folder / within)),
             ],
-            # Not the user's own settings of Python: they may send the byte code elsewhere.
+            # Without the user's settings of Python, which may redirect the byte code.
             env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
             | {"PYTHONHASHSEED": "0"},
             capture_output=True,
@@ -70,7 +70,7 @@ def own() -> Compiler:
 
 @functools.cache
 def find(version: str) -> Compiler | None:
-    """A Python of that minor version (`3.13`): one of this machine, else one that uv fetches, else None."""
+    """A Python of a minor version (`3.13`): one of this machine, else one that uv fetches, else None."""
     places: tuple[dict[str, str], ...] = ({}, {"UV_PYTHON_INSTALL_DIR": str(ROOT / "build" / "python")})
     for place in places:
         if found := _find(version, place):
@@ -83,18 +83,18 @@ def _find(version: str, place: dict[str, str]) -> Compiler | None:
     executable = _uv(place, "find", "--system", version)
     if not executable:
         return None
-    told = subprocess.run([executable, "-V"], capture_output=True, text=True, check=True)
-    return Compiler(executable, told.stdout.split()[1])
+    answer = subprocess.run([executable, "-V"], capture_output=True, text=True, check=True)
+    return Compiler(executable, answer.stdout.split()[1])
 
 
 def _uv(place: dict[str, str], *arguments: str) -> str:
-    """What a command of `uv python` prints; nothing when it failed."""
-    # `manual`: nothing is fetched but by `install`. pyenv's commands fail unless they are told which version is meant.
-    told = {"UV_PYTHON_DOWNLOADS": "manual", "UV_HTTP_RETRIES": "1", "PYENV_VERSION": arguments[-1]}
+    """The output of a command of `uv python`; empty if it failed."""
+    # `manual`: only `install` fetches anything. pyenv's commands fail without a version.
+    variables = {"UV_PYTHON_DOWNLOADS": "manual", "UV_HTTP_RETRIES": "1", "PYENV_VERSION": arguments[-1]}
     try:
         done = subprocess.run(
             [find_uv_bin(), "python", *arguments],
-            env=os.environ | told | place,
+            env=os.environ | variables | place,
             capture_output=True,
             text=True,
             check=False,

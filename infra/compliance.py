@@ -1,4 +1,4 @@
-"""The rules of cdk-nag that every synth is checked against, and how a finding is accepted, with its reason."""
+"""cdk-nag's rules, which every synth must pass, and the way to accept a finding with a reason."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _PACKS: Final = (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks)
 
 
 def check(app: App) -> None:
-    """Make the synth of an app fail on each finding that nobody acknowledged."""
+    """Make an app's synth fail if any finding is not acknowledged."""
     Validations.of(app).add_plugins(*(pack(app) for pack in _PACKS))
 
 
@@ -18,11 +18,11 @@ def acknowledge(construct: IConstruct, reason: str, *findings: str) -> None:
     """Accept findings on one construct; docs/security.md lists them all (`python -m tools.acknowledgements`).
 
     Args:
-        construct: what was found wanting: the construct itself, never the stack around it.
-        reason: why it stays as it is, for an auditor to read.
+        construct: the construct with the finding, never the stack around it.
+        reason: why the finding is acceptable, for an auditor.
         findings: their ids as the report prints them (`AwsSolutions-IAM5[Resource::*]`).
     """
-    # Without the pack's prefix a finding would be silenced all the same, but left out of the audit trail.
+    # Without the pack's prefix a finding would be silenced too, but would be missing from the audit trail.
     Validations.of(construct).acknowledge(
         *(Acknowledgment(id=f"{finding.partition('-')[0]}::{finding}", reason=reason) for finding in findings)
     )

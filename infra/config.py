@@ -1,39 +1,37 @@
 """The settings of a deployment, read from the CDK's context: `cdk.json`, or `-c name=value` on the command line."""
 
 import difflib
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
-from infra import indexes
+import msgspec
+from msgspec import Meta
+
 from infra.indexes import Indexes
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 MAXIMUM_DATA_STORES: Final = 25
 
-# How many days a log group can be told to keep its events (CloudWatch Logs API Reference, PutRetentionPolicy).
-RETENTION_DAYS: Final = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-)  # fmt: skip
+# How long one invocation of the index function may take.
+FUNCTION_SECONDS: Final = 60
 
 Architecture = Literal["arm64", "x86_64"]
 BundleTarget = Literal["lambda", "host"]
 Monitoring = Literal["full", "basic"]
 RemovalPolicy = Literal["retain", "destroy"]
 
-_Word = TypeVar("_Word", bound=str)
+_PROFILES: Final = ROOT / "profiles"
+_SHIPPED: Final = ", ".join(sorted(file.stem for file in _PROFILES.glob("*.toml")))
 
 
 class SettingError(ValueError):
-    """A setting cannot be used; the message names the setting and says what it may be."""
+    """An invalid setting; the message names it and says what it may be."""
 
 
-@dataclass(frozen=True)
-class DataStore:
+class DataStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """A HealthImaging data store to index.
 
     Attributes:
@@ -41,46 +39,89 @@ class DataStore:
         kms_key_arn: ARN of the customer-managed KMS key that encrypts the data store, if it has one.
     """
 
-    id: str
+    id: Annotated[str, Meta(pattern=r"\A[0-9a-z]{32}\Z")]
     kms_key_arn: str | None = None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """One deployment. The context keys have these names in camel case; `region` is the CDK's default unless set.
+# The settings' types with their bounds. A description completes the sentence "It may be ...".
+_StackName = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9-]{0,63}\Z", description="letters, digits and hyphens, 64 at most")
+]
+_Region = Annotated[
+    str, Meta(pattern=r"\A[a-z]{2,}(-[a-z]+)+-[0-9]+\Z", description="the name of an AWS region, such as us-east-1")
+]
+_DataStores = Annotated[
+    tuple[DataStore, ...],
+    Meta(
+        min_length=1,
+        max_length=MAXIMUM_DATA_STORES,
+        description=f'"all", or a list of 1 to {MAXIMUM_DATA_STORES} data stores such as [{{"id": "<32 lower-case '
+        'letters and digits>", "kmsKeyArn": "<only if the data store has a key of its own>"}]',
+    ),
+]
+_Profile = Annotated[Path, Meta(description=f"the path of a .toml file or one of {_SHIPPED}")]
+_Concurrency = Annotated[int, Meta(ge=2, le=1000, description="a whole number, from 2 to 1000")]
+# CloudWatch Logs API Reference, PutRetentionPolicy.
+_Days = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+]  # fmt: skip
+_Retention = Annotated[
+    _Days, Meta(description=f"a number of days that CloudWatch Logs offers: {', '.join(map(str, get_args(_Days)))}")
+]
+_Memory = Annotated[int, Meta(ge=128, le=10240, description="a whole number, from 128 to 10240 (MB)")]
+_Email = Annotated[
+    Annotated[str, Meta(pattern=r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z")] | None,
+    Meta(description="an e-mail address, or empty for none"),
+]
+# AWS General Reference, "Tagging your AWS resources": what all services take.
+_Tags = Annotated[
+    dict[
+        Annotated[str, Meta(pattern=r"\A(?!aws:)[\w .:/=+\-@]{1,128}\Z")],
+        Annotated[str, Meta(pattern=r"\A[\w .:/=+\-@]{0,256}\Z")],
+    ],
+    Meta(
+        max_length=50,
+        description='at most 50 keys with their values, such as {"CostCenter": "4711"}: letters, digits, spaces and '
+        "_.:/=+-@, a key of up to 128 and a value of up to 256 characters, none beginning with aws:",
+    ),
+]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One deployment. The context keys have these names in camel case.
 
     Attributes:
-        stack_name: name of the CloudFormation stack.
-        region: AWS region that the stack is deployed into.
-        data_stores: the data stores to index; none named means all of the account and region.
-        profile: path of the profile's TOML file.
-        maximum_concurrency: how many index functions read the queue at a time.
-        log_retention_days: how long the functions' logs are kept.
-        removal_policy: what becomes of the table, its key and the logs when the stack is deleted.
+        stack_name: name of the CloudFormation stack. The rule has it too, and EventBridge takes 64 characters.
+        region: AWS region that the stack is deployed into; the CDK's default unless set.
+        data_stores: the data stores to index; empty means all of the account and region.
+        profile: the profile's TOML file.
+        maximum_concurrency: how many index functions may run at a time.
+        log_retention_days: how many days the functions' logs are kept.
+        removal_policy: whether the table, its key and the logs survive the stack.
         architecture: instruction set that the functions run on.
-        memory_size: MB of each index function.
-        alarm_email: address that alarms are sent to, if any.
-        monitoring: `full`, or `basic` for a local cloud: its CloudFormation refuses composite alarms and saved queries.
+        memory_size: memory of each index function, in MB.
+        alarm_email: the address that alarms are sent to, if any.
+        monitoring: `full`, or `basic` for a local cloud, which supports neither composite alarms nor saved queries.
         bundle_for: `lambda`, or `host` for a local cloud that runs the functions on this machine.
-        tags: of the stack and all that is in it, by key.
-        indexes: those that the table is to have, when they are not the profile's: `make deploy` gives them, from one
-            update to the next.
+        tags: tags of the stack and all its resources, by key.
+        indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
+            upgrade.
     """
 
-    stack_name: str
-    region: str
-    data_stores: tuple[DataStore, ...]
-    profile: Path
-    maximum_concurrency: int
-    log_retention_days: int
-    removal_policy: RemovalPolicy
-    architecture: Architecture
-    memory_size: int
-    alarm_email: str | None
-    monitoring: Monitoring
-    bundle_for: BundleTarget
-    tags: Mapping[str, str]
-    indexes: Indexes | None
+    stack_name: _StackName
+    region: _Region
+    data_stores: _DataStores = ()  # "all"; a list is never empty
+    profile: _Profile
+    maximum_concurrency: _Concurrency
+    log_retention_days: _Retention
+    removal_policy: Annotated[RemovalPolicy, Meta(description="retain or destroy")]
+    architecture: Annotated[Architecture, Meta(description="arm64 or x86_64")]
+    memory_size: _Memory
+    alarm_email: _Email = None
+    monitoring: Annotated[Monitoring, Meta(description="full or basic")]
+    bundle_for: Annotated[BundleTarget, Meta(description="lambda or host")]
+    tags: _Tags = {}
+    indexes: Annotated[Indexes | None, Meta(description="left out: `make deploy` sets it itself")] = None
 
     @property
     def retain(self) -> bool:
@@ -97,193 +138,92 @@ class Settings:
         """Read and check every setting.
 
         Args:
-            context: the CDK's whole context; keys that are not settings are left alone. Values from the command line
-                are text: numbers are parsed, and a list is given as JSON.
+            context: the CDK's whole context; keys that are not settings are ignored. Values from the command line are
+                text: numbers are parsed, and lists and objects are given as JSON.
             environment: the process's environment variables, for `CDK_DEFAULT_REGION`.
 
         Raises:
             SettingError: a setting is missing, misspelt, or not one of its possible values.
         """
         _refuse_misspelt(context)
-        region = _region(context, environment)
-        return cls(
-            # The rule has this name too, of which EventBridge takes 64 characters.
-            stack_name=_pattern(
-                context, "stackName", r"[A-Za-z][A-Za-z0-9-]{0,63}", "letters, digits and hyphens, 64 at most"
-            ),
-            region=region,
-            data_stores=_data_stores(context, region),
-            profile=_profile(context),
-            maximum_concurrency=_number(context, "maximumConcurrency", "from 2 to 1000", lambda n: 2 <= n <= 1000),
-            log_retention_days=_number(
-                context,
-                "logRetentionDays",
-                f"one that CloudWatch Logs offers: {', '.join(map(str, RETENTION_DAYS))}",
-                lambda n: n in RETENTION_DAYS,
-            ),
-            removal_policy=_one_of(context, "removalPolicy", get_args(RemovalPolicy)),
-            architecture=_one_of(context, "architecture", get_args(Architecture)),
-            memory_size=_number(context, "memorySize", "from 128 to 10240 (MB)", lambda n: 128 <= n <= 10240),
-            alarm_email=_alarm_email(context),
-            monitoring=_one_of(context, "monitoring", get_args(Monitoring)),
-            bundle_for=_one_of(context, "bundleFor", get_args(BundleTarget)),
-            tags=_tags(context),
-            indexes=_indexes(context),
-        )
+        given = {name: context[name] for name in SETTINGS if context.get(name) not in (None, "")}
+        if "region" not in given and environment.get("CDK_DEFAULT_REGION"):
+            given["region"] = environment["CDK_DEFAULT_REGION"]
+        _refuse_missing(given)
+        if given["dataStores"] == "all":
+            del given["dataStores"]
+        for name in _JSON:
+            if isinstance(text := given.get(name), str):
+                given[name] = _parsed(name, text)
+        try:
+            settings = msgspec.convert(given, cls, strict=False, dec_hook=_profile)
+        except msgspec.ValidationError as error:
+            # Such as "Expected `int` >= 2 - at `$.maximumConcurrency`".
+            name = next(name for name in given if re.search(rf"\$\.{name}\b", str(error)))
+            raise _wrong(name, given[name]) from None
+        _check_data_stores(settings, given)
+        return settings
 
 
-SETTINGS: Final = (
-    "stackName",
-    "region",
-    "dataStores",
-    "profile",
-    "maximumConcurrency",
-    "logRetentionDays",
-    "removalPolicy",
-    "architecture",
-    "memorySize",
-    "alarmEmail",
-    "monitoring",
-    "bundleFor",
-    "tags",
-    "indexes",
-)
+_FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+
+SETTINGS: Final = tuple(_FIELDS)
+
+# What the command line gives as JSON; cdk.json has lists and objects.
+_JSON: Final = ("dataStores", "tags", "indexes")
+
+_OPTIONAL: Final = ("alarmEmail", "tags", "indexes")
+
+
+def _may_be(name: str) -> str:
+    description: str = _FIELDS[name].type.__metadata__[0].description
+    return description
+
+
+def _wrong(name: str, value: object) -> SettingError:
+    return SettingError(f"The setting {name!r} is {value!r}. It may be {_may_be(name)}.")
 
 
 def _refuse_misspelt(context: Mapping[str, object]) -> None:
-    # The context also carries keys of the CDK's own and of the user's ~/.cdk.json: only what was meant for us is ours.
+    # The context also has keys of the CDK and of the user's ~/.cdk.json, so an unknown key is no mistake by itself.
     for key in context:
         if key not in SETTINGS and (near := difflib.get_close_matches(key, SETTINGS, n=1, cutoff=0.8)):
-            raise SettingError(f"There is no setting {key!r}: did you mean {near[0]!r}?")
+            raise SettingError(f"Unknown setting {key!r}. Did you mean {near[0]!r}?")
 
 
-def _value(context: Mapping[str, object], name: str, may_be: str) -> object:
-    value = context.get(name)
-    if value is None or value == "":
-        raise SettingError(f"The setting {name!r} is missing: set it in cdk.json's context, to {may_be}.")
-    return value
+def _refuse_missing(given: Mapping[str, object]) -> None:
+    if "region" not in given:
+        raise SettingError("No AWS region is set. Pass -c region=us-east-1 (or another), or set CDK_DEFAULT_REGION.")
+    for name in SETTINGS:
+        if name not in given and name not in _OPTIONAL:
+            raise SettingError(f"The setting {name!r} is missing. Set it in cdk.json's context, to {_may_be(name)}.")
 
 
-def _wrong(name: str, value: object, may_be: str) -> SettingError:
-    return SettingError(f"The setting {name!r} is {value!r}: it may be {may_be}.")
+def _parsed(name: str, text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise _wrong(name, text) from None
 
 
-def _pattern(context: Mapping[str, object], name: str, pattern: str, may_be: str) -> str:
-    value = _value(context, name, may_be)
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise _wrong(name, value, may_be)
-    return value
+def _profile(_: type, value: object) -> Path:
+    """The file of a profile, by its path or its name; msgspec calls this for every type that it does not know."""
+    if isinstance(value, str):
+        path = ROOT / value if value.endswith(".toml") else _PROFILES / f"{value}.toml"
+        if path.is_file():
+            return path
+    raise ValueError("not a profile")
 
 
-def _one_of(context: Mapping[str, object], name: str, words: tuple[_Word, ...]) -> _Word:
-    may_be = " or ".join(words)
-    value = _value(context, name, may_be)
-    for word in words:
-        if word == value:
-            return word
-    raise _wrong(name, value, may_be)
-
-
-def _number(context: Mapping[str, object], name: str, range_in_words: str, allowed: Callable[[int], bool]) -> int:
-    may_be = f"a whole number, {range_in_words}"
-    value = _value(context, name, may_be)
-    # -c gives text, cdk.json a number; bool is an int to Python and no number to anybody else.
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)) or not allowed(int(str(value))):
-        raise _wrong(name, value, may_be)
-    return int(str(value))
-
-
-def _region(context: Mapping[str, object], environment: Mapping[str, str]) -> str:
-    region = context.get("region") or environment.get("CDK_DEFAULT_REGION")
-    if not region:
-        raise SettingError("No AWS region is set: pass -c region=..., or set CDK_DEFAULT_REGION, such as us-east-1.")
-    if not isinstance(region, str) or not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
-        raise _wrong("region", region, "the name of an AWS region, such as us-east-1")
-    return region
-
-
-def _alarm_email(context: Mapping[str, object]) -> str | None:
-    email = context.get("alarmEmail")
-    if email is None or email == "":
-        return None
-    if not isinstance(email, str) or not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
-        raise _wrong("alarmEmail", email, "an e-mail address, or empty for none")
-    return email
-
-
-def _profile(context: Mapping[str, object]) -> Path:
-    folder = ROOT / "profiles"
-    may_be = f"the path of a .toml file or one of {', '.join(sorted(file.stem for file in folder.glob('*.toml')))}"
-    value = _value(context, "profile", may_be)
-    if not isinstance(value, str):
-        raise _wrong("profile", value, may_be)
-    path = ROOT / value if value.endswith(".toml") else folder / f"{value}.toml"
-    if not path.is_file():
-        raise _wrong("profile", value, may_be)
-    return path
-
-
-def _data_stores(context: Mapping[str, object], region: str) -> tuple[DataStore, ...]:
-    may_be = (
-        f'"all", or a list of 1 to {MAXIMUM_DATA_STORES} data stores such as '
-        '[{"id": "<32 lower-case letters and digits>", "kmsKeyArn": "<only if the data store has a key of its own>"}]'
-    )
-    value = _value(context, "dataStores", may_be)
-    if value == "all":
-        return ()
-    value = _parsed("dataStores", value, may_be)
-    if not isinstance(value, list) or not 1 <= len(value) <= MAXIMUM_DATA_STORES:
-        raise _wrong("dataStores", value, may_be)
-    stores = tuple(_data_store(item, region, may_be) for item in value)
+def _check_data_stores(settings: Settings, given: Mapping[str, Any]) -> None:
+    stores = settings.data_stores
     if len({store.id for store in stores}) != len(stores):
-        raise _wrong("dataStores", value, "a list that names each data store once")
-    return stores
-
-
-def _data_store(item: object, region: str, may_be: str) -> DataStore:
-    if not isinstance(item, dict) or not {"id"} <= item.keys() <= {"id", "kmsKeyArn"}:
-        raise _wrong("dataStores", [item], may_be)
-    store = DataStore(id=item["id"], kms_key_arn=item.get("kmsKeyArn"))
-    if not isinstance(store.id, str) or not re.fullmatch(r"[0-9a-z]{32}", store.id):
-        raise _wrong("dataStores", [item], may_be)
-    # An alias cannot be granted on, and a data store's key is one of its own region.
-    key = rf"arn:aws[a-z-]*:kms:{region}:[0-9]{{12}}:key/[A-Za-z0-9-]+"
-    if store.kms_key_arn is not None and not re.fullmatch(key, str(store.kms_key_arn)):
-        raise _wrong("kmsKeyArn", store.kms_key_arn, f"arn:aws:kms:{region}:<account>:key/<key id>")
-    return store
-
-
-def _parsed(name: str, value: object, may_be: str) -> object:
-    """The value that -c gives as JSON; cdk.json's own is one already."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise _wrong(name, value, may_be) from None
-
-
-def _tags(context: Mapping[str, object]) -> dict[str, str]:
-    # AWS General Reference, "Tagging your AWS resources": what all services take.
-    may_be = (
-        'at most 50 keys with their values, such as {"CostCenter": "4711"}: letters, digits, spaces and _.:/=+-@, a '
-        "key of up to 128 and a value of up to 256 characters, none beginning with aws:"
-    )
-    value = _parsed("tags", context.get("tags", {}), may_be)
-    if not isinstance(value, dict) or len(value) > 50:
-        raise _wrong("tags", value, may_be)
-    for key, text in value.items():
-        parts = ((key, r"(?!aws:)[\w .:/=+\-@]{1,128}"), (text, r"[\w .:/=+\-@]{0,256}"))
-        if not all(isinstance(part, str) and re.fullmatch(pattern, part) for part, pattern in parts):
-            raise _wrong("tags", {key: text}, may_be)
-    return value
-
-
-def _indexes(context: Mapping[str, object]) -> Indexes | None:
-    value = context.get("indexes")
-    if value is None:
-        return None
-    try:
-        return indexes.from_setting(str(value))
-    except ValueError:
-        raise _wrong("indexes", value, "left out: `make deploy` sets it itself") from None
+        raise SettingError(f"The setting 'dataStores' is {given['dataStores']!r}. Name each data store once.")
+    # IAM grants nothing on an alias, and a data store's key is in the data store's region.
+    key = rf"arn:aws[a-z-]*:kms:{settings.region}:[0-9]{{12}}:key/[A-Za-z0-9-]+"
+    for store in stores:
+        if store.kms_key_arn is not None and not re.fullmatch(key, store.kms_key_arn):
+            raise SettingError(
+                f"The setting 'kmsKeyArn' is {store.kms_key_arn!r}. It may be "
+                f"arn:aws:kms:{settings.region}:<account>:key/<key id>."
+            )

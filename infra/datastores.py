@@ -1,4 +1,4 @@
-"""What reading the data stores to index takes: permissions of the reader, and consent of the data stores' own keys."""
+"""Access to the data stores to index: permissions of the reader, and the statement for the data stores' own keys."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -7,14 +7,14 @@ from infra.config import Settings
 
 
 def image_set_arns(stack: Stack, settings: Settings, account: str | None = None) -> list[str]:
-    """The ARNs, or patterns of ARNs, that an action on an image set is granted on.
+    """The ARNs, or patterns of ARNs, on which an action on image sets is granted.
 
     Both the data store and the image set are needed (Service Authorization Reference, "AWS HealthImaging").
 
     Args:
         stack: the stack, for its partition and region.
         settings: which data stores.
-        account: the account that owns them, if not the stack's.
+        account: the account that owns them; by default the stack's.
     """
     ids = [store.id for store in settings.data_stores] or ["*"]
     return [
@@ -25,7 +25,7 @@ def image_set_arns(stack: Stack, settings: Settings, account: str | None = None)
 
 
 def reading(stack: Stack, settings: Settings) -> iam.PolicyStatement:
-    """The permission to read the image sets of the data stores to index: of 25 nearly all that a policy may hold."""
+    """The permission to read the image sets of the data stores to index. With 25 of them it nearly fills a policy."""
     return iam.PolicyStatement(
         actions=["medical-imaging:GetImageSet", "medical-imaging:GetImageSetMetadata"],
         resources=image_set_arns(stack, settings),
@@ -33,16 +33,16 @@ def reading(stack: Stack, settings: Settings) -> iam.PolicyStatement:
 
 
 def using_keys(settings: Settings) -> list[iam.PolicyStatement]:
-    """The permission to use the data stores' own keys; none where no data store to index has one."""
+    """The permission to use the data stores' own keys; empty if no data store to index has one."""
     keys = _keys(settings)
     return [_use_of_keys(settings, resources=keys)] if keys else []
 
 
 def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicyStatement | None:
-    """The statement that the policy of each data store's own key needs, for the reader's permission to count.
+    """The statement that the policy of each data store's own key needs, so that the reader's permission takes effect.
 
     Returns:
-        None where no data store to index has a key of its own.
+        None if no data store to index has a key of its own.
     """
     if not _keys(settings):
         return None
@@ -56,7 +56,7 @@ def _keys(settings: Settings) -> list[str]:
 
 
 def _use_of_keys(settings: Settings, resources: list[str]) -> iam.PolicyStatement:
-    # Through HealthImaging only: the reader never decrypts anything itself.
+    # Only through HealthImaging: the reader never decrypts anything itself.
     return iam.PolicyStatement(
         actions=["kms:Decrypt", "kms:DescribeKey"],
         resources=resources,

@@ -1,4 +1,4 @@
-"""A function of the package in `lambda/`, with the two things that are its alone: its role and its log group."""
+"""A function of the package in `lambda/`, with its own role and log group."""
 
 # mypy: allow-subclassing-any
 
@@ -12,14 +12,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import byte_code
+from infra import byte_code, metrics
 from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
 from infra.config import ROOT, Settings
 
-METRICS_NAMESPACE: Final = "ImagingIndex"
-
-# What the CDK's own grants give to a reader and writer of a table that has a customer-managed key, and of a queue.
+# The actions that the CDK's own grants allow to readers and writers of an encrypted table or queue.
 _USE_OF_KEY: Final = [
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -29,16 +27,16 @@ _USE_OF_KEY: Final = [
     "kms:ReEncryptTo",
 ]
 
-# What keeps, under the key, what functions read and write.
+# The services that store, under the key, what functions read and write.
 _KEEPERS: Final = ("dynamodb", "secretsmanager", "sqs")
 
 
 class PackageFunction(Construct):
-    """A Lambda function that may do what it is told it may, and write its own logs and traces.
+    """A Lambda function with the given permissions, which may also write its own logs and traces.
 
     Attributes:
         function: the Lambda function.
-        role: its role, whose permissions are the ones given here and what its owner adds: the CDK adds none.
+        role: its role. Its permissions are those given here and those that its owner adds; the CDK adds none.
     """
 
     def __init__(
@@ -58,12 +56,12 @@ class PackageFunction(Construct):
 
         Args:
             settings: the deployment's settings.
-            key: the stack's key, which everything that the function reads or writes is encrypted with.
+            key: the stack's key, which encrypts everything that the function reads or writes.
             description: what the function does, in a few words.
             handler: dotted path of the function's entry point in the package.
             seconds: how long one invocation may take.
             environment: the function's own environment variables.
-            permissions: what the function may do besides.
+            permissions: what else the function may do.
         """
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(
@@ -72,7 +70,7 @@ class PackageFunction(Construct):
             encryption_key=key,
             removal_policy=RemovalPolicy[settings.removal_policy.upper()],
         )
-        # The setting is a number of days, the CDK's enumeration a list of names.
+        # The setting is a number of days, but the CDK's enumeration has names.
         log_group.node.default_child.retention_in_days = settings.log_retention_days
         policy = iam.ManagedPolicy(
             self,
@@ -109,9 +107,9 @@ class PackageFunction(Construct):
             memory_size=settings.memory_size,
             environment={
                 **environment,
-                # The dimension of every metric: it tells the stacks of one account and region apart.
+                # The dimension of every metric: it separates the stacks of one account and region.
                 "POWERTOOLS_SERVICE_NAME": settings.stack_name,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
             role=self.role.without_policy_updates(),
@@ -127,8 +125,8 @@ class PackageFunction(Construct):
 
 
 def _use_of_key(key: kms.IKey, region: str) -> iam.PolicyStatement:
-    # Through these only (AWS KMS Developer Guide, "kms:ViaService"): a function never decrypts anything itself, and
-    # whoever has its role cannot either.
+    # Only through these services (AWS KMS Developer Guide, "kms:ViaService"): a function never decrypts anything
+    # itself, and nobody with its role can.
     services = [f"{service}.{region}.amazonaws.com" for service in _KEEPERS]
     return iam.PolicyStatement(
         actions=_USE_OF_KEY,
@@ -138,13 +136,13 @@ def _use_of_key(key: kms.IKey, region: str) -> iam.PolicyStatement:
 
 
 def _code(scope: Construct, settings: Settings) -> lambda_.Code:
-    # `cdk list` and its like, and tests of the template, do without the package.
+    # `cdk list`, similar commands and tests of the template need no package.
     wanted = Stack.of(scope).bundling_required
     platform = Platform.of(settings.bundle_for, settings.architecture)
     compiler = platform.compiler() if wanted else None
     if wanted and compiler is None:
         Annotations.of(scope).add_warning_v2("imaging-index:no-byte-code", byte_code.WITHOUT.format(PYTHON))
-    # The CDK's own bundling falls back to Docker; a folder that is ready is an asset like any other.
+    # The CDK's own bundling falls back to Docker. A finished folder is an ordinary asset.
     bundle = Bundle(settings.profile, platform, compiler)
     return lambda_.Code.from_asset(
         str(bundle.build() if wanted else ROOT / "lambda"),

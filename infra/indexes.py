@@ -1,7 +1,6 @@
-"""The table's indexes together with the types of their attributes.
+"""The table's indexes with the types of their key attributes.
 
-They are those that a profile declares, that a table has, or that one update of an upgrade is to leave, which is the
-setting `indexes`.
+They come from a profile, from a table, or from the setting `indexes`: the indexes that one update of an upgrade leaves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +43,7 @@ def of_table(table: Mapping[str, Any]) -> dict[str, TypedIndex]:
     """The indexes of a table, by name.
 
     Args:
-        table: as DescribeTable tells it, or the properties of an AWS::DynamoDB::GlobalTable: both have
+        table: as DescribeTable returns it, or the properties of an AWS::DynamoDB::GlobalTable: both have
             `AttributeDefinitions` and `GlobalSecondaryIndexes` of one form.
     """
     types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
@@ -61,14 +60,5 @@ def of_table(table: Mapping[str, Any]) -> dict[str, TypedIndex]:
 
 
 def to_setting(indexes: Indexes) -> str:
-    """The indexes as the setting `indexes` has them, in JSON."""
+    """The value of the setting `indexes`, in JSON."""
     return msgspec.json.encode(indexes).decode()
-
-
-def from_setting(text: str) -> dict[str, TypedIndex]:
-    """The inverse of `to_setting`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return msgspec.json.decode(text, type=dict[str, TypedIndex])

@@ -1,61 +1,79 @@
-"""What is measured: the function's own metrics, and those that AWS keeps of the stack's parts."""
+"""CloudWatch's metrics of the stack: the function's own, and those that AWS keeps for the stack's parts.
 
+A metric has its part's name, not its construct. So each construct can declare its own alarms and graphs, and
+`imaging-index cost` can count the alarms without the CDK.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_sqs as sqs
+NAMESPACE: Final = "ImagingIndex"
 
-from infra.config import Settings
-from infra.function import METRICS_NAMESPACE
-from infra.pipeline import Pipeline
-from infra.storage import Storage
-
-FIVE_MINUTES = Duration.minutes(5)
+HOUR: Final = 3600
+DAY: Final = 24 * HOUR
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """The metrics of one stack; each method takes CloudWatch's name of a metric and of a statistic."""
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric and one of its statistics, both by CloudWatch's names.
 
-    settings: Settings
-    storage: Storage
-    pipeline: Pipeline
+    Attributes:
+        namespace: the service that sends it, or `NAMESPACE`.
+        name: its name there.
+        statistic: such as `Sum`, `p99` or `PR(:60)`.
+        dimensions: the part that it measures, by the dimensions' names.
+        seconds: the period that each value covers.
+    """
 
-    def own(self, name: str, statistic: str, period: Duration = FIVE_MINUTES) -> cloudwatch.Metric:
-        """What `imaging_index.observability` counts."""
-        return _metric(METRICS_NAMESPACE, name, statistic, period, {"service": self.settings.stack_name})
-
-    def queue(self, queue: sqs.Queue, name: str, statistic: str) -> cloudwatch.Metric:
-        """Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS"."""
-        return _metric("AWS/SQS", name, statistic, FIVE_MINUTES, {"QueueName": queue.queue_name})
-
-    def function(self, name: str, statistic: str) -> cloudwatch.Metric:
-        """AWS Lambda Developer Guide, "Types of metrics for Lambda functions"."""
-        dimensions = {"FunctionName": self.pipeline.function.function.function_name}
-        return _metric("AWS/Lambda", name, statistic, FIVE_MINUTES, dimensions)
-
-    def rule(self, name: str) -> cloudwatch.Metric:
-        """Amazon EventBridge User Guide, "Monitoring Amazon EventBridge": sums, of a rule of the default bus."""
-        return _metric("AWS/Events", name, "Sum", FIVE_MINUTES, {"RuleName": self.pipeline.rule.ref})
-
-    def table(self, name: str, index: str | None = None) -> cloudwatch.Metric:
-        """Amazon DynamoDB Developer Guide, "DynamoDB metrics and dimensions": sums, of the table or one index of it."""
-        # The table's own metrics do not hold those of its indexes.
-        dimensions = {"TableName": self.storage.table.table_name}
-        if index:
-            dimensions["GlobalSecondaryIndexName"] = index
-        return _metric("AWS/DynamoDB", name, "Sum", FIVE_MINUTES, dimensions)
-
-    def log_bytes(self) -> cloudwatch.Metric:
-        """Amazon CloudWatch Logs User Guide, "Monitoring with CloudWatch metrics"."""
-        dimensions = {"LogGroupName": self.pipeline.function.function.log_group.log_group_name}
-        return _metric("AWS/Logs", "IncomingBytes", "Sum", FIVE_MINUTES, dimensions)
+    namespace: str
+    name: str
+    statistic: str
+    dimensions: Mapping[str, str]
+    seconds: int = 300
 
 
-def _metric(
-    namespace: str, name: str, statistic: str, period: Duration, dimensions: dict[str, str]
-) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace=namespace, metric_name=name, statistic=statistic, period=period, dimensions_map=dimensions
-    )
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that the pipeline's parts have in CloudWatch's dimensions; `service` is the stack's name."""
+
+    service: str
+    queue: str
+    dead_letter_queue: str
+    rule_dead_letter_queue: str
+    rule: str
+    function: str
+    log_group: str
+    table: str
+
+
+def own(service: str, name: str, statistic: str, seconds: int = 300) -> Metric:
+    """A metric of the function's own: `imaging_index.metric_names` has the names."""
+    return Metric(NAMESPACE, name, statistic, {"service": service}, seconds)
+
+
+def of_queue(queue: str, name: str, statistic: str) -> Metric:
+    """Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS"."""
+    return Metric("AWS/SQS", name, statistic, {"QueueName": queue})
+
+
+def of_function(function: str, name: str, statistic: str) -> Metric:
+    """AWS Lambda Developer Guide, "Types of metrics for Lambda functions"."""
+    return Metric("AWS/Lambda", name, statistic, {"FunctionName": function})
+
+
+def of_rule(rule: str, name: str) -> Metric:
+    """Amazon EventBridge User Guide, "Monitoring Amazon EventBridge": sums, of a rule of the default bus."""
+    return Metric("AWS/Events", name, "Sum", {"RuleName": rule})
+
+
+def of_table(table: str, name: str, index: str | None = None) -> Metric:
+    """Amazon DynamoDB Developer Guide, "DynamoDB metrics and dimensions": sums, of the table or one of its indexes."""
+    # The table's own metrics leave out those of its indexes.
+    dimensions = {"TableName": table} | ({"GlobalSecondaryIndexName": index} if index else {})
+    return Metric("AWS/DynamoDB", name, "Sum", dimensions)
+
+
+def of_log(log_group: str, name: str) -> Metric:
+    """Amazon CloudWatch Logs User Guide, "Monitoring with CloudWatch metrics": sums."""
+    return Metric("AWS/Logs", name, "Sum", {"LogGroupName": log_group})

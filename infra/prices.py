@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
-# Region and month that the prices are of. They change seldom, and differ by some ten percent in other regions. Written
-# down where AWS's pages could not be read: compare them before you rely on a sum.
+# The region and month of the prices. Prices change seldom, and differ by some ten percent between regions. These were
+# written down without access to AWS's pages: compare them before you rely on a sum.
 REGION: Final = "us-east-1"
 AS_OF: Final = "November 2026"
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Each with the page that it stands on. Free tiers are left out: the account's other work may use them up."""
+    """Each price, below the page that lists it. Free tiers are left out: the account's other work may use them up."""
 
     # aws.amazon.com/dynamodb/pricing/on-demand
     write_unit: float = 0.625e-6

@@ -1,7 +1,7 @@
 """The lock beside a profile: which revision was last synthesized, and what it selected.
 
-Entries say by which revision they were made. A profile that is changed without raising it would leave old entries
-behind that nothing can find any more, so such a profile is refused.
+Each entry stores the revision that made it. If a profile changed without a new revision, old entries could not be found
+any more, so such a profile is refused.
 """
 
 import json
@@ -12,21 +12,21 @@ from imaging_index.profile import Profile, ProfileError
 
 
 def check(path: Path, profile: Profile) -> None:
-    """Compare a profile with its lock, `<name>.lock` beside it, and write the lock anew when the revision was raised.
+    """Compare a profile with its lock, `<name>.lock` beside it, and rewrite the lock if the revision was raised.
 
     Args:
         path: the profile's file.
-        profile: what it says.
+        profile: the content of that file.
 
     Raises:
-        ProfileError: it selects something else under the revision of the lock, or has a lower one.
+        ProfileError: it differs from the lock without a higher revision.
     """
     if not compare(path, profile):
         path.with_suffix(".lock").write_text(json.dumps(_locked(profile)) + "\n", "utf-8")
 
 
 def compare(path: Path, profile: Profile) -> bool:
-    """Compare a profile with its lock, and leave the lock as it is: whether the lock is of this profile.
+    """Whether a profile's lock exists and agrees with it; the lock is not written.
 
     Raises:
         ProfileError: as `check` does.
@@ -40,8 +40,8 @@ def compare(path: Path, profile: Profile) -> bool:
     if profile.revision <= last["revision"]:
         raise ProfileError(
             [
-                f"The profile {path.name} selects something else than at revision {last['revision']}, under which "
-                f"entries may exist: write revision = {last['revision'] + 1}, so that these count as old."
+                f"The profile {path.name} differs from its revision {last['revision']}, and entries of that revision "
+                f"may exist. Write revision = {last['revision'] + 1}, so that those entries count as old."
             ]
         )
     return False
@@ -58,4 +58,4 @@ def _read(lock: Path) -> dict[str, Any]:
             return dict(last)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise ProfileError([f"The lock {lock.name} cannot be read: take it back from your version control."])
+    raise ProfileError([f"The lock {lock.name} cannot be read. Restore it from version control."])

@@ -15,7 +15,7 @@ from infra.tokens import TokenSecret
 
 
 class ImagingIndex(Stack):
-    """Imaging Index as a CloudFormation stack; its outputs are what an operator or the command needs to find its parts.
+    """Imaging Index as a CloudFormation stack. Operators and the command find its parts by its outputs.
 
     Attributes:
         storage: the table and its key.
@@ -24,8 +24,8 @@ class ImagingIndex(Stack):
     """
 
     def __init__(self, scope: Construct, settings: Settings, selected: Profile) -> None:
-        # The account stays open: one template for all of them, and a synth without credentials. The region cannot: a
-        # table with a key of ours names it.
+        # No account: one template serves all of them, and a synth needs no credentials. The region is needed: a table
+        # with a customer-managed key names it.
         super().__init__(
             scope,
             settings.stack_name,
@@ -33,16 +33,25 @@ class ImagingIndex(Stack):
             env=Environment(region=settings.region),
             tags=settings.tags,
         )
-        # In the template too: of some resources' tags CloudFormation does not take the stack's.
+        # In the template too: CloudFormation does not pass the stack's tags on to every resource.
         for key, value in settings.tags.items():
             Tags.of(self).add(key, value)
-        # What a later deployment compares its own profile with.
+        # A later deployment compares its profile with this one.
         self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8-sig")}
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
-        self.pipeline = Pipeline(self, "Pipeline", settings=settings, storage=self.storage, tokens=tokens)
+        self.pipeline = Pipeline(
+            self, "Pipeline", settings=settings, profile=selected, storage=self.storage, tokens=tokens
+        )
         self.monitoring = Monitoring(
-            self, "Monitoring", settings=settings, profile=selected, storage=self.storage, pipeline=self.pipeline
+            self,
+            "Monitoring",
+            settings=settings,
+            key=self.storage.key,
+            alarms=[*self.pipeline.alarms, *self.storage.alarms],
+            log_group=self.pipeline.function.function.log_group.log_group_name,
+            objective=self.pipeline.objective,
+            rows=self.pipeline.rows,
         )
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")

@@ -1,4 +1,4 @@
-"""Where the index is kept: the table, and the key that encrypts whatever the stack stores."""
+"""Where the index is stored: the table, and the key that encrypts everything that the stack stores."""
 
 # mypy: allow-subclassing-any
 
@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from imaging_index.profile import Profile
-from infra import indexes
+from infra import alarms, indexes
 from infra.config import Settings
 from infra.indexes import Keys, TypedIndex
 
@@ -19,8 +19,9 @@ class Storage(Construct):
 
     Attributes:
         key: customer-managed KMS key of the table, the queues and the logs. Its policy leaves the account's roles
-            to IAM; a construct by whose doing an AWS service uses the key adds the statement for that service.
+            to IAM. A construct that has an AWS service use the key adds the statement for that service.
         table: partition key `ImageSet`, sort key `Part`, and the indexes that the profile declares.
+        alarms: the table's alarms.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, profile: Profile) -> None:
@@ -51,12 +52,13 @@ class Storage(Construct):
             deletion_protection=settings.retain,
             removal_policy=removal,
         )
+        self.alarms = alarms.of_storage(self.table.table_name, profile.indexes)
 
 
 def _logs_may_use_it(stack: Stack) -> iam.PolicyStatement:
     """Amazon CloudWatch Logs User Guide, "Encrypt log data using AWS KMS"."""
-    # CloudFormation begins a group's name with the stack's. The exact ARNs would make the key wait for the groups, and
-    # they wait for the key.
+    # CloudFormation starts a log group's name with the stack's. Exact ARNs would be a circle: the groups depend on the
+    # key.
     groups = stack.format_arn(
         service="logs",
         resource="log-group",
@@ -72,7 +74,7 @@ def _logs_may_use_it(stack: Stack) -> iam.PolicyStatement:
 
 
 def _index(name: str, index: TypedIndex) -> dynamodb.GlobalSecondaryIndexPropsV2:
-    # Pages and tombstones lack an attribute of every index, and so are in none: an index holds entries only.
+    # Pages and tombstones lack key attributes of every index, so an index holds entries only.
     return dynamodb.GlobalSecondaryIndexPropsV2(
         index_name=name,
         partition_keys=_attributes(index.partition),

@@ -1,4 +1,4 @@
-"""From the settings to the assembly that CloudFormation is given: the template and the functions' package."""
+"""From the settings to the assembly for CloudFormation: the template and the functions' package."""
 
 import json
 import os
@@ -22,16 +22,16 @@ def make_app(
     """The app, ready to be synthesized.
 
     Args:
-        context: on top of cdk.json's; the CDK command line's own context, with what `-c` gave, goes on top of both.
-        outdir: folder that the assembly is written to; without one, a temporary folder.
-        settings: settings that go on top of all of these.
+        context: overrides cdk.json's context, and is overridden by the CDK command line's (`-c`).
+        outdir: the folder for the assembly; by default a temporary one.
+        settings: overrides all of these.
 
     Raises:
-        SettingError: a setting cannot be used.
-        ProfileError: the profile cannot be used, or was changed under its revision.
+        SettingError: a setting is invalid.
+        ProfileError: the profile is invalid, or changed without a new revision.
         BundlingError: the functions' package cannot be made.
     """
-    # The command line reads cdk.json itself, but `python app.py` and tests go without it.
+    # The command line passes cdk.json's context; `python app.py` and tests run without it.
     written = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     app = App(context={**written, **(context or {})}, outdir=outdir, analytics_reporting=False)
     compliance.check(app)
@@ -43,7 +43,7 @@ def make_app(
 
 
 def main() -> None:
-    """Synthesize into the folder that the CDK command line names, or `cdk.out`; a wrong setting ends in one message."""
+    """Synthesize into the CDK command line's folder, or `cdk.out`. An invalid setting ends with one message."""
     try:
         app = make_app(outdir=os.environ.get("CDK_OUTDIR", "cdk.out"))
     except (SettingError, ProfileError, BundlingError) as error:

@@ -13,10 +13,10 @@ from infra.storage import Storage
 
 
 class TokenSecret(Construct):
-    """A secret of 64 random characters that nobody chose.
+    """A secret of 64 random characters.
 
     Attributes:
-        secret: the secret. Another one would give other tokens for the same values, so it is never rotated.
+        secret: the secret. It is never rotated: another secret would give other tokens for the same values.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage) -> None:

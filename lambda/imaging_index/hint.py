@@ -13,6 +13,7 @@ import msgspec
 
 from imaging_index.errors import Permanent
 
+# The source of what the project itself sends: PutEvents refuses sources of AWS's own.
 REPLAY_SOURCE: Final = "imaging-index.replay"
 _HEALTHIMAGING: Final = "aws.medical-imaging"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from imaging_index import metric_names
 from imaging_index.errors import Overload
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Outcome, Result
@@ -35,49 +36,49 @@ def hint_waited(age: timedelta) -> None:
 
     SQS's own age of the oldest message forgets those that were received three times.
     """
-    metrics.add_metric(name="HintAge", unit=MetricUnit.Seconds, value=age.total_seconds())
+    metrics.add_metric(name=metric_names.HINT_AGE, unit=MetricUnit.Seconds, value=age.total_seconds())
 
 
 def hint_handled(hint: Hint, result: Result) -> None:
     """Count a hint by its outcome (`Indexed`, `Duplicate`, `Stale`, `Deleted`, `Passed`), and what it showed."""
     _count(result.outcome.value)
     if hint.kind is Kind.UNKNOWN:
-        _count("UnknownKind")
+        _count(metric_names.UNKNOWN_KIND)
     if result.content:
-        _count("InvalidAttributes", result.content.invalid)
-        _count("TruncatedAttributes", result.content.truncated)
+        _count(metric_names.INVALID_ATTRIBUTES, result.content.invalid)
+        _count(metric_names.TRUNCATED_ATTRIBUTES, result.content.truncated)
         if result.content.several_series:
-            _count("SeveralSeries")
+            _count(metric_names.SEVERAL_SERIES)
         if result.content.mended:
-            _count("NotQuiteJson")
+            _count(metric_names.NOT_QUITE_JSON)
     if result.outcome is Outcome.INDEXED and hint.cause is Cause.EVENT and hint.time:
         lag = datetime.now(UTC) - datetime.fromisoformat(hint.time)
-        metrics.add_metric(name="IndexLag", unit=MetricUnit.Seconds, value=max(lag.total_seconds(), 0))
+        metrics.add_metric(name=metric_names.INDEX_LAG, unit=MetricUnit.Seconds, value=max(lag.total_seconds(), 0))
 
 
 def written(write_units: float) -> None:
     """Add up what DynamoDB charged for."""
-    _count("WriteUnits", write_units)
+    _count(metric_names.WRITE_UNITS, write_units)
 
 
 def batch_ended(*, breaker_open: bool) -> None:
     """Record whether the breaker is open when a batch ends (`BreakerOpen`, 1 or 0)."""
-    _count("BreakerOpen", int(breaker_open))
+    _count(metric_names.BREAKER_OPEN, int(breaker_open))
 
 
 def other_datastore(hint: Hint) -> None:
     """Count a hint of a data store that is not to be indexed."""
-    _count("OtherDatastore")
+    _count(metric_names.OTHER_DATASTORE)
     logger.info("not indexed: another data store", extra=_ids(hint))
 
 
 def hint_failed(hint: Hint | None, fault: Fault, *, parked: bool, tries: int) -> None:
     """Count and log a hint that could not be handled: `Parked` or `Deferred`, and the class of the fault."""
-    _count("Parked" if parked else "Deferred")
-    _count(f"{fault.name}Faults")
+    _count(metric_names.PARKED if parked else metric_names.DEFERRED)
+    _count(metric_names.of_fault(fault.name))
     # The reason begins with the operation, and both of HealthImaging's begin so.
     if isinstance(fault, Overload) and fault.reason.startswith("GetImageSet"):
-        _count("HealthImagingThrottles")
+        _count(metric_names.HEALTHIMAGING_THROTTLES)
     logger.warning(
         "parked" if parked else "deferred",
         extra={"fault": fault.name, "reason": fault.reason, "tries": tries} | (_ids(hint) if hint else {}),

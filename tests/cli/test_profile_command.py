@@ -93,7 +93,7 @@ def test_a_profile_that_would_not_be_synthesized_is_refused_and_its_lock_left_al
     path.write_text('revision = 1\nattributes = ["PatientID", "Modality"]\n')
     status, printed, errors = run("check", str(path))
     assert (status, printed) == (1, "")
-    assert "write revision = 2" in errors
+    assert "Write revision = 2" in errors
     path.write_text('revision = 2\nattributes = ["PatientID", "Modality"]\n')
     assert run("check", str(path))[0] == 0
     assert path.with_suffix(".lock").read_text() == locked

@@ -215,7 +215,7 @@ def test_without_a_python_to_compile_it_a_synth_warns_in_one_line_of_what_that_c
     monkeypatch.setattr(byte_code, "find", lambda _: None)
     app = make_app({"region": "eu-central-1"}, str(tmp_path))
     (stack,) = (child for child in app.node.children if isinstance(child, Stack))
-    warned = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("goes without byte code"))
+    warned = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("has no byte code"))
     assert {str(warning.entry.data) for warning in warned} == {
         byte_code.WITHOUT.format("3.13") + " [ack: imaging-index:no-byte-code]"
     }

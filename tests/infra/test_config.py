@@ -71,7 +71,8 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
         ("dataStores", [STORE], '"all", or a list of 1 to 25'),
         ("dataStores", [{"id": STORE.upper()}], '"all", or a list of 1 to 25'),
         ("dataStores", [{"id": STORE, "key": KEY}], '"all", or a list of 1 to 25'),
-        ("dataStores", [{"id": STORE}, {"id": STORE}], "names each data store once"),
+        ("dataStores", [{"id": STORE, "kmsKeyArn": 5}], '"all", or a list of 1 to 25'),
+        ("dataStores", [{"id": STORE}, {"id": STORE}], "Name each data store once"),
         ("dataStores", [{"id": f"{n:032}"} for n in range(MAXIMUM_DATA_STORES + 1)], '"all", or a list of 1 to 25'),
         ("profile", "no-such-profile", "the path of a .toml file or one of minimal, radiology"),
         ("profile", "no/such.toml", "the path of a .toml file or one of minimal, radiology"),
@@ -79,7 +80,7 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
         ("maximumConcurrency", "1001", "from 2 to 1000"),
         ("maximumConcurrency", "8.5", "from 2 to 1000"),
         ("maximumConcurrency", True, "from 2 to 1000"),
-        ("logRetentionDays", 91, "one that CloudWatch Logs offers: 1, 3, 5"),
+        ("logRetentionDays", 91, "a number of days that CloudWatch Logs offers: 1, 3, 5"),
         ("removalPolicy", "snapshot", "retain or destroy"),
         ("architecture", "arm", "arm64 or x86_64"),
         ("memorySize", 64, "from 128 to 10240"),
@@ -92,7 +93,10 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
         ("tags", {"aws:owner": "hospital"}, "none beginning with aws:"),
         ("tags", {"cost centre": 4711}, "at most 50 keys with their values"),
         ("tags", {f"key {n}": "" for n in range(51)}, "at most 50 keys with their values"),
-        ("indexes", "all", "left out: `make deploy` sets it itself"),
+        *(
+            ("indexes", value, "left out: `make deploy` sets it itself")
+            for value in ("all", "[]", '{"a": 1}', '{"a": {"partition": []}}')
+        ),
     ],
 )
 def test_a_wrong_value_is_one_message_that_names_the_setting_and_what_it_may_be(
@@ -115,18 +119,23 @@ def test_alarms_go_by_e_mail_to_whom_is_named_if_anybody_is(value: str | None, e
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_missing_setting_is_named(value: object) -> None:
-    with pytest.raises(SettingError, match=r"'removalPolicy' is missing: set it in cdk\.json's context, to retain or"):
+    with pytest.raises(SettingError, match=r"'removalPolicy' is missing\. Set it in cdk\.json's context, to retain or"):
         read({"removalPolicy": value})
 
 
-@pytest.mark.parametrize("arn", [KEY.replace("key/", "alias/"), KEY.replace("eu-central-1", "us-east-1"), "key", 5])
+def test_all_data_stores_are_indexed_only_when_the_setting_says_so() -> None:
+    with pytest.raises(SettingError, match=r"'dataStores' is missing\..* to \"all\", or a list"):
+        read({"dataStores": ""})
+
+
+@pytest.mark.parametrize("arn", [KEY.replace("key/", "alias/"), KEY.replace("eu-central-1", "us-east-1"), "key"])
 def test_a_data_stores_key_must_be_a_key_of_its_region(arn: object) -> None:
     with pytest.raises(SettingError, match=r"'kmsKeyArn' is .*arn:aws:kms:eu-central-1:<account>:key/<key id>"):
         read({"dataStores": [{"id": STORE, "kmsKeyArn": arn}]})
 
 
 def test_a_misspelt_setting_is_refused_with_the_right_spelling() -> None:
-    with pytest.raises(SettingError, match="no setting 'dataStore': did you mean 'dataStores'"):
+    with pytest.raises(SettingError, match=r"Unknown setting 'dataStore'\. Did you mean 'dataStores'"):
         read({"dataStore": "all"})
 
 

@@ -3,8 +3,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from imaging_index import profile_file
 from infra import indexes
 from infra.config import ROOT
@@ -44,9 +42,3 @@ def test_the_setting_goes_before_the_profile_and_changes_nothing_else(template_f
 
 def test_a_table_without_indexes_has_none() -> None:
     assert indexes.of_table({"AttributeDefinitions": []}) == {}
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"partition": []}}', "not JSON"])
-def test_what_is_no_list_of_indexes_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  msgspec's own
-        indexes.from_setting(text)

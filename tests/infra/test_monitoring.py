@@ -21,7 +21,9 @@ from botocore.retries.standard import ExponentialBackoff
 from msgspec.structs import replace
 
 from imaging_index import profile_file
+from imaging_index.errors import Fault
 from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.indexing import Outcome
 from imaging_index.table.layout import Head, Key
 from infra.config import ROOT
 from infra.monitoring import QUERIES, RUNBOOK
@@ -31,7 +33,6 @@ from tests.convergence.refusals import event
 from tests.image_sets import PROFILE_FILE, delete, make_image_set, update, wait_for
 from tests.infra.conftest import synthesize
 from tests.pipeline import Pipeline, import_handler, response
-from tools import dashboard
 
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 Only = Callable[[Template, str], dict[str, Any]]
@@ -278,6 +279,12 @@ def test_every_graph_shows_a_metric_that_is_sent(account: Account, told: Told) -
     assert never_sent(account.graphs(), account, told) == {}
 
 
+def test_the_dashboard_shows_every_outcome_of_a_hint_and_every_class_of_fault(account: Account) -> None:
+    shown = {(graph.partition("/")[0], name) for graph, (_, name, _) in account.graphs().items()}
+    assert {("What became of hints", outcome.value) for outcome in Outcome} <= shown
+    assert {("Faults by class", f"{fault.__name__}Faults") for fault in Fault.__subclasses__()} <= shown
+
+
 def test_the_documented_metrics_are_those_that_the_function_sends(told: Told) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", section("monitoring.md", "Metrics"), re.MULTILINE)
     assert dict(rows) == {name: unit for (_, name, _), unit in told.metrics.items()}
@@ -466,12 +473,10 @@ def test_the_local_cloud_does_without_the_page_and_the_saved_queries_only(
     template.resource_count_is("AWS::Logs::QueryDefinition", len(QUERIES))
 
 
-def test_the_dashboards_picture_is_of_the_dashboard_as_it_is(template: Template) -> None:
-    assert dashboard.draw(template.to_json()) == dashboard.FILE.read_text("utf-8"), "run python -m tools.dashboard"
-
-
-def test_the_dashboard_asks_from_top_to_bottom_if_it_is_right_fresh_healthy_and_dear(template: Template) -> None:
-    text = dashboard.draw(template.to_json())
-    asked = ["Objective: 99.9 % within 60 s", *(f"Is it {what}?" for what in ("right", "fresh", "healthy"))]
-    places = [text.index(question) for question in (*asked, "What does it cost?")]
+def test_the_dashboard_asks_from_top_to_bottom_if_it_is_right_fresh_healthy_and_dear(
+    template: Template, only: Only
+) -> None:
+    text = json.dumps(only(template, "AWS::CloudWatch::Dashboard")["DashboardBody"])
+    asked = ["Objective: 99.9 % within 60 s", *(f"## Is it {what}?" for what in ("right", "fresh", "healthy"))]
+    places = [text.index(question) for question in (*asked, "## What does it cost?")]
     assert places == sorted(places)

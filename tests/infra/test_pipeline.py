@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from imaging_index import hint
-from infra import pipeline
 from tests.infra.conftest import HASHING, synthesize
 
 Only = Callable[[Template, str], dict[str, Any]]
@@ -289,7 +287,3 @@ def test_of_25_data_stores_with_keys_of_their_own_each_policy_is_within_iams_quo
     ]
     assert max(lengths) <= 6144, lengths
     assert sum(lengths) > 6144, lengths
-
-
-def test_the_rule_takes_the_source_that_the_function_knows_as_the_projects_own() -> None:
-    assert pipeline.REPLAY_SOURCE == hint.REPLAY_SOURCE

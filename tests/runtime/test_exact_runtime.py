@@ -15,8 +15,7 @@ import urllib3
 from bench import DATASTORE_ID, documents, hostile
 from bench.stub import Stub, running
 from infra.bundling import Bundle, Platform
-from infra.config import ROOT
-from infra.pipeline import FUNCTION_SECONDS
+from infra.config import FUNCTION_SECONDS, ROOT
 from tests.runtime.events import event
 from tests.runtime.exact import Answer, Runtime, conditions
 

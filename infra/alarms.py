@@ -1,0 +1,130 @@
+"""The table of alarms: is the index right, is it fresh, is it healthy.
+
+docs/monitoring.md lists the alarms, and docs/runbook.md says what to do about each. Constructs declare theirs from
+here, and infra/monitoring.py makes them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Final, Literal
+
+from imaging_index import metric_names
+from imaging_index.profile import Profile
+from infra.config import FUNCTION_SECONDS
+from infra.metrics import DAY, HOUR, Metric, Names, of_function, of_queue, of_rule, of_table, own
+
+# The objective: this percentage of image sets is searchable within this many seconds of the event.
+OBJECTIVE_PERCENT: Final = 99.9
+OBJECTIVE_SECONDS: Final = 60
+
+# A failed message may wait half an hour for its next try. Alarms on what only a try can show look at the last 35
+# minutes; otherwise they would end between two tries.
+_BETWEEN_TRIES: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One row of the table of alarms.
+
+    Attributes:
+        name: the alarm's name is the stack's and this one.
+        runbook: the heading's anchor in the runbook.
+        says: what has happened, for the person whom it wakes.
+        metric: what it looks at.
+        bad: when a period is bad: the comparison and its threshold.
+        rings: how many of how many latest periods are bad when it rings.
+        missing: how a period without data counts; `ignore` leaves the alarm as it is.
+        pages: whether it wakes a person.
+    """
+
+    name: str
+    runbook: str
+    says: str
+    metric: Metric
+    bad: tuple[Literal[">=", ">", "<"], float]
+    rings: tuple[int, int]
+    missing: Literal["notBreaching", "ignore"] = "notBreaching"
+    pages: bool = False
+
+
+def of_pipeline(names: Names, profile: Profile) -> tuple[Alarm, ...]:
+    """The alarms of the way from the event to the table."""
+    visible = "ApproximateNumberOfMessagesVisible"
+    # By default CloudWatch evaluates percentiles of few samples too. Otherwise p99 would never ring at a site with
+    # fewer than a thousand image sets in five minutes.
+    return (
+        # A queue without requests sends no metrics after six hours, even while it holds messages.
+        Alarm("DeadLetters", "dead-letters", "Changes could not be indexed and were parked.",
+              of_queue(names.dead_letter_queue, visible, "Maximum"),
+              (">=", 1), (1, 1), "ignore", pages=True),
+        Alarm("RuleDeadLetters", "events-not-delivered", "EventBridge could not deliver events to the queue.",
+              of_queue(names.rule_dead_letter_queue, visible, "Maximum"),
+              (">=", 1), (1, 1), "ignore", pages=True),
+        Alarm("RuleFailures", "events-not-delivered", "EventBridge gave up on delivering events.",
+              of_rule(names.rule, "FailedInvocations"),
+              (">=", 1), (1, 1)),
+        Alarm("EventsLost", "events-lost",
+              "Events are lost: they reached neither the queue nor the rule's dead-letter queue.",
+              of_rule(names.rule, "InvocationsFailedToBeSentToDlq"),
+              (">=", 1), (1, 1), pages=True),
+        # Each document adds one value, so the average is per image set.
+        Alarm("InvalidAttributes", "invalid-attributes",
+              f"On average, more than 5 % of an image set's {len(profile.attributes)} selected attributes are invalid.",
+              own(names.service, metric_names.INVALID_ATTRIBUTES, "Average", HOUR),
+              (">", len(profile.attributes) / 20), (1, 1)),
+        Alarm("IndexLag", "index-lag", f"The 99th percentile of the index lag is above {OBJECTIVE_SECONDS} s.",
+              own(names.service, metric_names.INDEX_LAG, "p99"),
+              (">", OBJECTIVE_SECONDS), (3, 3), pages=True),
+        Alarm("Objective", "index-lag",
+              f"Less than {OBJECTIVE_PERCENT} % of a day's image sets were searchable within {OBJECTIVE_SECONDS} s.",
+              own(names.service, metric_names.INDEX_LAG, f"PR(:{OBJECTIVE_SECONDS})", DAY),
+              ("<", OBJECTIVE_PERCENT), (1, 1)),
+        # A deletion takes up to 32 minutes when HealthImaging answers 404.
+        Alarm("OldestHint", "waiting-hints", "A change has been waiting for more than an hour.",
+              own(names.service, metric_names.HINT_AGE, "Maximum"),
+              (">", 3600), (1, _BETWEEN_TRIES), pages=True),
+        Alarm("OldestMessage", "waiting-hints", "Messages wait more than 15 minutes for their first try.",
+              of_queue(names.queue, "ApproximateAgeOfOldestMessage", "Maximum"),
+              (">", 900), (3, 3), pages=True),
+        Alarm("Configuration", "configuration",
+              "AWS rejects the function's calls: access, a key or the table is missing.",
+              own(names.service, metric_names.CONFIGURATION_FAULTS, "Sum"),
+              (">=", 1), (1, _BETWEEN_TRIES), pages=True),
+        Alarm("BreakerOpen", "breaker-open", "More than half of the batches end with the breaker open.",
+              own(names.service, metric_names.BREAKER_OPEN, "Average"),
+              (">", 0.5), (3, _BETWEEN_TRIES)),
+        Alarm("HealthImagingThrottles", "healthimaging-throttles", "HealthImaging keeps throttling the function.",
+              own(names.service, metric_names.HEALTHIMAGING_THROTTLES, "Sum"),
+              (">=", 10), (3, _BETWEEN_TRIES)),
+        Alarm("Errors", "function-errors", "Whole invocations failed: they were killed, or ran out of time or memory.",
+              of_function(names.function, "Errors", "Sum"),
+              (">=", 1), (2, _BETWEEN_TRIES)),
+        Alarm("Throttles", "function-throttles", "Lambda has no concurrency left for the function.",
+              of_function(names.function, "Throttles", "Sum"),
+              (">=", 1), (3, _BETWEEN_TRIES)),
+        Alarm("Duration", "duration", "Invocations take 80 % of their time-out or more.",
+              of_function(names.function, "Duration", "Maximum"),
+              (">=", 800 * FUNCTION_SECONDS), (2, _BETWEEN_TRIES)),
+    )  # fmt: skip
+
+
+def of_storage(table: str, indexes: Iterable[str]) -> tuple[Alarm, ...]:
+    """The alarms of the table, by its name, and of each of its indexes."""
+    return tuple(
+        Alarm(
+            f"{way}Throttles-{index}" if index else f"{way}Throttles",
+            "dynamodb-throttles",
+            f"DynamoDB throttles {way.lower()}s of {f'the index {index}' if index else 'the table'}.",
+            of_table(table, f"{way}ThrottleEvents", index),
+            (">=", 1),
+            (3, _BETWEEN_TRIES),
+        )
+        for index in (None, *indexes)
+        for way in ("Write", "Read")
+    )
+
+
+def number(profile: Profile) -> int:
+    """How many alarms a stack with this profile has."""
+    names = Names(*("" for _ in fields(Names)))
+    return len(of_pipeline(names, profile)) + len(of_storage(names.table, profile.indexes))

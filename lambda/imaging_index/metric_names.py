@@ -1,0 +1,40 @@
+"""The names of the function's own metrics, for what sends them, what looks at them and what counts them.
+
+docs/monitoring.md says of each what it counts.
+"""
+
+from typing import Final
+
+from imaging_index.errors import Configuration, Fault
+from imaging_index.indexing import Outcome
+
+INDEX_LAG: Final = "IndexLag"
+HINT_AGE: Final = "HintAge"
+
+UNKNOWN_KIND: Final = "UnknownKind"
+OTHER_DATASTORE: Final = "OtherDatastore"
+DEFERRED: Final = "Deferred"
+PARKED: Final = "Parked"
+
+INVALID_ATTRIBUTES: Final = "InvalidAttributes"
+TRUNCATED_ATTRIBUTES: Final = "TruncatedAttributes"
+SEVERAL_SERIES: Final = "SeveralSeries"
+NOT_QUITE_JSON: Final = "NotQuiteJson"
+
+HEALTHIMAGING_THROTTLES: Final = "HealthImagingThrottles"
+BREAKER_OPEN: Final = "BreakerOpen"
+WRITE_UNITS: Final = "WriteUnits"
+
+# Each hint that was handled adds to one of these.
+OUTCOMES: Final = (*(outcome.value for outcome in Outcome), OTHER_DATASTORE)
+
+# The classes of faults, in the order of their declaration.
+FAULTS: Final = tuple(fault.__name__ for fault in Fault.__subclasses__())
+
+
+def of_fault(name: str) -> str:
+    """The metric that counts hints which met a fault, by the name of its class."""
+    return f"{name}Faults"
+
+
+CONFIGURATION_FAULTS: Final = of_fault(Configuration.__name__)
