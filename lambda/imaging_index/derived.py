@@ -3,12 +3,16 @@
 `deriving` makes them, and `searching` turns a condition on a DICOM attribute into one on what is compared instead.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from imaging_index.form import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Derived(msgspec.Struct, frozen=True):

@@ -1,14 +1,18 @@
 """Makes the derived attributes of an entry: what `derived` declares."""
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
 
 from imaging_index import dicom, patient_age
 from imaging_index.derived import PATIENT_AGE, PATIENT_NAME_KEY, STUDY_MOMENT
-from imaging_index.flaws import Flaws
 from imaging_index.privacy import Policy
-from imaging_index.profile import Profile
-from imaging_index.shapes import Values
 from imaging_index.stored import Item, stored
+
+if TYPE_CHECKING:
+    from imaging_index.profile import Profile
+    from imaging_index.shapes import Values
+    from imaging_index.values import Flaws
 
 _ZEROS: Final = {"StudyDate": "0" * 8, "StudyTime": "0" * 6}
 

@@ -17,7 +17,6 @@ import msgspec
 from imaging_index.derived import PATIENT_NAME_KEY, SEVERAL
 from imaging_index.deriving import derived
 from imaging_index.dictionary import Level
-from imaging_index.flaws import Flaws
 from imaging_index.instances import Instances
 from imaging_index.metadata import Reader
 from imaging_index.privacy import Privacy
@@ -26,7 +25,7 @@ from imaging_index.schema import LONGEST_LIST, LONGEST_SEVERAL
 from imaging_index.selection import Attribute
 from imaging_index.shapes import Values
 from imaging_index.stored import Item, fitting, folded, size, stored, stored_list
-from imaging_index.values import LONGEST_PARTITION, Conversion, series_uid
+from imaging_index.values import LONGEST_PARTITION, Conversion, Flaws, series_uid
 
 # Raised whenever the same document would become another entry: entries of an older format are then written anew.
 FORMAT: Final = 3

@@ -1,5 +1,7 @@
 """What is wrong with a profile's file: each mistake in one line, with the line of the file where it is."""
 
+from __future__ import annotations
+
 from typing import Final
 
 from imaging_index.profile import ProfileError

@@ -1,10 +1,10 @@
 """The TOML file of a profile, like `profiles/radiology.toml` -> the profile, or all mistakes in the file."""
 
+from __future__ import annotations
+
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
@@ -26,6 +26,10 @@ from imaging_index.schema import (
     OWN_NAMES,
 )
 from imaging_index.selection import Attribute, SelectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 # Where an instance lies, and what distinguishes those that lie at one place (PS3.3, sections C.7.6.2 and C.8.3.1).
 _GEOMETRY: Final = (

@@ -1,18 +1,23 @@
 """The indexes that a profile's file declares: which attributes may be keys."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
 from itertools import chain
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from imaging_index import dictionary
 from imaging_index.derived import PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.dictionary import Level
-from imaging_index.mistakes import Mistakes, Path
 from imaging_index.privacy import Policy
 from imaging_index.profile import Index
 from imaging_index.schema import MOST_INDEXES, MOST_KEY_ATTRIBUTES, OF_TOMBSTONES, OWN_KEYS, SOMETIMES
-from imaging_index.selection import Attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imaging_index.mistakes import Mistakes, Path
+    from imaging_index.selection import Attribute
 
 # DynamoDB API Reference, "GlobalSecondaryIndex".
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")

@@ -7,11 +7,10 @@ from typing import Any
 
 from imaging_index import dicom
 from imaging_index.derived import FOLDED
-from imaging_index.flaws import Flaws
 from imaging_index.privacy import Policy
 from imaging_index.schema import LONGEST_LIST, LONGEST_TEXT, MOST_VALUES
 from imaging_index.selection import Attribute
-from imaging_index.values import Value
+from imaging_index.values import Flaws, Value
 
 AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]

@@ -1,5 +1,7 @@
 """The line on which each table, key and value of a TOML text begins. `tomllib` does not say."""
 
+from __future__ import annotations
+
 import bisect
 import re
 import tomllib
@@ -28,7 +30,7 @@ class _Node:
         self.line = line
         self.inner: dict[Step, _Node] = {}
 
-    def enter(self, step: Step, line: int) -> "_Node":
+    def enter(self, step: Step, line: int) -> _Node:
         """What a step leads to, which begins on `line` unless it began earlier."""
         return self.inner.setdefault(step, _Node(line))
 

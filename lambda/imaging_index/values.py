@@ -11,7 +11,6 @@ import msgspec
 from imaging_index import dicom
 from imaging_index.dictionary import Level
 from imaging_index.errors import Poison
-from imaging_index.flaws import Flaws
 from imaging_index.privacy import Policy, Privacy
 from imaging_index.profile import Profile
 from imaging_index.schema import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE, MOST_VALUES
@@ -47,6 +46,13 @@ _FIRST_OF_SEVERAL: Final = frozenset({"AE", "CS", "LO", "SH", "UC"})
 _PARTS: Final = {"DA": dicom.date_of_moment, "TM": dicom.time_of_moment}
 
 _Read = TypeVar("_Read")
+
+
+class Flaws(msgspec.Struct):
+    """What of a document could not be stored as it is, which its entry says: attributes left out, and those cut."""
+
+    invalid: set[str] = msgspec.field(default_factory=set)
+    truncated: set[str] = msgspec.field(default_factory=set)
 
 
 class Conversion(msgspec.Struct):
