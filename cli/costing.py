@@ -17,6 +17,7 @@ from cli import profiles, sizes
 from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile import ProfileError
 from infra.prices import AS_OF, REGION, Prices
+from local.capacity import READ_UNIT, units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,7 @@ class WriteUnits:
 
 def write_units(measured: Sizes, pages: int, page: float) -> WriteUnits:
     """The write units of image sets as `measured`, with so many pages of `page` bytes each."""
-    in_pages = pages * sizes.units(page)
+    in_pages = pages * units(page)
     new = measured.entry_units + measured.index_units + in_pages
     # A change writes all of it anew, and deletes the old pages. A deletion puts a tombstone in the entry's place, which
     # takes it out of each index, and deletes the pages: DynamoDB charges for what was there.
@@ -125,7 +126,7 @@ def use(volume: Volume, measured: Sizes) -> Use:
     page = measured.page(mean / pages)
     each = write_units(measured, pages, page)
     # The entry's head before, and the sweep's look at the pages after. Both weigh whole items.
-    reads = (volume.series + volume.updates + volume.deletions) * (1 + sizes.units(pages * page, sizes.READ_UNIT))
+    reads = (volume.series + volume.updates + volume.deletions) * (1 + units(pages * page, READ_UNIT))
     hints = sum(
         count * events for count, events in zip((volume.series, volume.updates, volume.deletions), _EVENTS, strict=True)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -13,17 +12,20 @@ import pydicom.data
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.local import Imported, existing, import_folder, make_datastore, running
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import searching
 from imaging_index.indexing import Outcome
 from imaging_index.stored import plain
 from imaging_index.table import Key, Table
+from local.stack import StackError, existing, import_folder, make_datastore, metrics, running
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from mypy_boto3_medical_imaging import HealthImagingClient
+
+    from local.stack import Imported
 
 _PATIENCE: Final = 120.0  # seconds without any progress
 _POLL: Final = 0.1
@@ -39,9 +41,16 @@ def demo(
     ] = None,
 ) -> None:
     """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing stays behind."""
+    try:
+        _demo(dicom)
+    except StackError as error:
+        raise Failure(str(error)) from None
+
+
+def _demo(dicom: Path | None) -> None:
     begun = time.monotonic()
     folder = existing(dicom or Path(pydicom.data.__file__).parent)
-    with running() as (_, outputs):
+    with running(step=screen.status) as (_, outputs):
         client = boto3.client("medical-imaging")
         screen.print(f"A local AWS with the stack in it is up after {time.monotonic() - begun:.0f} s.\n")
         datastore = make_datastore(client, "demo")
@@ -195,16 +204,3 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
         "  .venv/bin/imaging-index local up     keeps it up, for any AWS client\n"
         "  make deploy                          into your AWS account"
     )
-
-
-def metrics(function: str) -> Counter[str]:
-    """The sums of the function's metrics by name, as it wrote them into its log."""
-    group = boto3.client("lambda").get_function_configuration(FunctionName=function)["LoggingConfig"]["LogGroup"]
-    sums: Counter[str] = Counter()
-    for page in boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
-        for event in page["events"]:
-            if event["message"].startswith('{"_aws"'):
-                record = json.loads(event["message"])
-                for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                    sums[metric["Name"]] += sum(record[metric["Name"]])
-    return sums

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 import secrets
 from dataclasses import dataclass
@@ -23,11 +22,12 @@ from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
 from imaging_index.table import Table
+from local.capacity import item_size, units
 from local.healthimaging.document import Document, Patient, Series, Study, pack
 from local.healthimaging.importing import folder, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from imaging_index.profile import Profile
     from imaging_index.stored import Item
     from local.healthimaging.importing import Group
-
-# Amazon DynamoDB Developer Guide, "Read/write capacity mode" and "DynamoDB item sizes and formats".
-WRITE_UNIT: Final = 1024
-READ_UNIT: Final = 4096
 
 # CT and MR of three patients, with all that the shipped profiles' indexes ask for: 1,400 to 1,900 bytes an entry.
 _DEFAULT_SAMPLES: Final = tuple(
@@ -71,11 +67,6 @@ class Sizes:
     def page(self, instances: float) -> float:
         """The bytes of a page of so many instances."""
         return self.page_bytes + self.instance_bytes * instances
-
-
-def units(size: float, unit: int = WRITE_UNIT) -> int:
-    """The capacity units of an item of `size` bytes."""
-    return max(math.ceil(size / unit), 1)
 
 
 def measure(profile: Profile, sample: Path | None = None) -> Sizes:
@@ -143,28 +134,6 @@ def _page(profile: Profile, count: int) -> int:
     part = f"page/{generation.make(1, profile.revision, entry.FORMAT)}/{'0' * 16}/0000"
     keys = {"ImageSet": {"S": "0" * 65}, "Part": {"S": part}}
     return sum(item_size(keys | {"Content": {"B": content}}) for content in packed)
-
-
-def item_size(item: Mapping[str, Any]) -> int:
-    """The bytes that DynamoDB counts for an item (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S" | "B":
-            length: int = len(content if kind == "B" else content.encode())
-            return length
-        case "N":
-            # Two significant digits a byte, and one for the rest, of which the guide says "approximately".
-            digits = content.lstrip("-").replace(".", "").strip("0")
-            return math.ceil(len(digits) / 2) + 1 + int(content.startswith("-"))
-        case "L":
-            return 3 + sum(1 + _value_size(each) for each in content)
-        case "M":
-            return 3 + sum(1 + len(name.encode()) + _value_size(each) for name, each in content.items())
-    return 1
 
 
 def _entries(sample: Path, profile: Profile) -> Iterator[Item]:

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 
 from bench.pipeline import write_files
 from cli import profiles, sizes
-from cli.demo import metrics
-from cli.local import import_folder, make_datastore
 from cli.main import application
 from imaging_index.hint import Kind
 from imaging_index.table import Key
+from local.capacity import item_size
 from local.cloud import LocalCloud
 from local.deployment import Assembly, deploy
 from local.healthimaging.importing import folder
+from local.stack import import_folder, make_datastore, metrics
 from tests.image_sets import (
     PROFILE,
     delete,
@@ -131,17 +131,17 @@ def test_pages_are_as_large_as_is_said(aws: boto3.Session, tmp_path: Path, insta
     table = make_table(aws)
     deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
     items = aws.client("dynamodb").scan(TableName=table._name)["Items"]
-    (page,) = [sizes.item_size(item) for item in items if item["Part"]["S"] != "entry"]
+    (page,) = [item_size(item) for item in items if item["Part"]["S"] != "entry"]
     assert sizes.measure(PROFILE).page(instances) == pytest.approx(page, rel=0.1)
 
 
 def test_sizes_are_those_of_dynamodbs_guide() -> None:
     text, number = {"S": "é"}, {"N": "-12.56"}
-    assert sizes.item_size({"ab": text}) == 2 + 2
-    assert sizes.item_size({"a": number}) == 1 + 4
-    assert sizes.item_size({"a": {"B": b"123"}, "b": {"BOOL": True}}) == 1 + 3 + 1 + 1
-    assert sizes.item_size({"a": {"L": [text, number]}}) == 1 + 3 + (1 + 2) + (1 + 4)
-    assert sizes.item_size({"a": {"M": {"Min": number}}}) == 1 + 3 + (1 + 3 + 4)
+    assert item_size({"ab": text}) == 2 + 2
+    assert item_size({"a": number}) == 1 + 4
+    assert item_size({"a": {"B": b"123"}, "b": {"BOOL": True}}) == 1 + 3 + 1 + 1
+    assert item_size({"a": {"L": [text, number]}}) == 1 + 3 + (1 + 2) + (1 + 4)
+    assert item_size({"a": {"M": {"Min": number}}}) == 1 + 3 + (1 + 3 + 4)
 
 
 def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:

@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 
 from bench.pipeline import write_files
 from cli.dead_letters import WHAT_TO_DO
-from cli.local import import_folder, make_datastore
 from cli.main import application
 from imaging_index import errors
 from imaging_index.delivery import Delivery, Queue
 from imaging_index.table import Table
 from local.deployment import Assembly, deploy
+from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 
 COMMAND = [sys.executable, "-c", "from cli.main import main; main()", "dlq"]

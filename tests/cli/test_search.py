@@ -10,9 +10,9 @@ from pathlib import Path
 import boto3
 from pydicom.data import get_testdata_file
 
-from cli.local import import_folder, make_datastore
 from imaging_index.table import Table
 from local.deployment import Assembly, deploy
+from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 
 

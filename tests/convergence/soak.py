@@ -32,13 +32,13 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 from rich.progress import Progress
 
-from cli.local import import_folder, make_datastore, running
 from cli.output import screen
 from imaging_index import entry, profile
 from imaging_index.hint import REPLAY_SOURCE
 from imaging_index.metadata import Reader
 from imaging_index.stored import plain
 from imaging_index.table import Damaged, Key, Table
+from local.stack import import_folder, make_datastore, running
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
 PROFILE = profile.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")

@@ -25,6 +25,7 @@ def test_contributing_shows_the_imports_as_they_are() -> None:
         ("infra/indexes.py", "from imaging_index import handlers"),
         ("infra/indexes.py", "import local"),
         ("cli/output.py", "import ministack"),
+        ("bench/stub.py", "import cli"),
         ("local/permissions.py", "import cli"),
     ],
 )
