@@ -18,9 +18,10 @@ from cli import profiles, sizes
 from cli.main import application
 from imaging_index.hint import Kind
 from imaging_index.table import Key
+from infra.assembly import Assembly
 from local.capacity import item_size
 from local.cloud import LocalCloud
-from local.deployment import Assembly, deploy
+from local.deployment import deploy
 from local.healthimaging.importing import folder
 from local.stack import import_folder, make_datastore, metrics
 from tests.image_sets import (

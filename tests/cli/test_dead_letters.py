@@ -23,7 +23,8 @@ from cli.main import application
 from imaging_index import errors
 from imaging_index.delivery import Delivery, Queue
 from imaging_index.table import Table
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 

@@ -16,7 +16,8 @@ from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
 from cli.main import application
-from local.deployment import Assembly, deploy, synth
+from infra.assembly import Assembly
+from local.deployment import deploy, synth
 from local.stack import import_folder, make_datastore
 from tests.image_sets import throttles_off, wait_for
 from tests.pipeline import response

@@ -11,7 +11,8 @@ import boto3
 from pydicom.data import get_testdata_file
 
 from imaging_index.table import Table
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 

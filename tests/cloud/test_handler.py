@@ -15,7 +15,8 @@ from pydicom.uid import generate_uid
 
 from imaging_index import delivery
 from imaging_index.table import Key
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from tests.pipeline import Pipeline, import_handler, response
 

@@ -25,7 +25,8 @@ from imaging_index import searching
 from imaging_index.hint import REPLAY_SOURCE, Kind
 from imaging_index.stored import plain
 from imaging_index.table import Key, Table
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
 from local.stack import StackError, import_folder, make_datastore
 from tests import canary, image_sets
 from tests.canary import DAY, MARKER

@@ -12,7 +12,8 @@ from pydicom.data import get_testdata_file
 
 from imaging_index.stored import plain
 from imaging_index.table import Key, Table
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 

@@ -20,7 +20,8 @@ from imaging_index import searching
 from imaging_index.searching import SearchError
 from imaging_index.stored import plain
 from imaging_index.table import Table
-from local.deployment import LOCAL_CONTEXT, ROOT, Assembly, deploy, synth
+from infra.assembly import Assembly
+from local.deployment import LOCAL_CONTEXT, ROOT, deploy, synth
 from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 

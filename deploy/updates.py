@@ -1,6 +1,6 @@
 """The templates of an upgrade's updates: the CDK app for `make deploy`.
 
-    cdk synth --output FOLDER --app "python -m tools.updates FILE"
+    cdk synth --output FOLDER --app "python -m deploy.updates FILE"
 
 FILE is a JSON list of settings, one object an update. The first one's assembly is FOLDER, the others' are FOLDER/1,
 FOLDER/2 and so on. All are made in one process, since the CDK takes seconds to start and to make its first template.
