@@ -17,7 +17,6 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-import boto3
 import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -269,17 +268,17 @@ def _sendable(messages: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 @contextlib.contextmanager
-def _open(outputs: dict[str, str]) -> Iterator[list[tuple[str, _Reading]]]:
+def _open(stack: deployed.Stack) -> Iterator[list[tuple[str, _Reading]]]:
     """Both dead-letter queues, each under the name of what it belongs to.
 
     Raises:
         Failure: SQS refuses.
     """
-    urls = {"queue": outputs["DeadLetterQueueUrl"], "rule": outputs["RuleDeadLetterQueueUrl"]}
-    client = boto3.client("sqs")
+    urls = {"queue": stack.outputs["DeadLetterQueueUrl"], "rule": stack.outputs["RuleDeadLetterQueueUrl"]}
+    client = stack.session.client("sqs")
     try:
-        with _Interrupt() as interrupt, contextlib.ExitStack() as stack:
-            yield [(name, stack.enter_context(_Reading(client, url, interrupt))) for name, url in urls.items()]
+        with _Interrupt() as interrupt, contextlib.ExitStack() as entered:
+            yield [(name, entered.enter_context(_Reading(client, url, interrupt))) for name, url in urls.items()]
     except ClientError as error:
         action = error.operation_name.removesuffix("Batch")
         raise Failure(
@@ -300,11 +299,11 @@ def _say_hidden(readings: Iterable[tuple[str, _Reading]]) -> None:
         )
 
 
-def _read(outputs: dict[str, str]) -> tuple[list[DeadLetter], datetime | None]:
+def _read(stack: deployed.Stack) -> tuple[list[DeadLetter], datetime | None]:
     """All dead letters, oldest first, and when SQS forgets the first of them."""
     found: list[DeadLetter] = []
     ends: list[datetime] = []
-    with _open(outputs) as readings:
+    with _open(stack) as readings:
         _say_hidden(readings)
         for name, reading in readings:
             letters = [DeadLetter.of(message, name) for batch in reading.batches() for message in batch]
@@ -316,7 +315,7 @@ def _read(outputs: dict[str, str]) -> tuple[list[DeadLetter], datetime | None]:
 @dead_letters.command(name="list")
 def list_(stack: Stack = deployed.DEFAULT_STACK, json: Json = False) -> None:
     """List the dead letters by class, with what to do about each, and then each of them."""
-    letters, forgotten = _read(deployed.find(stack).outputs)
+    letters, forgotten = _read(deployed.find(stack))
     by_class: dict[str, list[DeadLetter]] = {}
     for letter in letters:
         by_class.setdefault(letter.error_class, []).append(letter)
@@ -390,7 +389,7 @@ def show(
     """Show one dead letter: all that it tells, but for what in it could be anything."""
     if len(message) < _LEAST_OF_ID:
         raise Failure(f"An id needs at least its first {_LEAST_OF_ID} characters; `imaging-index dlq list` shows them.")
-    letters = [letter for letter in _read(deployed.find(stack).outputs)[0] if letter.id.startswith(message)]
+    letters = [letter for letter in _read(deployed.find(stack))[0] if letter.id.startswith(message)]
     if len(letters) != 1:
         found = f"{len(letters)} dead letters begin" if letters else "No dead letter begins"
         raise Failure(f"{found} with this id; `imaging-index dlq list` shows them.")
@@ -461,19 +460,19 @@ def redrive(
     names = {name.lower(): name for name in WHAT_TO_DO}
     if unknown := [each for each in only or () if each.lower() not in names]:
         raise Misuse(f"There is no class {', '.join(unknown)}. Classes are {', '.join(WHAT_TO_DO)}.")
-    outputs = deployed.find(stack).outputs
+    found = deployed.find(stack)
     done = _Redrive(frozenset(names[each.lower()] for each in only or ()), Counter(), Counter(), Counter())
     interrupted = False
     columns = (TextColumn("Dead letters -> queue"), BarColumn(), MofNCompleteColumn())
     try:
         with (
             Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress,
-            _open(outputs) as readings,
+            _open(found) as readings,
         ):
             _say_hidden(readings)
             task = progress.add_task("", total=sum(reading.count for _, reading in readings))
             for name, reading in readings:
-                for looked_at in done.run(name, reading, outputs["QueueUrl"]):
+                for looked_at in done.run(name, reading, found.outputs["QueueUrl"]):
                     progress.advance(task, looked_at)
     except KeyboardInterrupt:
         interrupted = True

@@ -9,7 +9,7 @@ import typer
 from cli.costing import cost
 from cli.dead_letters import dead_letters
 from cli.demo import demo
-from cli.doctor import doctor
+from cli.doctor.command import doctor
 from cli.inspecting import inspect
 from cli.local import local
 from cli.profiles import profiles

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
 from cli.output import Failure, Misuse, counted, image_sets_table, print_json_array, screen
+from cli.refusals import why
 from imaging_index import searching
 from imaging_index.stored import plain
 
@@ -37,9 +38,9 @@ def search(
     except searching.SearchError as error:
         raise Misuse(str(error)) from None
     try:
-        table = deployed.find(stack).table
-        stores = datastore or deployed.datastores()
-        found = (plain(item) for item in searching.search(table, stores, wanted, index))
+        found_stack = deployed.find(stack)
+        stores = datastore or deployed.datastores(found_stack.session)
+        found = (plain(item) for item in searching.search(found_stack.table, stores, wanted, index))
         if json:
             print_json_array(found)
             return
@@ -48,7 +49,7 @@ def search(
         raise (Failure if wanted or index else Misuse)(str(error)) from None
     except (ClientError, BotoCoreError) as error:
         raise Failure(
-            deployed.why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
+            why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
         ) from None
     screen.print(image_sets_table(entries))
     screen.print(counted(len(entries), "image set"))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,23 +104,21 @@ def letters(aws: boto3.Session) -> Letters:
 
 
 @pytest.fixture
-def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[str], None]]]:
+def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Callable[[str], None]]:
     """What is told of each call of a command that is run in this process, before it and after it."""
     assert environment
     listeners: list[Callable[[str], None]] = []
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    session = boto3.Session()
+    monkeypatch.setattr("cli.deployed.Session", lambda: session)
     monkeypatch.setattr("cli.dead_letters._WAIT", 0)  # the local cloud has one server: it need not ask others
-    boto3.setup_default_session()
-    assert boto3.DEFAULT_SESSION is not None
 
     def tell(event_name: str, **_: Any) -> None:
         for listener in listeners:
             listener(event_name)
 
     for moment in ("before-call.sqs", "after-call.sqs"):
-        boto3.DEFAULT_SESSION.events.register(moment, tell)
-    yield listeners
-    boto3.DEFAULT_SESSION = None
+        session.events.register(moment, tell)
+    return listeners
 
 
 def event(number: int, **more: Any) -> str:
