@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from bench.pipeline import write_files
-from cli.dead_letters import WHAT_TO_DO
+from cli.dead_letters.letter import WHAT_TO_DO
 from cli.main import application
 from imaging_index import errors
 from imaging_index.delivery import Delivery, Queue
@@ -110,7 +110,7 @@ def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[
     listeners: list[Callable[[str], None]] = []
     session = boto3.Session()
     monkeypatch.setattr("cli.deployed.Session", lambda: session)
-    monkeypatch.setattr("cli.dead_letters._WAIT", 0)  # the local cloud has one server: it need not ask others
+    monkeypatch.setattr("cli.dead_letters.queue._WAIT", 0)  # the local cloud has one server: it need not ask others
 
     def tell(event_name: str, **_: Any) -> None:
         for listener in listeners:
@@ -280,7 +280,7 @@ def test_what_comes_back_at_once_is_not_sent_round_and_round(
 def test_what_comes_back_within_the_second_of_the_start_is_moved_once(
     letters: Letters, calls: list[Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.dead_letters._CLOCK", timedelta(minutes=1))  # for all that comes to be within it
+    monkeypatch.setattr("cli.dead_letters.queue._CLOCK", timedelta(minutes=1))  # for all that comes to be within it
     bodies = [event(number) for number in range(2)]
     for body in bodies:
         letters.park(body, errors.NotReady("any"))
@@ -325,7 +325,7 @@ def test_interrupted_before_and_after_every_call_no_dead_letter_is_lost_or_hidde
 def test_ended_at_once_before_and_after_every_call_no_dead_letter_is_lost(
     letters: Letters, calls: list[Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.dead_letters._HIDDEN", 1)
+    monkeypatch.setattr("cli.dead_letters.queue._HIDDEN", 1)
 
     def end() -> None:
         raise SystemExit(1)

@@ -258,7 +258,7 @@ def test_hostile_documents_are_indexed_or_parked_by_their_ids_and_the_others_are
 def test_malformed_dead_letters_neither_harm_nor_are_told_when_they_are_redriven(
     only: list[str], hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.dead_letters._WAIT", 0)
+    monkeypatch.setattr("cli.dead_letters.queue._WAIT", 0)
     true, *_ = hospital.keys()
     for queue in ("DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"):
         for body in [*malformed(true)[:40:3], *lies(true)[::5], *lies(hospital.deleted[0])[::9]]:
