@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.costing import cost
+from cli.cost.command import cost
 from cli.dead_letters.commands import dead_letters
 from cli.demo import demo
 from cli.doctor.command import doctor

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.pipeline import write_files
-from cli import profiles, sizes
+from cli import profiles
+from cli.cost import sizes
 from cli.main import application
 from imaging_index.hint import Kind
 from imaging_index.table import Key
@@ -191,7 +192,7 @@ def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Pa
     good = ["--studies", "1", "--series", "1", "--instances", "1"]
     for wrong, status, sentence in (
         (numbers, 2, "at least as many series"),
-        ([*good, "--deletions", "3", "--existing", "1"], 2, "3 image sets cannot be deleted where 1 are there and 1"),
+        ([*good, "--deletions", "3", "--existing", "1"], 2, "3 image sets cannot be deleted: 1 exist and 1 are new"),
         ([*good, "--sample", str(tmp_path)], 1, "holds no DICOM files"),
         ([*good, "--sample", str(tmp_path / "none")], 1, "There is no folder"),
         ([*good, "--profile", "none"], 1, "There is no profile none"),
