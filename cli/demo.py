@@ -1,4 +1,4 @@
-"""`imaging-index demo`: the whole way of a scan into the index, on this machine, with the real stack and real DICOM."""
+"""`imaging-index demo`: how scans get into the index, on this machine, with the real stack and real DICOM files."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _Read = TypeVar("_Read")
 
 def demo(
     dicom: Annotated[
-        Path | None, typer.Option(help="A folder of your own DICOM files, instead of those that pydicom ships.")
+        Path | None, typer.Option(help="A folder of your own DICOM files instead of those that pydicom ships.")
     ] = None,
 ) -> None:
-    """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing stays behind."""
+    """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing is left behind."""
     try:
         _demo(dicom)
     except StackError as error:
@@ -52,7 +52,7 @@ def _demo(dicom: Path | None) -> None:
     folder = existing(dicom or Path(pydicom.data.__file__).parent)
     with running(step=screen.status) as (_, outputs):
         client = boto3.client("medical-imaging")
-        screen.print(f"A local AWS with the stack in it is up after {time.monotonic() - begun:.0f} s.\n")
+        screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.\n")
         datastore = make_datastore(client, "demo")
         with screen.status(f"HealthImaging imports {folder}"):
             imported = import_folder(client, datastore, folder)
@@ -77,13 +77,13 @@ class _Walk:
         self._table = table
 
     def entries(self, **conditions: str) -> list[Entry]:
-        """The entries that match, or all of them, newest study first."""
+        """The entries that match the conditions, or all entries, newest study first."""
         index = None if conditions else "date"
         found = searching.search(self._table, [self._datastore], conditions, index)
         return [plain(item) for item in found][::-1]
 
     def follow_events(self) -> None:
-        """Show how the index fills while the events come in, until it agrees with HealthImaging's own search."""
+        """Show how events fill the index, until it agrees with HealthImaging's own search."""
         pages = self._client.get_paginator("search_image_sets").paginate(datastoreId=self._datastore)
         held = {(each["imageSetId"], each["version"]) for page in pages for each in page["imageSetsMetadataSummaries"]}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -98,7 +98,7 @@ class _Walk:
             _wait_for(count, lambda indexed: indexed == len(held))
 
     def update(self, chosen: Entry) -> Entry:
-        """Correct an image set's study description, see the index follow, and return its new entry."""
+        """Correct an image set's study description, see it change in the index, and return the new entry."""
         self._client.update_image_set_metadata(
             datastoreId=self._datastore,
             imageSetId=chosen["ImageSetId"],
@@ -132,7 +132,7 @@ class _Walk:
         return copied
 
     def delete(self, image_set_id: str) -> None:
-        """Delete an image set, and see it leave the index: only a tombstone without any patient data stays."""
+        """Delete an image set, and see it leave the index. Only a tombstone without patient data is left."""
         known = self._wait_for_entry(image_set_id, lambda _: True)
         self._client.delete_image_set(datastoreId=self._datastore, imageSetId=image_set_id)
         _wait_for(lambda: self._table.head(self._key(image_set_id)), lambda head: bool(head and head.tombstone))
@@ -140,7 +140,7 @@ class _Walk:
         self._say_found(known)
 
     def _say_found(self, known: Entry) -> None:
-        """How many image sets of the same study the index holds now."""
+        """Print how many image sets of the same study the index contains now."""
         study = known.get("StudyInstanceUID")
         if study:
             count = len(self.entries(StudyInstanceUID=study))
@@ -160,7 +160,7 @@ class _Walk:
 
 
 def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Read:
-    """What `read` gives once it is `enough`.
+    """The first value of `read` that is `enough`.
 
     Raises:
         Failure: nothing has changed for a long time.
@@ -168,7 +168,7 @@ def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Re
     last, changed = read(), time.monotonic()
     while not enough(last):
         if time.monotonic() - changed > _PATIENCE:
-            raise Failure("The index does not follow. Please report this with the output above.")
+            raise Failure("The index has not changed for two minutes. Please report this with the output above.")
         time.sleep(_POLL)
         now = read()
         if now != last:
@@ -196,11 +196,11 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
     handled = sum(sums[outcome.value] for outcome in Outcome)
     written = sums["Indexed"] + sums["Deleted"]
     screen.print(
-        f"\nAll of it took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
+        f"\nThe demo took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
         f"{written:.0f} entries and used {sums['WriteUnits']:.0f} write units ({sums['WriteUnits'] / written:.1f} an "
-        "entry with its pages and indexes). The local cloud is gone, and nothing of it is left.\n\n"
+        "entry with its pages and indexes). The local cloud has ended and left nothing behind.\n\n"
         "Next:\n"
         "  make demo DICOM=~/scans              your own files\n"
-        "  .venv/bin/imaging-index local up     keeps it up, for any AWS client\n"
+        "  .venv/bin/imaging-index local up     keeps it running, for any AWS client\n"
         "  make deploy                          into your AWS account"
     )

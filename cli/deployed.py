@@ -58,7 +58,8 @@ class Stack:
     @property
     def account(self) -> str:
         """The account that the stack is in."""
-        return self.arn("", "").split(":")[4]
+        account: str = self.description["StackId"].split(":")[4]
+        return account
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource in the stack's account and region."""

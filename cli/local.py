@@ -18,10 +18,10 @@ local = typer.Typer(no_args_is_help=True, help="The whole index on this machine.
 
 @local.command()
 def up(
-    dicom: Annotated[Path | None, typer.Option(help="A folder whose DICOM files are imported at once.")] = None,
+    dicom: Annotated[Path | None, typer.Option(help="A folder of DICOM files to import at the start.")] = None,
     port: Annotated[int, typer.Option(help="The port of 127.0.0.1; 0 takes a free one.")] = 0,
 ) -> None:
-    """Start the local cloud with the index in it, and keep it until Ctrl-C."""
+    """Start the local cloud with the index in it, and keep it running until Ctrl-C."""
     try:
         _up(dicom, port)
     except StackError as error:
@@ -31,18 +31,18 @@ def up(
 def _up(dicom: Path | None, port: int) -> None:
     folder = existing(dicom) if dicom else None
     profiles = [name for name in PROFILES if name in os.environ]
-    # SIGINT too: who starts this in the background of a script has it ignored.
+    # SIGINT too: a shell script ignores it in commands that it starts in the background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), running(port, screen.status) as (cloud, _):
         datastore = make_datastore(boto3.client("medical-imaging"), "local")
-        screen.print("The local cloud is up. For any AWS client in another terminal:\n")
+        screen.print("The local cloud is up. To use it with any AWS client, run in another terminal:\n")
         for name, value in cloud.environment().items():
             screen.print(f"export {name}={shlex.quote(value)}", soft_wrap=True)
         if profiles:
             screen.print(f"unset {' '.join(profiles)}")
         ours = " ".join(name for name in cloud.environment() if name.startswith("AWS_"))
-        screen.print("\nThat terminal then speaks to the local cloud only, until it is closed, or until")
+        screen.print("\nThat terminal then uses the local cloud only, until it is closed, or until you run")
         screen.print(f"unset {ours}", soft_wrap=True)
         screen.print(f"\nIts data store is {datastore}.", soft_wrap=True)
         if folder:

@@ -1,4 +1,4 @@
-"""`imaging-index search`: the entries that an index holds for some conditions."""
+"""`imaging-index search`: the entries that match some conditions."""
 
 import re
 from typing import Annotated, Final
@@ -19,11 +19,12 @@ _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
 def search(
     conditions: Annotated[
         list[str] | None,
-        typer.Argument(help="Keyword=value; value* for what begins so; StudyDate=20240101-20240131 for a range."),
+        typer.Argument(help="Keyword=value; value* matches a beginning; StudyDate=20240101-20240131 a range."),
     ] = None,
-    index: Annotated[str | None, typer.Option(help="The index to use, instead of the one that fits.")] = None,
+    index: Annotated[str | None, typer.Option(help="The index to use. Default: the one that fits best.")] = None,
     datastore: Annotated[
-        list[str] | None, typer.Option(help="The data store to search, by its id; all of the account without it.")
+        list[str] | None,
+        typer.Option(help="The id of a data store to search; may be repeated. Default: all of the account."),
     ] = None,
     stack: Annotated[str, typer.Option(help="The stack's name.")] = deployed.DEFAULT_STACK,
     json: Annotated[bool, typer.Option("--json", help="Print the whole entries as JSON.")] = False,

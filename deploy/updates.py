@@ -1,9 +1,10 @@
-"""The templates of an upgrade's updates: the CDK app for `make deploy`.
+"""The CDK app that `make deploy` uses to make the templates of an upgrade's updates.
 
     cdk synth --output FOLDER --app "python -m deploy.updates FILE"
 
-FILE is a JSON list of settings, one object an update. The first one's assembly is FOLDER, the others' are FOLDER/1,
-FOLDER/2 and so on. All are made in one process, since the CDK takes seconds to start and to make its first template.
+FILE is a JSON list of settings, an object for each update. The assembly of the first update is written to FOLDER, the
+others to FOLDER/1, FOLDER/2 and so on. One process makes all of them, since the CDK takes seconds to start and to make
+its first template.
 """
 
 import json
@@ -15,7 +16,7 @@ from infra.synthesis import make_app
 
 
 def main() -> None:
-    """Make them all."""
+    """Make all templates."""
     folder = Path(os.environ["CDK_OUTDIR"])
     for number, settings in enumerate(json.loads(Path(sys.argv[1]).read_text("utf-8"))):
         make_app(outdir=str(folder / str(number) if number else folder), settings=settings).synth()

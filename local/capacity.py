@@ -30,7 +30,7 @@ def _value_size(value: Mapping[str, Any]) -> int:
             length: int = len(content if kind == "B" else content.encode())
             return length
         case "N":
-            # Two significant digits a byte, and one for the rest, of which the guide says "approximately".
+            # Two significant digits a byte, and one for the rest; the guide says "approximately".
             digits = content.lstrip("-").replace(".", "").strip("0")
             return math.ceil(len(digits) / 2) + 1 + int(content.startswith("-"))
         case "L":

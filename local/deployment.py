@@ -6,7 +6,7 @@ One assembly serves any number of accounts:
     outputs = deploy(assembly, cloud.environment("111122223333"))
     destroy(assembly, cloud.environment("111122223333"))
 
-That is a second for each account, without Node or the CDK's command line.
+That takes a second for each account, without Node or the CDK's command line.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
 
     Args:
         folder: where to write the assembly; the caller removes it.
-        context: settings of the stack (as ``cdk deploy -c name=value``), over `LOCAL_CONTEXT` and over cdk.json.
-        region: the region to be deployed into.
+        context: settings of the stack (as ``cdk deploy -c name=value``), which override `LOCAL_CONTEXT` and cdk.json.
+        region: the region to deploy into.
 
     Raises:
         DeploymentError: the app ended with an error; the message ends with what it wrote.
@@ -88,13 +88,13 @@ def deploy(assembly: Assembly, environment: Mapping[str, str]) -> dict[str, str]
 
     Args:
         assembly: from `synth`.
-        environment: AWS variables of the cloud and the account, as `LocalCloud.environment` gives them.
+        environment: AWS variables of the cloud and the account, from `LocalCloud.environment`.
 
     Returns:
         The stack's outputs, by name.
 
     Raises:
-        DeploymentError: the stack is there already, or a resource could not be created.
+        DeploymentError: the stack exists already, or a resource could not be created.
     """
     session = _session(environment)
     endpoint = environment["AWS_ENDPOINT_URL"]
@@ -142,7 +142,7 @@ def _file(path: Path) -> Path:
 
 
 def _bootstrap(session: boto3.Session, endpoint: str, assembly: Assembly, environment: Mapping[str, str]) -> None:
-    """What `cdk bootstrap` and the upload of assets leave behind, as far as the template looks at it."""
+    """Make what `cdk bootstrap` and the upload of assets would, as far as the template needs it."""
     session.client("ssm", endpoint_url=endpoint).put_parameter(
         Name=_BOOTSTRAP_VERSION_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
     )
@@ -168,7 +168,7 @@ def _wait(cloudformation: CloudFormationClient, stack: str, wanted: str) -> None
 
 
 def _failures(cloudformation: CloudFormationClient, stack: str) -> str:
-    """Each resource that failed, one a line, the first one first."""
+    """The resources that failed with their reasons, a line each, in the order of time."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
     failed = [
         f"  {event['LogicalResourceId']} ({event.get('ResourceType', '?')}): {event.get('ResourceStatusReason', '?')}"
@@ -176,11 +176,11 @@ def _failures(cloudformation: CloudFormationClient, stack: str) -> str:
         for event in page["StackEvents"]
         if event.get("ResourceStatus", "").endswith("_FAILED")
     ]
-    return "\n".join(reversed(failed)) or "  no resource says why"
+    return "\n".join(reversed(failed)) or "  no resource has a reason"
 
 
 def _session(environment: Mapping[str, str]) -> boto3.Session:
-    """Not the default session: that one keeps the first account it sees."""
+    """A session of the account. The default session would keep the first account that it sees."""
     return boto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_medical_imaging import HealthImagingClient
     from mypy_boto3_medical_imaging.type_defs import DICOMImportJobPropertiesTypeDef
 
-# To the SDKs and the AWS CLI a profile's credentials come before those of the environment.
+# The SDKs and the AWS CLI prefer a profile's credentials to those of the environment.
 PROFILES: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 # More functions than processors only wait for each other to start.
@@ -55,7 +55,7 @@ def running(
         os.environ.pop(name, None)
     try:
         with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder, contextlib.ExitStack() as stack:
-            # Synthesized first: its errors are the user's own settings, and need no cloud.
+            # Synthesized first: its errors come from the user's own settings, and need no cloud.
             with step("Making the stack's template and the function's bundle"):
                 assembly = synth(Path(folder), context=_CONTEXT)
             with step("Starting the local cloud"):

@@ -1,4 +1,4 @@
-"""Draws docs/dashboard.svg: the stack's dashboard on a made-up day, to be run when its definition was changed.
+"""Draws docs/dashboard.svg, the stack's dashboard on a made-up day. Run it when the dashboard was changed.
 
 On that day HealthImaging throttles at half past two, and one document cannot be read.
 """
@@ -134,7 +134,7 @@ def draw(template: Mapping[str, Any]) -> str:
 
 
 def _name(reference: Mapping[str, Any], resources: Mapping[str, Any]) -> str:
-    """An alarm's name, and of anything else the name that it has in the template."""
+    """The name of an alarm; for anything else, its name in the template."""
     ((_, value),) = reference.items()
     logical_id = value if isinstance(value, str) else value[0]
     name: str = resources.get(logical_id, {}).get("Properties", {}).get("AlarmName", logical_id)

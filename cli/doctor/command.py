@@ -19,7 +19,7 @@ def doctor(
     stack: Annotated[str, typer.Option(help="The stack's name.")] = deployed.DEFAULT_STACK,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check each part of a stack with your credentials, and say what is wrong. Exit status 1 if something is."""
+    """Check each part of a stack with your credentials, and say what is wrong. Exit status 1 on any failure."""
     findings = []
     for part, finding in examine(deployed.find(stack)):
         findings.append((part, finding))
