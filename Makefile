@@ -9,7 +9,7 @@ export UV_NO_PROGRESS := 1
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
 unexport CDK
 
-SOURCES := lambda infra local cli bench tests tools app.py
+SOURCES := lambda infra local cli deploy bench tests tools app.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean
@@ -71,7 +71,7 @@ bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and re
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk bootstrap $(CDK)
 
 deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials; YES=1 asks nothing
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.deploy $(if $(filter 1,$(YES)),--yes) $(CDK)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy $(if $(filter 1,$(YES)),--yes) $(CDK)
 
 lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \

@@ -19,10 +19,9 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
 from bench.results import Pipeline
-from cli.demo import metrics
-from cli.local import import_folder, make_datastore, running
 from imaging_index import metric_names, searching
 from imaging_index.table.reading import TableReader
+from local.stack import import_folder, make_datastore, metrics, running
 
 _POLL = 0.5
 

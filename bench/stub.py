@@ -21,9 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from cli.sizes import item_size, units
 from imaging_index import profile_file
 from imaging_index.profile import Index
+from local.capacity import item_size, units
 
 
 @dataclass(frozen=True, slots=True)

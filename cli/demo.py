@@ -1,10 +1,9 @@
-"""`imaging-index demo`: the whole way of a scan into the index, on this machine, with the real stack and real DICOM."""
+"""`imaging-index demo`: how scans get into the index, on this machine, with the real stack and real DICOM files."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -13,18 +12,21 @@ import pydicom.data
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.local import Imported, existing, import_folder, make_datastore, running
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import metric_names, searching
 from imaging_index.indexing import Outcome
 from imaging_index.stored import plain
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
+from local.stack import StackError, existing, import_folder, make_datastore, metrics, running
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from mypy_boto3_medical_imaging import HealthImagingClient
+
+    from local.stack import Imported
 
 _PATIENCE: Final = 120.0  # seconds without any progress
 _POLL: Final = 0.1
@@ -36,15 +38,22 @@ _Read = TypeVar("_Read")
 
 def demo(
     dicom: Annotated[
-        Path | None, typer.Option(help="A folder of your own DICOM files, instead of those that pydicom ships.")
+        Path | None, typer.Option(help="A folder of your own DICOM files instead of those that pydicom ships.")
     ] = None,
 ) -> None:
-    """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing stays behind."""
+    """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing is left behind."""
+    try:
+        _demo(dicom)
+    except StackError as error:
+        raise Failure(str(error)) from None
+
+
+def _demo(dicom: Path | None) -> None:
     begun = time.monotonic()
     folder = existing(dicom or Path(pydicom.data.__file__).parent)
-    with running() as (_, outputs):
+    with running(step=screen.status) as (_, outputs):
         client = boto3.client("medical-imaging")
-        screen.print(f"A local AWS with the stack in it is up after {time.monotonic() - begun:.0f} s.\n")
+        screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.\n")
         datastore = make_datastore(client, "demo")
         with screen.status(f"HealthImaging imports {folder}"):
             imported = import_folder(client, datastore, folder)
@@ -69,13 +78,13 @@ class _Walk:
         self._table = table
 
     def entries(self, **conditions: str) -> list[Entry]:
-        """The entries that match, or all of them, newest study first."""
+        """The entries that match the conditions, or all entries, newest study first."""
         index = None if conditions else "date"
         found = searching.search(self._table, [self._datastore], conditions, index)
         return [plain(item) for item in found][::-1]
 
     def follow_events(self) -> None:
-        """Show how the index fills while the events come in, until it agrees with HealthImaging's own search."""
+        """Show how events fill the index, until it agrees with HealthImaging's own search."""
         pages = self._client.get_paginator("search_image_sets").paginate(datastoreId=self._datastore)
         held = {(each["imageSetId"], each["version"]) for page in pages for each in page["imageSetsMetadataSummaries"]}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -90,7 +99,7 @@ class _Walk:
             _wait_for(count, lambda indexed: indexed == len(held))
 
     def update(self, chosen: Entry) -> Entry:
-        """Correct an image set's study description, see the index follow, and return its new entry."""
+        """Correct an image set's study description, see it change in the index, and return the new entry."""
         self._client.update_image_set_metadata(
             datastoreId=self._datastore,
             imageSetId=chosen["ImageSetId"],
@@ -124,7 +133,7 @@ class _Walk:
         return copied
 
     def delete(self, image_set_id: str) -> None:
-        """Delete an image set, and see it leave the index: only a tombstone without any patient data stays."""
+        """Delete an image set, and see it leave the index. Only a tombstone without patient data is left."""
         known = self._wait_for_entry(image_set_id, lambda _: True)
         self._client.delete_image_set(datastoreId=self._datastore, imageSetId=image_set_id)
         _wait_for(lambda: self._table.head(self._key(image_set_id)), lambda head: bool(head and head.tombstone))
@@ -132,7 +141,7 @@ class _Walk:
         self._say_found(known)
 
     def _say_found(self, known: Entry) -> None:
-        """How many image sets of the same study the index holds now."""
+        """Print how many image sets of the same study the index contains now."""
         study = known.get("StudyInstanceUID")
         if study:
             count = len(self.entries(StudyInstanceUID=study))
@@ -152,7 +161,7 @@ class _Walk:
 
 
 def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Read:
-    """What `read` gives once it is `enough`.
+    """The first value of `read` that is `enough`.
 
     Raises:
         Failure: nothing has changed for a long time.
@@ -160,7 +169,7 @@ def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Re
     last, changed = read(), time.monotonic()
     while not enough(last):
         if time.monotonic() - changed > _PATIENCE:
-            raise Failure("The index does not follow. Please report this with the output above.")
+            raise Failure("The index has not changed for two minutes. Please report this with the output above.")
         time.sleep(_POLL)
         now = read()
         if now != last:
@@ -189,24 +198,11 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
     written = sums[Outcome.INDEXED] + sums[Outcome.DELETED]
     units = sums[metric_names.WRITE_UNITS]
     screen.print(
-        f"\nAll of it took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
-        f"{written:.0f} entries and used {units:.0f} write units ({units / written:.1f} an entry with its pages and "
-        "indexes). The local cloud is gone, and nothing of it is left.\n\n"
+        f"\nThe demo took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
+        f"{written:.0f} entries and used {units:.0f} write units ({units / written:.1f} an "
+        "entry with its pages and indexes). The local cloud has ended and left nothing behind.\n\n"
         "Next:\n"
         "  make demo DICOM=~/scans              your own files\n"
-        "  .venv/bin/imaging-index local up     keeps it up, for any AWS client\n"
+        "  .venv/bin/imaging-index local up     keeps it running, for any AWS client\n"
         "  make deploy                          into your AWS account"
     )
-
-
-def metrics(function: str) -> Counter[str]:
-    """The sums of the function's metrics by name, as it wrote them into its log."""
-    group = boto3.client("lambda").get_function_configuration(FunctionName=function)["LoggingConfig"]["LogGroup"]
-    sums: Counter[str] = Counter()
-    for page in boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
-        for event in page["events"]:
-            if event["message"].startswith('{"_aws"'):
-                record = json.loads(event["message"])
-                for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                    sums[metric["Name"]] += sum(record[metric["Name"]])
-    return sums

@@ -1,149 +1,113 @@
 """A deployed stack, in AWS or in a local cloud: found through CloudFormation with the caller's own credentials."""
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import Any, Final
 
-import boto3
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectionError,  # noqa: A004  the SDK's own
-    CredentialRetrievalError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
+from boto3 import Session
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.output import Failure
+from cli.refusals import code, why
 from imaging_index.table.reading import TableReader
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
 
 DEFAULT_STACK: Final = "ImagingIndex"
 
-# AWS's words for credentials that it knew once, or never (IAM User Guide, "Common errors"; each protocol has its own).
-_REFUSED_CREDENTIALS: Final = frozenset(
-    {
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
 
+class Stack:
+    """A deployed stack, and the resources that CloudFormation made for it.
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """A stack's outputs by name (`TableName`, `QueueUrl` ...)."""
+    Args:
+        session: the SDK, with the caller's credentials; every client comes from it.
+        name: the stack's name.
+        description: CloudFormation's (AWS CloudFormation API Reference, "Stack").
 
-    outputs: dict[str, str]
+    Attributes:
+        outputs: the stack's outputs by name (`TableName`, `QueueUrl` ...).
+    """
+
+    def __init__(self, session: Session, name: str, description: Any) -> None:
+        self.session = session
+        self.name = name
+        self.description = description
+        self.outputs: dict[str, str] = {
+            output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])
+        }
 
     @property
     def table(self) -> TableReader:
         """The stack's table."""
-        return TableReader(boto3.client("dynamodb"), self.outputs["TableName"])
+        return TableReader(self.session.client("dynamodb"), self.outputs["TableName"])
+
+    @cached_property
+    def template(self) -> dict[str, Any]:
+        """The template that is deployed."""
+        template: Any = self.session.client("cloudformation").get_template(StackName=self.name)["TemplateBody"]
+        return dict(template)
+
+    @cached_property
+    def resources(self) -> dict[str, Any]:
+        """The resources by their names in the template (API Reference, "StackResourceSummary")."""
+        client = self.session.client("cloudformation")
+        pages = client.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        return {each["LogicalResourceId"]: each for page in pages for each in page["StackResourceSummaries"]}
+
+    def ids(self, kind: str) -> list[str]:
+        """The physical ids of the resources of a CloudFormation type."""
+        return [each["PhysicalResourceId"] for each in self.resources.values() if each["ResourceType"] == kind]
+
+    @property
+    def account(self) -> str:
+        """The account that the stack is in."""
+        account: str = self.description["StackId"].split(":")[4]
+        return account
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in the stack's account and region."""
+        _, partition, _, region, account, _ = self.description["StackId"].split(":", 5)
+        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
 
-def find(stack: str) -> Deployed:
-    """The stack of a name.
+def find(name: str) -> Stack:
+    """The stack of that name.
 
     Raises:
-        Failure: there is none, or CloudFormation cannot be asked.
+        Failure: it does not exist, is not one of Imaging Index, or CloudFormation did not answer.
     """
-    client = _cloudformation()
     try:
-        answer = client.describe_stacks(StackName=stack)
+        session = Session()
+        client = session.client("cloudformation")
+    except BotoCoreError as error:
+        raise Failure(why("CloudFormation", error)) from None
+    except ValueError:  # botocore's own, for an endpoint that is no address
+        raise Failure(
+            "AWS_ENDPOINT_URL is not a valid address. Set it to that of the local cloud, such as "
+            "http://127.0.0.1:4566, or unset AWS_ENDPOINT_URL to use AWS."
+        ) from None
+    try:
+        answer = client.describe_stacks(StackName=name)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError":
+        if code(error) == "ValidationError":
             raise Failure(
-                f"There is no stack {stack} in {client.meta.region_name}. Check AWS_PROFILE and AWS_REGION, name "
+                f"There is no stack {name} in {client.meta.region_name}. Check AWS_PROFILE and AWS_REGION, name "
                 "another with --stack, or deploy it with `make deploy`."
             ) from None
         raise Failure(why("CloudFormation", error, "on the stack")) from None
     except BotoCoreError as error:
         raise Failure(why("CloudFormation", error)) from None
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in answer["Stacks"][0].get("Outputs", [])}
-    if "TableName" not in outputs:
-        raise Failure(f"The stack {stack} is not one of Imaging Index. Name another with --stack.")
-    return Deployed(outputs)
+    stack = Stack(session, name, answer["Stacks"][0])
+    if "TableName" not in stack.outputs:
+        raise Failure(f"The stack {name} is not one of Imaging Index. Name another with --stack.")
+    return stack
 
 
-def _cloudformation() -> "CloudFormationClient":
-    try:
-        return boto3.client("cloudformation")
-    except BotoCoreError as error:
-        raise Failure(why("CloudFormation", error)) from None
-    except ValueError:  # botocore's own, for an endpoint that is no address
-        raise Failure(
-            "AWS_ENDPOINT_URL is no address. Set it to that of the local cloud, such as http://127.0.0.1:4566, or "
-            "unset AWS_ENDPOINT_URL to speak to AWS."
-        ) from None
-
-
-def datastores() -> list[str]:
-    """The ids of the account's data stores in this region.
+def datastores(session: Session) -> list[str]:
+    """The ids of the account's data stores in the session's region.
 
     Raises:
-        Failure: HealthImaging cannot be asked.
+        Failure: HealthImaging did not answer.
     """
     try:
-        pages = boto3.client("medical-imaging").get_paginator("list_datastores").paginate()
+        pages = session.client("medical-imaging").get_paginator("list_datastores").paginate()
         return [store["datastoreId"] for page in pages for store in page["datastoreSummaries"]]
     except (ClientError, BotoCoreError) as error:
         raise Failure(f"{why('HealthImaging', error)} Or name a data store with --datastore.") from None
-
-
-def why(service: str, error: ClientError | BotoCoreError, on: str = "") -> str:
-    """Why `service` did not answer, and what to do, in a sentence or two that quote nothing of what was asked.
-
-    Args:
-        service: its name, for the reader.
-        error: what was raised instead of an answer.
-        on: what the permission is needed for that a refusal tells of, such as `on the table`.
-    """
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        if code in _REFUSED_CREDENTIALS:
-            return f"AWS does not take your credentials ({code}). Renew them: aws sso login, or aws configure."
-        action = f"{error.operation_name} ({code})"
-        if "AccessDenied" in code or code == "UnauthorizedOperation":
-            return (
-                f"{service} refuses {action}. It takes {_permission(error.operation_name, service)} {on}".strip() + "."
-            )
-        return f"{service} fails at {action}. The command may be repeated."
-    return _on_this_side(service, error)
-
-
-def _permission(operation: str, service: str) -> str:
-    prefix = {"HealthImaging": "medical-imaging"}.get(service, service.lower())
-    return f"{prefix}:{operation}"
-
-
-def _on_this_side(service: str, error: BotoCoreError) -> str:
-    name = type(error).__name__
-    match error:
-        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
-            return f"No AWS credentials ({name}). Set AWS_PROFILE, or run aws configure."
-        case SSOError() | TokenRetrievalError():
-            return f"Your AWS sign-in has ended ({name}). Run aws sso login, with the --profile that you use."
-        case ProfileNotFound():
-            return "There is no such AWS profile. Set AWS_PROFILE to one that aws configure list-profiles shows."
-        case NoRegionError():
-            return "No AWS region. Set AWS_REGION, such as us-east-1."
-        case ConnectionError() | ConnectionClosedError() if "AWS_ENDPOINT_URL" in os.environ:
-            return (
-                f"Nothing answers at {os.environ['AWS_ENDPOINT_URL']}, which AWS_ENDPOINT_URL names: the local cloud "
-                "has ended. Start it again with `imaging-index local up`, or unset AWS_ENDPOINT_URL to speak to AWS."
-            )
-        case _:
-            return f"{service} cannot be asked ({name}). Check the network and AWS_REGION, and repeat the command."

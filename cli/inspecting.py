@@ -1,4 +1,4 @@
-"""`imaging-index inspect`: what a metadata document would become, without writing anything."""
+"""`imaging-index inspect`: the entry that a metadata document would become. Nothing is written."""
 
 import re
 import secrets
@@ -22,7 +22,7 @@ from imaging_index.profile import ProfileError
 from imaging_index.stored import plain
 
 _PIECE: Final = 256 * 2**10
-# PS3.10, section 7.1: of a DICOM file's beginning nothing is fixed up to its prefix.
+# PS3.10, section 7.1: a DICOM file begins with 128 bytes of any content, before its prefix.
 _PREAMBLE: Final = 128
 # AWS HealthImaging API Reference, "GetImageSet".
 _ID: Final = re.compile(r"[0-9a-z]{32}")
@@ -34,9 +34,9 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print the entry and its instances as JSON.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Print one line of counts and sizes instead.")] = False,
 ) -> None:
-    """Show what a metadata document of HealthImaging would become in the index, and say if its ids would be refused."""
+    """Show what a metadata document of HealthImaging would become in the index, and whether its ids are valid."""
     if json and summary:
-        raise Misuse("Take --json or --summary: each prints something else.")
+        raise Misuse("Use either --json or --summary, not both.")
     name = "Standard input" if file == "-" else file
     try:
         selected = profiles.load(profile)
@@ -50,12 +50,12 @@ def inspect(
     for named, told in (("DatastoreID", content.datastore_id), ("ImageSetID", content.image_set_id)):
         if not (isinstance(told, str) and _ID.fullmatch(told)):
             errors.print(
-                f"The index would refuse this document: its {named} is missing or none of HealthImaging's ids, which "
-                "are 32 lower-case letters and digits.",
+                f"The index would refuse this document: its {named} is missing or invalid. HealthImaging's ids are 32 "
+                "lower-case letters and digits.",
                 soft_wrap=True,
             )
     if selected.hashes:
-        errors.print("The tokens are of a key made for this run, and will be others in the index.", soft_wrap=True)
+        errors.print("The tokens were made with a key of this run. The index has other tokens.", soft_wrap=True)
     values = plain(content.attributes)
     pages = len(content.pages)
     if summary:
@@ -82,8 +82,8 @@ def _read(opened: BinaryIO, name: str) -> Iterator[bytes]:
     first = opened.read(_PIECE)
     if first[_PREAMBLE:].startswith(b"DICM"):
         raise Failure(
-            f"{name} is a DICOM file, and no metadata document yet: HealthImaging makes one of it. On this machine "
-            "`imaging-index local up --dicom FOLDER` imports a folder of such files."
+            f"{name} is a DICOM file, not a metadata document. HealthImaging makes the document when it imports the "
+            "file, and `imaging-index local up --dicom FOLDER` does so on this machine."
         )
     while first:
         yield first
@@ -119,5 +119,5 @@ def _readable(value: Any) -> str:
 
 
 def _whole(value: Any) -> str:
-    """A value, with its components behind backslashes as DICOM writes them."""
+    """A value, its components separated by backslashes as in DICOM."""
     return "\\".join(map(str, value)) if isinstance(value, list) else str(value)

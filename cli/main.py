@@ -1,4 +1,4 @@
-"""The `imaging-index` command and its subcommands. Exit status: 0 done, 1 not done, 2 wrong usage."""
+"""The `imaging-index` command and its subcommands. Exit status: 0 done, 1 failed, 2 wrong usage."""
 
 import os
 from importlib.metadata import version
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli.costing import cost
-from cli.dead_letters import dead_letters
+from cli.cost.command import cost
+from cli.dead_letters.commands import dead_letters
 from cli.demo import demo
-from cli.doctor import doctor
+from cli.doctor.command import doctor
 from cli.inspecting import inspect
 from cli.local import local
 from cli.profiles import profiles
@@ -44,8 +44,8 @@ application.command()(cost)
 
 
 def main() -> None:
-    """Run the command that was typed."""
-    # The AWS CLI and the CDK know a region by the first name, and Python's SDK by the second only.
+    """Run the command line."""
+    # The AWS CLI and the CDK read the first name, Python's SDK only the second.
     if region := os.environ.get("AWS_REGION"):
         os.environ["AWS_DEFAULT_REGION"] = region
     application()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-# Into a file or another program nothing is cut or folded.
+# In output to a file or another program nothing is cut or folded.
 _ANY_WIDTH: Final = 100_000
 
 screen: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _ANY_WIDTH)
@@ -26,7 +26,7 @@ _json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministi
 
 
 class Failure(typer.Exit):
-    """The end of a command that could not do its work: exit status 1, and a sentence on standard error."""
+    """Ends a command that could not do its work: exit status 1, and a sentence on standard error."""
 
     status = 1
 
@@ -36,23 +36,23 @@ class Failure(typer.Exit):
 
 
 class Misuse(Failure):
-    """The end of a command that was written wrongly: exit status 2."""
+    """Ends a command that was used wrongly: exit status 2."""
 
     status = 2
 
 
-# What JSON lets stand and a terminal obeys: DEL, the C1 controls, and the marks that turn the direction of writing
+# Characters that JSON allows and a terminal obeys: DEL, the C1 controls, and marks that turn the direction of writing
 # (Unicode Standard Annex 9, "Directional Formatting Characters"). In JSON they are within texts only.
 _OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on one line."""
+    """Print a JSON value on one line."""
     typer.echo(_encoded(value))
 
 
 def print_json_array(values: Iterable[Any]) -> None:
-    """A JSON array, printed as its values come."""
+    """Print a JSON array, each value as soon as it comes."""
     separator = "["
     for value in values:
         typer.echo(f"{separator}{_encoded(value)}")
@@ -65,30 +65,30 @@ def _encoded(value: Any) -> str:
 
 
 def shown(value: Any) -> Text:
-    """A value of a document as text for the screen: whatever could command a terminal is shown as a dot."""
+    """A value of a document as text for the screen. Characters that could command a terminal are shown as dots."""
     text = "" if value is None else str(value)
     return Text("".join(character if character.isprintable() else "·" for character in text))
 
 
 def message_text(message: str) -> Text:
-    """Sentences for the screen, which may quote a file's words."""
+    """Sentences for the screen, which may quote from a file."""
     return Text("\n").join(map(shown, message.split("\n")))
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things, as `1 page` or `2 pages`; of `noun` the singular is given."""
+    """A number of things, as `1 page` or `2 pages`; `noun` is in the singular."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _cell(value: Any) -> Text:
-    """A value on one line of a table, its end cut off where there is no room."""
+    """A value on one line of a table; its end is cut off if there is no room."""
     text = shown(value)
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
 def _whole(value: Any) -> Text:
-    """A value of a table that is never cut: it goes on in the next line where there is no room at all."""
+    """A value of a table that is never cut: it continues on the next line if there is no room."""
     text = shown(value)
     text.no_wrap, text.overflow = False, "fold"
     return text
@@ -101,13 +101,13 @@ def _day(value: Any) -> Text:
 
 
 def _said(entry: Entry, name: str) -> Any:
-    """What an entry has of an attribute; where DICOM allows one value and there are several, all of them."""
+    """An entry's value of an attribute. If DICOM allows one value and the document has several, all of them."""
     several = entry.get(f"{name}Values")
     return "\\".join(map(str, several)) if several else entry.get(name)
 
 
 def _table(*columns: Column) -> Table:
-    """A table that gives way in its names and descriptions, and in its whole columns only when these are gone."""
+    """A table that narrows its names and descriptions first, and its whole columns only when these are gone."""
     return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
 
 
@@ -151,10 +151,10 @@ class _Study:
 
 
 def _studies(entries: Iterable[Entry]) -> Iterator[_Study]:
-    """The entries by study, in the order in which the studies come first."""
+    """The entries by study, in the order of each study's first entry."""
     by_uid: dict[str, list[Entry]] = {}
     for entry in entries:
-        # Without a UID an image set is a study of its own: what it belongs to is not known.
+        # An image set without a UID is a study of its own, since its study is not known.
         by_uid.setdefault(str(entry.get("StudyInstanceUID", entry["ImageSetId"])), []).append(entry)
     return map(_Study, by_uid.values())
 

@@ -1,4 +1,4 @@
-"""Profiles: the one that a command is told to use, and `imaging-index profile check | show`."""
+"""Profiles: finding the one that a command is to use, and `imaging-index profile check | show`."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -28,7 +28,7 @@ def load(name: str) -> Profile:
     """The profile of a name in `profiles/`, or of a path that ends in `.toml`.
 
     Raises:
-        ProfileError: naming every mistake in it, or that there is none.
+        ProfileError: it does not exist, or has mistakes; all of them are named.
     """
     return profile_file.load(_path(name))
 
@@ -40,8 +40,8 @@ def _path(name: str) -> Path:
     if name not in shipped:
         raise ProfileError(
             [
-                f"There is no profile {name}. There are {' and '.join(shipped)}; a file of your own is named by a path "
-                "that ends in .toml."
+                f"There is no profile {name}. The shipped ones are {' and '.join(shipped)}. To use a file of your own, "
+                "give a path that ends in .toml."
             ]
         )
     return _FOLDER / f"{name}.toml"
@@ -49,7 +49,7 @@ def _path(name: str) -> Path:
 
 @profiles.command()
 def check(name: Name = DEFAULT) -> None:
-    """Say all that is wrong with a profile, each with its line. Exit status 1 when something is."""
+    """Report every mistake in a profile with its line. Exit status 1 if there is one."""
     selected = _load(name)
     try:
         profile_lock.compare(_path(name), selected)
@@ -58,7 +58,7 @@ def check(name: Name = DEFAULT) -> None:
     for warning in selected.warnings:
         errors.print(message_text(f"Warning: {warning}"), soft_wrap=True)
     screen.print(
-        f"{name} can be used: revision {selected.revision}, {counted(len(selected.attributes), 'attribute')}, "
+        f"{name} is valid: revision {selected.revision}, {counted(len(selected.attributes), 'attribute')}, "
         f"{len(selected.indexes)} {'index' if len(selected.indexes) == 1 else 'indexes'}.",
         soft_wrap=True,
     )
@@ -66,7 +66,7 @@ def check(name: Name = DEFAULT) -> None:
 
 @profiles.command()
 def show(name: Name = DEFAULT, json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show each attribute: what it is in DICOM, where it is found, how it is stored, and which indexes use it."""
+    """Show each attribute: its tag, VR and VM, its level, how it is stored, and which indexes use it."""
     selected = _load(name)
     rows = [_row(attribute, selected) for attribute in selected.attributes]
     if json:

@@ -1,4 +1,4 @@
-"""`imaging-index search`: the entries that an index holds for some conditions."""
+"""`imaging-index search`: the entries that match some conditions."""
 
 import re
 from typing import Annotated, Final
@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
 from cli.output import Failure, Misuse, counted, image_sets_table, print_json_array, screen
+from cli.refusals import why
 from imaging_index import searching
 from imaging_index.stored import plain
 
@@ -18,11 +19,12 @@ _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
 def search(
     conditions: Annotated[
         list[str] | None,
-        typer.Argument(help="Keyword=value; value* for what begins so; StudyDate=20240101-20240131 for a range."),
+        typer.Argument(help="Keyword=value; value* matches a beginning; StudyDate=20240101-20240131 a range."),
     ] = None,
-    index: Annotated[str | None, typer.Option(help="The index to use, instead of the one that fits.")] = None,
+    index: Annotated[str | None, typer.Option(help="The index to use. Default: the one that fits best.")] = None,
     datastore: Annotated[
-        list[str] | None, typer.Option(help="The data store to search, by its id; all of the account without it.")
+        list[str] | None,
+        typer.Option(help="The id of a data store to search; may be repeated. Default: all of the account."),
     ] = None,
     stack: Annotated[str, typer.Option(help="The stack's name.")] = deployed.DEFAULT_STACK,
     json: Annotated[bool, typer.Option("--json", help="Print the whole entries as JSON.")] = False,
@@ -37,9 +39,9 @@ def search(
     except searching.SearchError as error:
         raise Misuse(str(error)) from None
     try:
-        table = deployed.find(stack).table
-        stores = datastore or deployed.datastores()
-        found = (plain(item) for item in searching.search(table, stores, wanted, index))
+        found_stack = deployed.find(stack)
+        stores = datastore or deployed.datastores(found_stack.session)
+        found = (plain(item) for item in searching.search(found_stack.table, stores, wanted, index))
         if json:
             print_json_array(found)
             return
@@ -48,7 +50,7 @@ def search(
         raise (Failure if wanted or index else Misuse)(str(error)) from None
     except (ClientError, BotoCoreError) as error:
         raise Failure(
-            deployed.why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
+            why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
         ) from None
     screen.print(image_sets_table(entries))
     screen.print(counted(len(entries), "image set"))

@@ -46,21 +46,21 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class LocalCloudError(RuntimeError):
-    """The local cloud could not be started, or ended by itself. The message says what to do."""
+    """The local cloud could not be started, or ended unexpectedly. The message says what to do."""
 
 
 class LocalCloud:
     """A local cloud as a child process, for the time of a ``with`` block.
 
-    It ends with the block, and with this process however that ends: it stops when the pipe it holds to us closes.
+    It ends with the block, and with this process, however that ends: it stops when the pipe from us closes.
 
     Args:
         port: the port of 127.0.0.1 to serve on; 0 takes a free one.
-        policies: whether IAM's policies and the queues' decide what a caller may do. A function acts in its role; an
-            account's own key, of 12 digits, is its root user's, whom only a queue's policy refuses anything.
+        policies: whether the policies of IAM and of the queues decide what a caller may do. A function acts in its
+            role. An account's own key, of 12 digits, is that of its root user, whom only a queue's policy can refuse.
 
     Raises (on entering):
-        LocalCloudError: the port is taken, or the process did not come up (the message ends with its log).
+        LocalCloudError: the port is taken, or the process did not start (the message ends with its log).
     """
 
     def __init__(self, port: int = 0, *, policies: bool = False) -> None:
@@ -70,8 +70,8 @@ class LocalCloud:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
-            # We bind, the child serves: the port is known at once, a busy one is an error here, and a client that
-            # is early waits in the socket's backlog instead of being refused.
+            # We bind, the child serves: the port is known at once, a port that is taken is an error here, and a client
+            # that is early waits in the socket's backlog instead of being refused.
             listener = starting.enter_context(_listen(self._port))
             self._port = listener.getsockname()[1]
             self._log = starting.enter_context(tempfile.TemporaryFile())  # without a name: nothing to clean up
@@ -122,10 +122,10 @@ class LocalCloud:
         """Block while the cloud runs.
 
         Raises:
-            LocalCloudError: it ended by itself.
+            LocalCloudError: it ended unexpectedly.
         """
         self._process.wait()
-        raise LocalCloudError(f"The local cloud has ended by itself. Its last words:\n{self.log()}")
+        raise LocalCloudError(f"The local cloud has ended unexpectedly. The end of its log:\n{self.log()}")
 
     def _wait_until_ready(self) -> None:
         connection = http.client.HTTPConnection(_HOST, self._port, timeout=_START_SECONDS)
@@ -136,7 +136,7 @@ class LocalCloud:
             except (OSError, http.client.HTTPException):
                 ready = False
         if not ready:
-            raise LocalCloudError(f"The local cloud did not start. Its last words:\n{self.log()}")
+            raise LocalCloudError(f"The local cloud did not start. The end of its log:\n{self.log()}")
 
     def _end_process(self) -> None:
         assert self._process.stdin is not None  # noqa: S101  # opened as a pipe above
@@ -175,7 +175,7 @@ def _client_environment(endpoint: str, account: str, region: str) -> dict[str, s
 
 
 def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """What keeps clients from a proxy of the network's, which cannot reach this machine's loopback address."""
+    """The variables that keep clients from using a proxy, which cannot reach this machine's loopback address."""
     hosts = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
     if _HOST not in hosts.split(","):
         hosts = f"{hosts},{_HOST}".lstrip(",")
@@ -183,10 +183,10 @@ def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _server_environment(folder: str, port: int, policies: bool) -> dict[str, str]:
-    """All that the cloud sees of the outside. The functions inherit it, as they would inherit Lambda's own."""
+    """The whole environment of the cloud. The functions inherit it, as they would inherit Lambda's own."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return kept | {
-        "HOME": folder,  # ~/.aws of the user is none of the functions' business
+        "HOME": folder,  # the functions must not read the user's ~/.aws
         "TMPDIR": folder,
         "TZ": "UTC",
         "LANG": "C.UTF-8",
@@ -197,7 +197,7 @@ def _server_environment(folder: str, port: int, policies: bool) -> dict[str, str
         "STATE_DIR": f"{folder}/state",
         "S3_DATA_DIR": f"{folder}/s3",
         "LAMBDA_EXECUTOR": "local",
-        "DOCKER_HOST": f"unix://{folder}/no-docker.sock",  # ministack would remove containers it takes for its own
+        "DOCKER_HOST": f"unix://{folder}/no-docker.sock",  # ministack would remove containers that it takes for its own
         "IOT_MTLS_ENABLED": "0",  # would listen on a second port
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
@@ -208,7 +208,7 @@ def _server_environment(folder: str, port: int, policies: bool) -> dict[str, str
 
 
 def route(healthimaging: Application, others: Application) -> Application:
-    """One ASGI application of two: requests signed for `medical-imaging` go to the first, all else to the second.
+    """One ASGI application made of two: the first gets requests signed for `medical-imaging`, the second all others.
 
     The service is read from the credential scope of Signature Version 4 (AWS General Reference, "Elements of an AWS
     API request signature"): ``Credential=<key>/<date>/<region>/<service>/aws4_request``.
@@ -226,9 +226,9 @@ def route(healthimaging: Application, others: Application) -> Application:
 
 
 def _over_tls(application: Application) -> Application:
-    """The application, told that each request came over TLS: nothing leaves this machine, and policies ask for it.
+    """The application, for which each request came over TLS: nothing leaves this machine, and policies require TLS.
 
-    One with the header ``X-Forwarded-Proto: http`` still counts as what a policy on `aws:SecureTransport` refuses.
+    A policy on `aws:SecureTransport` still refuses a request that has the header ``X-Forwarded-Proto: http``.
     """
 
     async def told(scope: Any, receive: Any, send: Any) -> None:
@@ -238,9 +238,9 @@ def _over_tls(application: Application) -> Application:
 
 
 def _publish(account: str, event: dict[str, Any]) -> None:
-    """Put an event of HealthImaging on its account's default bus, as the service itself: with its own id and time.
+    """Put an event of HealthImaging on its account's default bus as the service does, with the event's own id and time.
 
-    ``PutEvents`` refuses sources that begin with `aws.`, and would stamp the event anew; so this enters ministack
+    ``PutEvents`` refuses sources that begin with `aws.`, and would set another id and time, so this enters ministack
     where its own services' events do.
     """
     from ministack.core.responses import request_scope
@@ -269,7 +269,7 @@ def _s3_of(account: str) -> S3Client:
 
 
 def _read_s3(account: str, uri: str) -> Iterator[tuple[str, bytes]]:
-    """Each object below ``s3://bucket/prefix`` of ministack's S3: its key and content."""
+    """The key and content of each object below ``s3://bucket/prefix`` in ministack's S3."""
     s3 = _s3_of(account)
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -283,7 +283,7 @@ def _write_s3(account: str, uri: str, content: bytes) -> None:
 
 
 async def _serve(listener: int) -> None:
-    """Serve on a listening socket until our parent is gone or tells us to stop."""
+    """Serve on a listening socket until our parent has ended or stops us."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import AUTH, app
@@ -319,7 +319,7 @@ async def _serve(listener: int) -> None:
 
 @contextlib.contextmanager
 def _leaving_nothing(folder: str) -> Iterator[None]:
-    """On leaving: end what was being started meanwhile (all that is in our group) and remove our folder."""
+    """On leaving, end every process of our group, also those being started meanwhile, and remove our folder."""
     try:
         yield
     finally:
@@ -329,7 +329,7 @@ def _leaving_nothing(folder: str) -> Iterator[None]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a local cloud in the foreground; print what to export; stop on Ctrl-C. Returns the exit status."""
+    """Run a local cloud in the foreground until Ctrl-C, and print the variables to export. Returns the exit status."""
     parser = argparse.ArgumentParser("python -m local.cloud", description=main.__doc__)
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; 0 (default) takes a free one")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
@@ -346,7 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(_serve(options.serve))
         return 0
 
-    # SIGINT too: who starts this in the background of a script has it ignored.
+    # SIGINT too: a shell script ignores it in commands that it starts in the background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:

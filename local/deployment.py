@@ -6,29 +6,31 @@ One assembly serves any number of accounts:
     outputs = deploy(assembly, cloud.environment("111122223333"))
     destroy(assembly, cloud.environment("111122223333"))
 
-That is a second for each account, without Node or the CDK's command line.
+That takes a second for each account, without Node or the CDK's command line.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import boto3
 
+from infra.assembly import Assembly, read
+from local.cloud import DEFAULT_REGION
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from mypy_boto3_cloudformation import CloudFormationClient
 
-from local.cloud import DEFAULT_REGION
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -48,43 +50,13 @@ class DeploymentError(RuntimeError):
     """The stack could not be synthesized, created or deleted. The message names what failed, and why."""
 
 
-@dataclass(frozen=True)
-class Asset:
-    """A file that the stack's resources are made from, ready to be uploaded.
-
-    Attributes:
-        path: the file; what was a folder is zipped.
-        bucket: name of the bucket that the template expects it in, with CloudFormation's pseudo parameters.
-        key: its key there.
-    """
-
-    path: Path
-    bucket: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Assembly:
-    """A synthesized stack (a cloud assembly with one stack in it).
-
-    Attributes:
-        stack_name: name of the CloudFormation stack.
-        template: its template's file.
-        assets: everything to be uploaded before the stack is created, the template among it.
-    """
-
-    stack_name: str
-    template: Path
-    assets: tuple[Asset, ...]
-
-
 def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str = DEFAULT_REGION) -> Assembly:
     """Run ``app.py`` as ``cdk synth`` would, for any account of `region`, and zip its assets.
 
     Args:
         folder: where to write the assembly; the caller removes it.
-        context: settings of the stack (as ``cdk deploy -c name=value``), over `LOCAL_CONTEXT` and over cdk.json.
-        region: the region to be deployed into.
+        context: settings of the stack (as ``cdk deploy -c name=value``), which override `LOCAL_CONTEXT` and cdk.json.
+        region: the region to deploy into.
 
     Raises:
         DeploymentError: the app ended with an error; the message ends with what it wrote.
@@ -105,7 +77,10 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
     )
     if app.returncode != 0:
         raise DeploymentError(f"The stack could not be synthesized (python app.py):\n{app.stderr.strip()[-4000:]}")
-    return _read_assembly(folder)
+    assembly = read(folder)
+    return dataclasses.replace(
+        assembly, assets=tuple(dataclasses.replace(asset, path=_file(asset.path)) for asset in assembly.assets)
+    )
 
 
 def deploy(assembly: Assembly, environment: Mapping[str, str]) -> dict[str, str]:
@@ -113,13 +88,13 @@ def deploy(assembly: Assembly, environment: Mapping[str, str]) -> dict[str, str]
 
     Args:
         assembly: from `synth`.
-        environment: AWS variables of the cloud and the account, as `LocalCloud.environment` gives them.
+        environment: AWS variables of the cloud and the account, from `LocalCloud.environment`.
 
     Returns:
         The stack's outputs, by name.
 
     Raises:
-        DeploymentError: the stack is there already, or a resource could not be created.
+        DeploymentError: the stack exists already, or a resource could not be created.
     """
     session = _session(environment)
     endpoint = environment["AWS_ENDPOINT_URL"]
@@ -154,31 +129,9 @@ def destroy(assembly: Assembly, environment: Mapping[str, str]) -> None:
     _wait(cloudformation, stacks[0]["StackId"], "DELETE_COMPLETE")  # a deleted stack is found by its id only
 
 
-def _read_assembly(folder: Path) -> Assembly:
-    artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
-    (stack_id, stack), *others = _of_type(artifacts, "aws:cloudformation:stack")
-    if others:
-        raise DeploymentError(f"One stack is expected, not {1 + len(others)} ({stack_id}, {others[0][0]}, ...).")
-    properties = stack["properties"]
-    return Assembly(
-        stack_name=properties.get("stackName", stack_id),
-        template=folder / properties["templateFile"],
-        assets=tuple(
-            Asset(_file(folder, file["source"]), destination["bucketName"], destination["objectKey"])
-            for _, manifest in _of_type(artifacts, "cdk:asset-manifest")
-            for file in json.loads((folder / manifest["properties"]["file"]).read_text())["files"].values()
-            for destination in file["destinations"].values()
-        ),
-    )
-
-
-def _of_type(artifacts: dict[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
-    return ((name, artifact) for name, artifact in artifacts.items() if artifact["type"] == kind)
-
-
-def _file(folder: Path, source: dict[str, str]) -> Path:
-    path = folder / source["path"]
-    if source["packaging"] == "file":
+def _file(path: Path) -> Path:
+    """What to upload: the file itself, or a zip of the folder's content."""
+    if path.is_file():
         return path
     archive = path.with_name(f"{path.name}.zip")
     # Stored, not deflated: every worker of a function unpacks it again. Not strict: bundles have no real times.
@@ -189,7 +142,7 @@ def _file(folder: Path, source: dict[str, str]) -> Path:
 
 
 def _bootstrap(session: boto3.Session, endpoint: str, assembly: Assembly, environment: Mapping[str, str]) -> None:
-    """What `cdk bootstrap` and the upload of assets leave behind, as far as the template looks at it."""
+    """Make what `cdk bootstrap` and the upload of assets would, as far as the template needs it."""
     session.client("ssm", endpoint_url=endpoint).put_parameter(
         Name=_BOOTSTRAP_VERSION_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
     )
@@ -215,7 +168,7 @@ def _wait(cloudformation: CloudFormationClient, stack: str, wanted: str) -> None
 
 
 def _failures(cloudformation: CloudFormationClient, stack: str) -> str:
-    """Each resource that failed, one a line, the first one first."""
+    """The resources that failed with their reasons, a line each, in the order of time."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
     failed = [
         f"  {event['LogicalResourceId']} ({event.get('ResourceType', '?')}): {event.get('ResourceStatusReason', '?')}"
@@ -223,11 +176,11 @@ def _failures(cloudformation: CloudFormationClient, stack: str) -> str:
         for event in page["StackEvents"]
         if event.get("ResourceStatus", "").endswith("_FAILED")
     ]
-    return "\n".join(reversed(failed)) or "  no resource says why"
+    return "\n".join(reversed(failed)) or "  no resource has a reason"
 
 
 def _session(environment: Mapping[str, str]) -> boto3.Session:
-    """Not the default session: that one keeps the first account it sees."""
+    """A session of the account. The default session would keep the first account that it sees."""
     return boto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],

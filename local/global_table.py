@@ -1,13 +1,13 @@
-"""A table's updates by ministack's CloudFormation, as AWS does them."""
+"""Updates of a table by ministack's CloudFormation, as AWS does them."""
 
 from typing import Any
 
 
 def mend_updates() -> None:
-    """Have ministack 1.5.33 keep a table that is updated, and refuse what DynamoDB refuses.
+    """Make ministack 1.5.33 keep a table that is updated, and refuse what DynamoDB refuses.
 
-    For AWS::DynamoDB::GlobalTable, which the CDK's TableV2 is, it would look for a table of another name than the one
-    that it has made, and replace it; and it would make and drop any number of indexes at once.
+    For AWS::DynamoDB::GlobalTable, which the CDK's TableV2 is, it would look for a table by another name than it made
+    it with, and replace it. It would also make and drop any number of indexes at once.
     """
     from ministack.services.cloudformation import provisioners
 

@@ -1,4 +1,4 @@
-"""The callers of our HealthImaging, and what ministack's IAM lets them do there."""
+"""Who calls our HealthImaging, and what ministack's IAM allows them to do there."""
 
 from typing import TYPE_CHECKING
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 def authorize(access_key_id: str, region: str, request: "Request") -> str:
-    """The account of a caller who may do what is requested, by the policies that ministack holds.
+    """The account of the caller, if ministack's policies allow the request.
 
-    An action on an image set is allowed on its data store and on itself (Service Authorization Reference, "AWS
-    HealthImaging"); one that names neither, on ``*``.
+    An action on an image set must be allowed on its data store and on itself (Service Authorization Reference, "AWS
+    HealthImaging"), and an action that names neither on ``*``.
 
     Raises:
-        AccessDenied: a policy says no, or none says yes.
+        AccessDenied: a policy denies it, or none allows it.
     """
     from ministack.core import iam_evaluator, responses
 

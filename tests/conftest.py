@@ -10,8 +10,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from infra.assembly import Assembly
 from local.cloud import LocalCloud
-from local.deployment import Assembly, synth
+from local.deployment import synth
 from tests import canary
 
 _accounts = itertools.count(100_000_000_001)

@@ -17,7 +17,6 @@ from msgspec import structs
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from cli.local import import_folder, make_datastore
 from imaging_index import profile_file
 from imaging_index.errors import NotReady
 from imaging_index.healthimaging import HealthImaging
@@ -27,6 +26,7 @@ from imaging_index.metadata import Reader
 from imaging_index.profile import Profile
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
+from local.stack import import_folder, make_datastore
 
 PROFILE_FILE = Path(__file__).parents[1] / "profiles" / "radiology.toml"
 PROFILE = profile_file.load(PROFILE_FILE)

@@ -1,6 +1,6 @@
-"""Writes the accepted findings into docs/security.md, to be run when one was added: `python -m tools.acknowledgements`.
+"""Writes the accepted findings into docs/security.md. Run it when one was added: `python -m tools.acknowledgements`.
 
-They are what the reports of two synths say was found and accepted, where and why.
+They come from the reports of two synths, which say what was found and accepted, where and why.
 """
 
 import json
@@ -33,7 +33,7 @@ _WITHOUT_PACKAGE: Final[Mapping[str, object]] = {"region": "eu-central-1", "aws:
 
 
 def table() -> str:
-    """The accepted findings of the stack as shipped, and of one with all that a setting can add, as Markdown."""
+    """The accepted findings, as Markdown: of the stack as shipped, and of one with everything that settings can add."""
     with tempfile.TemporaryDirectory() as folder:
         hashing = Path(folder) / "hashing.toml"
         hashing.write_text(_HASHING, "utf-8")

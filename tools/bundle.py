@@ -1,11 +1,11 @@
-"""`make bundle`: the function's package as a zip, with what an auditor asks for, into build/bundle/.
+"""`make bundle`: writes the function's package as a zip, with what an auditor asks for, into build/bundle/.
 
     imaging-index-arm64.zip       for `aws lambda update-function-code`, or to compare with what is deployed
     imaging-index-arm64.zip.sha256
     imaging-index-arm64.cdx.json  the bill of materials, CycloneDX 1.6
     imaging-index-arm64.licences.txt
 
-The same tree and the same Python that compiles give the same bytes, anywhere. Of another profile or processor:
+The same tree and the same compiling Python give the same bytes anywhere. For another profile or processor:
 
     make bundle CDK="-c profile=minimal -c architecture=x86_64"
 """
@@ -53,7 +53,7 @@ _LICENCE_FILE: Final = re.compile(r"(LICEN[CS]E|NOTICE|COPYING)", re.IGNORECASE)
 
 
 def make(bundle: Bundle, folder: Path, name: str) -> list[Path]:
-    """Write a package as a zip, its hash, its bill of materials and its licences into a folder, as `name` and suffix.
+    """Write a package's zip, hash, bill of materials and licences into a folder; file names are `name` and a suffix.
 
     Raises:
         BundlingError: the package cannot be made.
@@ -74,11 +74,11 @@ def make(bundle: Bundle, folder: Path, name: str) -> list[Path]:
 
 
 def bill_of_materials(package: Path, digest: str) -> str:
-    """CycloneDX JSON: what a package was made of, with versions, licences and what depends on what.
+    """The bill of materials as CycloneDX JSON: the parts of a package with versions, licences and dependencies.
 
     Args:
         package: the package's folder.
-        digest: SHA-256 of its zip, in hexadecimal, which the bill is of.
+        digest: SHA-256 of its zip, in hexadecimal.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     make_license = LicenseFactory().make_from_string
@@ -118,7 +118,7 @@ def bill_of_materials(package: Path, digest: str) -> str:
 
 
 def licences(package: Path) -> str:
-    """A list of the licences that a package's parts come under, and then their texts as they came."""
+    """A list of the licences of a package's parts, and then their unchanged texts."""
     lines = [
         f"{canonicalize_name(told['Name'])} {told['Version']}: {_licence(told)}" for told in _distributions(package)
     ]
@@ -140,7 +140,7 @@ def _licence(told: Message) -> str:
 
 
 def _names(requirements: list[Requirement], components: Mapping[str, Component]) -> list[str]:
-    """Of what a distribution requires without extras, what is in the package."""
+    """The requirements of a distribution, without extras, that are in the package."""
     named = (
         canonicalize_name(each.name)
         for each in requirements
@@ -160,7 +160,7 @@ def _zip(package: Path, archive: Path) -> None:
 
 
 def main() -> None:
-    """Make the bundle of cdk.json's settings, or of those given."""
+    """Make the bundle for cdk.json's settings, or for those given."""
     parser = argparse.ArgumentParser(prog="make bundle", description="The function's package, as a zip.")
     parser.add_argument(
         *("-c", "--context"), action="append", default=[], metavar="NAME=VALUE", help="a setting, over cdk.json's"

@@ -1,9 +1,9 @@
-"""Writes the two dictionaries of lambda/imaging_index from pydicom's, to be run when pydicom was raised.
+"""Writes the two dictionaries of lambda/imaging_index from pydicom's. Run it when pydicom was upgraded.
 
 Two columns of dictionary.tsv stay as they are. `level` was read from AWS HealthImaging's developer guide, "Metadata
 normalization". `newer` marks what HealthImaging's dictionary, PS3.6 2022b, may not have: the keywords that came after
-pydicom 2.3, the last release from before June 2022 (some of them may be of 2022a or b; to look for one in two places
-does no harm). A keyword that pydicom adds is newer.
+pydicom 2.3, the last release before June 2022 (some of them may be of 2022a or b; looking for one in two places does
+no harm). A keyword that pydicom adds is newer.
 
 private_dictionary.tsv has the VR of each private element that is searchable, by creator.
 """
@@ -22,7 +22,7 @@ HEADER_PRIVATE = "creator\telement\tvr"
 
 
 def main() -> None:
-    """Rewrite the files, one line an element, in the order of tags."""
+    """Rewrite the files, a line for each element, in the order of tags."""
     _write("dictionary.tsv", HEADER, public())
     _write("private_dictionary.tsv", HEADER_PRIVATE, private())
 
@@ -40,7 +40,7 @@ def public() -> list[str]:
 
 
 def private() -> list[str]:
-    """The lines of private elements: those in a block of their creator, of one VR that can be searched."""
+    """The lines of private elements that are in a block of their creator and have one VR that can be searched."""
     found: dict[tuple[str, str], set[str]] = {}
     for creator, elements in private_dictionaries.items():
         for element, (vr, *_) in elements.items():
@@ -48,7 +48,7 @@ def private() -> list[str]:
                 key = creator.strip().upper(), f"{element[:4].upper()}xx{element[6:].upper()}"
                 found.setdefault(key, set()).add(vr)
     searchable = NUMBERS | MOMENTS | TEXTS
-    # Creators that differ by case alone are one: where these disagree, nobody knows the VR.
+    # Creators that differ only in case are one. If they disagree, the VR is unknown.
     return [
         "\t".join((*key, *vrs)) for key, vrs in sorted(found.items()) if len(vrs) == 1 and vrs <= searchable and key[0]
     ]

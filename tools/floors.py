@@ -1,8 +1,8 @@
-"""Draws who imports whom into CONTRIBUTING.md, to be run when an import or a module was added or moved:
+"""Draws who imports whom into CONTRIBUTING.md. Run it when an import or a module was added or moved:
 `python -m tools.floors`.
 
-What may import what is in pyproject.toml's contracts, which `make lint` checks. The pictures are made from the imports
-themselves. An arrow that follows from others is left out: where A imports B and B imports C, there is none from A to C.
+pyproject.toml's contracts say what may import what, and `make lint` checks them. The pictures are made from the imports
+themselves. An arrow that follows from others is left out: if A imports B and B imports C, there is none from A to C.
 """
 
 import tomllib

@@ -1,7 +1,7 @@
-"""`make docs`: the pages of docs/ as a site, into build/site/. Needs no network, to be built or to be read.
+"""`make docs`: builds the pages of docs/ as a site into build/site/. Neither building nor reading it needs a network.
 
-A link from a page to something outside of docs/ works on GitHub. For the site, what it leads to is copied too, into
-repository/: Markdown as a page, a folder as its README or as a list of its files.
+A link from a page to something outside docs/ works on GitHub. For the site its target is copied too, into repository/:
+Markdown as a page, a folder as its README or as a list of its files.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ _LINK: Final = re.compile(r"^ *```.*?^ *```|`[^`\n]+`|(?<=\]\()[^()\s]+(?=\))", 
 
 
 class SiteError(RuntimeError):
-    """The site is not as it should be; the message says where."""
+    """The site has broken links, or loads something from elsewhere. The message says where."""
 
 
 def collect(folder: Path) -> None:
-    """Copy docs/ and all that its pages link to into a folder, with the links led there.
+    """Copy docs/ and everything that its pages link to into a folder, and adapt the links.
 
     Raises:
         SiteError: a link leads to a file that is not in the repository.
@@ -58,7 +58,7 @@ def collect(folder: Path) -> None:
 
 
 def _place(file: Path) -> Path:
-    """Where something of the repository is in the site's pages."""
+    """The place of a file of the repository among the site's pages."""
     if file.is_relative_to(DOCS) and file.is_file():
         return file.relative_to(DOCS)
     place = Path("repository") / file.relative_to(ROOT)
@@ -68,7 +68,7 @@ def _place(file: Path) -> Path:
 
 
 def _led(page: Path) -> tuple[str, set[Path]]:
-    """A page's text with its links led to where the files are in the site, and the files."""
+    """A page's text with its links adapted to the site, and the files that they link to."""
     linked: set[Path] = set()
 
     def lead(match: re.Match[str]) -> str:
@@ -78,7 +78,7 @@ def _led(page: Path) -> tuple[str, set[Path]]:
         path, mark, anchor = link.partition("#")
         file = (page.parent / unquote(path)).resolve()
         if not file.is_relative_to(ROOT) or not file.exists():
-            raise SiteError(f"{page.relative_to(ROOT)} links to {link}, which is not there")
+            raise SiteError(f"{page.relative_to(ROOT)} links to {link}, which does not exist")
         if (file / "README.md").is_file():
             file /= "README.md"
         linked.add(file)
@@ -95,23 +95,23 @@ def _listing(folder: Path) -> tuple[str, set[Path]]:
 
 
 def _relative(file: Path, page: Path) -> str:
-    """The way from a page of the site to a file of it."""
+    """The relative path from a page of the site to a file in it."""
     return os.path.relpath(_place(file), _place(page).parent)
 
 
 def _add_mermaid(folder: Path) -> None:
     if hashlib.sha256(MERMAID.read_bytes()).hexdigest() != _MERMAID_SHA256:
         raise SiteError(
-            f"{MERMAID} is not the file whose hash tools/site.py has. Remove it, and `make docs` gets it again."
+            f"{MERMAID} does not match the hash in tools/site.py. Remove it, and `make docs` downloads it again."
         )
     shutil.copy(MERMAID, folder)
 
 
 def check(site: Path) -> None:
-    """Look at each page of a site as a browser would.
+    """Check each page of a site as a browser sees it.
 
     Raises:
-        SiteError: a link leads to no file or to no place of a page, or something is loaded from elsewhere.
+        SiteError: a link leads to a missing file or a missing place in a page, or something is loaded from elsewhere.
     """
     pages = {file: _Page(file) for file in site.rglob("*.html")}
     wrong = []
@@ -127,7 +127,7 @@ def check(site: Path) -> None:
             target = (base / unquote(parts.path).lstrip("/")).resolve() if parts.path else file
             target = target / "index.html" if target.is_dir() else target
             if not target.is_file():
-                wrong.append(f"{where} links to {link}, which is not there")
+                wrong.append(f"{where} links to {link}, which does not exist")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].places:
                 wrong.append(f"{where} links to {link}, where there is no such place")
     if wrong:
@@ -135,7 +135,7 @@ def check(site: Path) -> None:
 
 
 class _Page(HTMLParser):
-    """What a page links to and loads, and the places in it that a link can name."""
+    """The links of a page, what it loads, and the places in it that a link can name."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()

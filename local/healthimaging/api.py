@@ -59,9 +59,9 @@ class HealthImaging:
         read_s3: (account, `s3://bucket/prefix/`) -> (key, content) of each object, for imports from S3; called in a
             thread.
         write_s3: (account, `s3://bucket/key`, content), for the output of imports to S3; called in a thread.
-        settings: what it starts with.
-        authorize: tells a caller's account, or raises `AccessDenied`. Unless given, everybody may do everything, an
-            access key id of 12 digits is the account, and any other means account 000000000000.
+        settings: the settings at the start.
+        authorize: returns the caller's account, or raises `AccessDenied`. Without it everybody may do everything: an
+            access key id of 12 digits is the account, and any other belongs to account 000000000000.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class HealthImaging:
             await self._http(scope, receive, send)
 
     async def stop(self) -> None:
-        """End the work that is still going on; the server's shutdown does the same."""
+        """End all work in progress. The server's shutdown does the same."""
         await self._service.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -130,7 +130,7 @@ class HealthImaging:
         return await _OPERATIONS[name](Call(service, service.account(account), region, request.members))
 
     def _own(self, method: str, path: str, body: bytes) -> dict[str, Any]:
-        """Settings and statistics; both are of the whole service, the statistics also by account."""
+        """The settings or statistics of the whole service; the statistics are also counted by account."""
         service = self._service
         if (method, path) == ("GET", "statistics"):
             parts = {"events": service.bus.emitted, "calls": service.calls, "throttled": service.throttled}
@@ -141,7 +141,7 @@ class HealthImaging:
                 },
             }
         if path != "settings" or method not in ("GET", "PUT"):
-            raise NotFound(f"Under {PREFIX} there are GET and PUT settings, and GET statistics.")
+            raise NotFound(f"{PREFIX} has GET and PUT of settings, and GET of statistics.")
         if method == "PUT":
             try:
                 service.configure(service.settings.changed(msgspec.json.decode(body, type=dict[str, Any])))
@@ -195,7 +195,7 @@ async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
 
 
 def _without_nulls(value: Any) -> Any:
-    """The service leaves out members that have no value."""
+    """The answer as the service gives it, without members that have no value."""
     if isinstance(value, dict):
         return {name: _without_nulls(member) for name, member in value.items() if member is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value

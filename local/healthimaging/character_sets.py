@@ -59,7 +59,7 @@ _G1: Final = {
     b"$)C": "euc_kr",
 }
 
-# PS3.5, section 6.1.2.2: text of any other VR is of the default repertoire.
+# PS3.5, section 6.1.2.2: text of any other VR uses the default repertoire.
 _AFFECTED: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 _ESCAPE: Final = rb"\x1b(?P<escape>%b)" % b"|".join(map(re.escape, (*_PAIRS_OF_G0, *_G1)))
@@ -90,15 +90,15 @@ class CharacterSets(NamedTuple):
 
     @classmethod
     def of(cls, terms: Sequence[str]) -> Self:
-        """What the values of Specific Character Set mean; an unknown first one is the default, as for pydicom."""
+        """The sets of values of Specific Character Set. An unknown first value means the default, as for pydicom."""
         first, extended = _known(terms[0] if terms else "")
         extended = extended or len(terms) > 1
         return cls(first, extended and first not in _ALONE)
 
     def decode(self, value: bytes, vr: str) -> str:
-        """The text in some bytes of a VR, all its values and their backslashes; U+FFFD for what is no character.
+        """The text of some bytes of a VR: all values with their backslashes. Invalid bytes become U+FFFD.
 
-        Each escape sequence of the standard is understood where there are code extensions, declared or not.
+        With code extensions, each escape sequence of the standard is understood, declared or not.
         """
         if vr not in _AFFECTED:
             return value.decode("latin_1")
@@ -131,7 +131,7 @@ def _japanese(pairs: bytes, prefix: bytes) -> str:
 
 @cache
 def _known(term: str) -> tuple[str, bool]:
-    """Python's name of the character set of a term, and whether the term is one of code extensions."""
+    """Python's name for a term's character set, and whether the term is for code extensions."""
     term = term.strip(" \0\t\r\n")
     match = _TERM.fullmatch(term)
     if match and match["number"].upper() in _NUMBERED:

@@ -30,7 +30,7 @@ logging.getLogger("pydicom").propagate = False
 
 
 class _Terms(dict[str, str]):
-    """pydicom's terms of character sets, in which it looks for one with a NUL without stumbling over it."""
+    """pydicom's terms for character sets, in which a term with a NUL can be looked up without an error."""
 
     def __missing__(self, term: str) -> str:
         if "\0" not in term:
@@ -55,9 +55,9 @@ _EXACT: Final = 2.0**53
 
 @dataclass(slots=True)
 class Converted:
-    """One data set: `levels` holds keyword (or GGGGEEEE) -> value at each level, `vrs` the VRs of what has no keyword.
+    """One data set: `levels` holds keyword (or GGGGEEEE) -> value at each level.
 
-    `discarded` counts top-level elements that could not be read.
+    `vrs` holds the VRs of attributes without a keyword; `discarded` counts top-level elements that could not be read.
     """
 
     levels: dict[Level, Values] = field(default_factory=lambda: {level: {} for level in Level})
@@ -98,7 +98,7 @@ def convert(dataset: Dataset) -> Converted:
 
 
 def as_written(value: Any) -> str:
-    """A value of a document as its file has it: several values behind backslashes; "" for null."""
+    """A value of a document as it is in the file: several values separated by backslashes; "" for null."""
     if isinstance(value, list):
         return "\\".join(map(as_written, value))
     return "" if value is None else str(value)
@@ -125,16 +125,17 @@ def _attribute(tag: int) -> _Attribute | None:
 
 
 def _key(tag: BaseTag, values: Values) -> str:
-    """The name a value stands under.
+    """The name of a value in the document.
 
-    A repeating group (60xx) has one keyword for all of it: [U] the first to come has it here, the others their tags.
+    The elements of a repeating group (60xx) share one keyword. [U] Here the first element has it, the others their
+    tags.
     """
     attribute = _attribute(tag)
     return attribute.keyword if attribute and attribute.keyword not in values else f"{tag:08X}"
 
 
 def _character_sets(dataset: Dataset, inherited: CharacterSets) -> CharacterSets:
-    """Those of a data set or of an item, which has its parent's where it names none (PS3.5, section 7.5.3)."""
+    """The character sets of a data set, or of an item, which inherits its parent's (PS3.5, section 7.5.3)."""
     if _CHARACTER_SET not in dataset:
         return inherited
     terms = _raw(dataset, BaseTag(_CHARACTER_SET))
@@ -144,7 +145,7 @@ def _character_sets(dataset: Dataset, inherited: CharacterSets) -> CharacterSets
 
 
 def _raw(dataset: Dataset, tag: BaseTag) -> Any:
-    """An element as it was read from the file, or pydicom's own of what it had to know itself."""
+    """An element as it was read from the file, or pydicom's own if pydicom has interpreted it already."""
     element = dataset.get_item(tag, keep_deferred=True)
     if isinstance(element, RawDataElement) and element.value is None and element.length:
         return read_deferred_data_element(
@@ -179,8 +180,8 @@ def _value(dataset: Dataset, tag: BaseTag, sets: CharacterSets) -> tuple[Any, st
 def _vr(raw: RawDataElement, attribute: _Attribute | None) -> str:
     """The VR of an element that was read from a file.
 
-    Of private elements the service knows what the file says and no more: in an implicit VR file they are UN, but for
-    their creators (PS3.5, sections 6.2.2 and 7.8.1). [U] A public one that came as UN has the dictionary's VR.
+    The service knows the VR of a private element only from the file: in an implicit VR file it is UN, but for the
+    creators (PS3.5, sections 6.2.2 and 7.8.1). [U] A public one that came as UN has the dictionary's VR.
     """
     told = raw.VR if raw.VR != "UN" else None
     if raw.tag.is_private_creator:
@@ -189,14 +190,14 @@ def _vr(raw: RawDataElement, attribute: _Attribute | None) -> str:
 
 
 def _texts(value: bytes, vr: str, sets: CharacterSets) -> list[str]:
-    """The single texts in the bytes of a value, without padding but for numbers, which have it in real documents."""
+    """The single texts in the bytes of a value, without padding. Numbers keep it, as in real documents."""
     text = sets.decode(value, vr)
     texts = [text] if vr in _OF_ONE_TEXT else text.split("\\")
     return [each.strip("\0") if vr in ("DS", "IS") else each.rstrip("\0 ") for each in texts]
 
 
 def _item(dataset: Dataset, inherited: CharacterSets) -> Values:
-    """An item of a sequence. [U] The VRs of private attributes in it stand nowhere."""
+    """An item of a sequence. [U] The VRs of its private attributes are not in the document."""
     values: Values = {}
     sets = _character_sets(dataset, inherited)
     for tag in _metadata_tags(dataset):

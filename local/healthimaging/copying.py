@@ -1,4 +1,4 @@
-"""CopyImageSet: to a new image set, into another one, a part only, or to the primary place of its series."""
+"""CopyImageSet: to a new image set, into another one, of a part only, or as the primary one of its series."""
 
 import asyncio
 import contextlib
@@ -29,13 +29,13 @@ class _StudyPart(msgspec.Struct, rename={"series": "Series"}):
 
 
 class _Part(msgspec.Struct, rename={"study": "Study"}):
-    """The JSON text of `copiableAttributes`: the instances to be copied, in the form of a metadata document."""
+    """The JSON text of `copiableAttributes`: the instances to copy, in the form of a metadata document."""
 
     study: _StudyPart
 
 
 async def copy_image_set(call: Call) -> dict[str, Any]:
-    """Copy an image set; the source is readable and locked meanwhile.
+    """Copy an image set. Meanwhile the source is locked, but readable.
 
     [U] A copy to a new image set is not primary unless it is promoted. With a destination, instances that both have
     become the source's. What cannot be copied at all is refused at once; only a disagreement with the destination ends
@@ -54,7 +54,7 @@ async def copy_image_set(call: Call) -> dict[str, Any]:
     document = source.content
     content = await asyncio.to_thread(_content, document, wanted["sourceImageSet"].get("DICOMCopies"))
     if data_store.unlocked(source.id).content is not document:
-        raise Conflict("The source has changed meanwhile: read the image set again.")
+        raise Conflict("The source has changed in the meantime: read the image set again.")
     if promote:
         _check_promotion(data_store, source, content, into)
 
@@ -116,7 +116,7 @@ def _destination(data_store: DataStore, source: ImageSet, into: Any, *, is_prima
 
 def _check_promotion(data_store: DataStore, source: ImageSet, content: Document, into: Any) -> None:
     if into or source.is_primary:
-        raise Invalid("promoteToPrimary goes with a source that is not primary, and without a destination.")
+        raise Invalid("promoteToPrimary requires a source that is not primary, and no destination.")
     if data_store.primary(content.grouping) or not data_store.fits(content.grouping):
         raise Conflict(
             "The series has a primary image set, or its study is inconsistent with it: delete that one first."

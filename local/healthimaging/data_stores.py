@@ -13,7 +13,7 @@ _MOST = 100
 
 
 async def create_datastore(call: Call) -> dict[str, Any]:
-    """Make a data store, ACTIVE a little later. The same client token again answers with the same data store."""
+    """Make a data store, which is ACTIVE a little later. A repeated client token returns the same data store."""
     token = f"datastore/{call['clientToken']}"
     if token in call.account.tokens:
         data_store = call.account.data_stores[call.account.tokens[token]]
@@ -68,7 +68,7 @@ async def get_datastore(call: Call) -> dict[str, Any]:
 
 
 async def list_datastores(call: Call) -> dict[str, Any]:
-    """The account's data stores, from the newest."""
+    """The account's data stores, newest first."""
     wanted = call.get("datastoreStatus")
     found, token = page(
         (store for store in call.account.data_stores.values() if wanted in (None, store.status)),

@@ -1,6 +1,6 @@
 """The metadata document of one image set version (HealthImaging's developer guide, "Understanding image sets").
 
-Instances stay the JSON text that they came as: merging a thousand of them never takes them apart.
+Instances stay JSON text as they came, so that a thousand of them can be merged without being parsed.
 """
 
 import gzip
@@ -44,7 +44,7 @@ class Document(
         "study": "Study",
     },
 ):
-    """A whole document, as GetImageSetMetadata gives it once it is unpacked."""
+    """A whole document, as GetImageSetMetadata returns it, unpacked."""
 
     datastore_id: str
     image_set_id: str
@@ -54,7 +54,7 @@ class Document(
 
     @property
     def grouping(self) -> "Grouping":
-        """The values that decide which data belong together; those of the first series where there are several."""
+        """The values that decide which data belong together. With several series, those of the first."""
         uid, series = next(iter(self.study.series.items()), ("", Series({}, {})))
         study = {**self.study.dicom, "PatientID": self.patient.dicom.get("PatientID")}
         return grouping(study, {"SeriesInstanceUID": uid, **series.dicom})
@@ -78,7 +78,7 @@ class Grouping(NamedTuple):
 
 
 def grouping(study: Values, series: Values) -> Grouping:
-    """The grouping values, blanks and nulls alike as "". `study` carries PatientID too."""
+    """The grouping values; blanks and nulls are ""."""
     by_study = _texts(study, "StudyDate", "AccessionNumber", "PatientID", "StudyInstanceUID", "StudyID")
     by_series = _texts(series, "SeriesInstanceUID", "SeriesNumber")
     return Grouping(by_study[3], by_series[0], by_study, by_series)
@@ -89,12 +89,12 @@ def _texts(values: Values, *keywords: str) -> tuple[str, ...]:
 
 
 def pack(document: Document) -> bytes:
-    """The document as the gzip bytes that the service answers with."""
+    """The document as gzip bytes, which is what the service returns."""
     return gzip.compress(msgspec.json.encode(document), 6, mtime=0)
 
 
 def unpack(packed: bytes) -> Document:
-    """The document of `pack`'s bytes."""
+    """The document in bytes that `pack` made."""
     return msgspec.json.decode(gzip.decompress(packed), type=Document)
 
 
@@ -130,7 +130,7 @@ _SERIES = {
 
 
 def search_tags(document: Document) -> dict[str, Any]:
-    """The `DICOMTags` by which SearchImageSets finds and describes an image set; what has no value is absent."""
+    """The `DICOMTags` by which SearchImageSets finds and describes an image set; tags without a value are absent."""
     series = next(iter(document.study.series.values()), Series({}, {})).dicom
     tags: dict[str, Any] = {
         name: as_written(value).strip()

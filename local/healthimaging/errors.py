@@ -10,8 +10,8 @@ class ServiceError(Exception):
     code: ClassVar[str] = "InternalServerException"
 
 
-class Invalid(ServiceError):  # noqa: N818  these five bear the service's own words
-    """The request does not hold to the service's model, or asks for what the service does not do."""
+class Invalid(ServiceError):  # noqa: N818  these names follow the service's own
+    """The request violates the service's model, or asks for something that the service does not do."""
 
     status = 400
     code = "ValidationException"
@@ -32,7 +32,7 @@ class NotFound(ServiceError):  # noqa: N818
 
 
 class Conflict(ServiceError):  # noqa: N818
-    """Not in the resource's present state: it is locked, has a newer version, or is not empty."""
+    """The resource's state does not allow it: it is locked, has a newer version, or is not empty."""
 
     status = 409
     code = "ConflictException"
@@ -46,7 +46,7 @@ class QuotaExceeded(ServiceError):  # noqa: N818
 
 
 class Throttled(ServiceError):  # noqa: N818
-    """More calls in a second than the action's throttle lets through."""
+    """More calls a second than the action's throttle allows."""
 
     status = 429
     code = "ThrottlingException"

@@ -1,6 +1,6 @@
-"""The events of HealthImaging, as EventBridge hands them on (developer guide, "Amazon EventBridge with HealthImaging").
+"""The events of HealthImaging, as EventBridge delivers them (developer guide, "Amazon EventBridge with HealthImaging").
 
-What is emitted here is the whole envelope. Faults of the delivery can be ordered by `Settings.faults`.
+Each is emitted with its whole envelope. `Settings.faults` makes delivery go wrong.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ _IMPORT_JOB: Final = {
 
 
 def data_store_event(data_store: DataStore) -> Event:
-    """What tells of a data store's present status."""
+    """The event for a data store's present status."""
     detail = {"datastoreId": data_store.id, "datastoreName": data_store.name, "datastoreStatus": data_store.status}
     return _envelope(data_store, _DATA_STORE[data_store.status], data_store.arn, detail)
 
 
 def import_job_event(data_store: DataStore, job: ImportJob) -> Event:
-    """What tells of an import job's present status."""
+    """The event for an import job's present status."""
     detail = {
         "datastoreId": data_store.id,
         "jobId": job.id,
@@ -61,7 +61,7 @@ def image_set_event(
     spelling: str,
     source_arn: str | None = None,
 ) -> Event:
-    """What tells of a change of an image set.
+    """The event for a change of an image set.
 
     Args:
         data_store: where it is.
@@ -103,7 +103,7 @@ def _envelope(data_store: DataStore, kind: str, resource: str, detail: dict[str,
 
 
 class Bus:
-    """Hands events to `emit`, on the event loop, with the faults that the settings order; counts what it handed on."""
+    """Passes events to `emit`, on the event loop, with the faults that the settings ask for, and counts them."""
 
     def __init__(self, emit: Emit, settings: Settings) -> None:
         self._emit = emit
@@ -111,7 +111,7 @@ class Bus:
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
-        """Take new settings over; the faults begin again from their seed."""
+        """Use new settings from now on. The faults begin again from their seed."""
         self._settings = settings
         self._random = random.Random(settings.faults.seed)
 
@@ -125,7 +125,7 @@ class Bus:
         status: str | None = None,
         source_arn: str | None = None,
     ) -> None:
-        """Tell of an image set: its latest version, state and status unless others are given."""
+        """Emit the event of an image set, by default with its latest version, state and status."""
         version = version or image_set.latest
         state, status = state or version.state, status or version.status
         faults = self._settings.faults
@@ -154,11 +154,11 @@ class Bus:
             )
 
     def data_store(self, data_store: DataStore) -> None:
-        """Tell of a data store's present status."""
+        """Emit the event of a data store's present status."""
         self._hand_on(data_store_event(data_store))
 
     def import_job(self, data_store: DataStore, job: ImportJob) -> None:
-        """Tell of a job's present status."""
+        """Emit the event of a job's present status."""
         self._hand_on(import_job_event(data_store, job))
 
     def _hit(self, share: float) -> bool:

@@ -1,8 +1,8 @@
 """The image frames of an instance, as the metadata lists them.
 
-Pixels are not decoded here. The number of frames and their size are the file's; each frame's id and checksum are made
-from the SOP instance UID and the frame's number, so they are stable and unlike each other, but no sums of pixels; the
-least and greatest pixel values are the bounds that the bits stored allow.
+Pixels are not decoded. The number of frames and their size come from the file. Each frame's id and checksum are made
+from the SOP instance UID and the frame's number: they are stable and distinct, but not computed from pixels. The least
+and greatest pixel values are the bounds that the bits stored allow.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _MOST: Final = 100_000
 
 
 def stored_transfer_syntax(instance: Values, *, has_pixels: bool, lossless: str) -> str:
-    """The transfer syntax that the service keeps the pixels in.
+    """The transfer syntax in which the service keeps the pixels.
 
     Args:
         instance: the instance-level values.
@@ -39,7 +39,7 @@ def stored_transfer_syntax(instance: Values, *, has_pixels: bool, lossless: str)
 
 
 def image_frames(instance: Values, *, has_pixels: bool) -> list[Values]:
-    """One entry a frame; none for an instance without pixel data."""
+    """One entry for each frame; none for an instance without pixel data."""
     if not has_pixels:
         return []
     width, height = _whole(instance.get("Columns")), _whole(instance.get("Rows"))

@@ -11,7 +11,7 @@ from local.healthimaging.store import DELETED, LOCKED, DataStore, ImageSet, Vers
 
 
 async def get_image_set(call: Call) -> dict[str, Any]:
-    """The properties of an image set, or of one of its versions; of a deleted one too."""
+    """The properties of an image set or of one of its versions, also if it is deleted."""
     image_set = call.account.data_store(call["datastoreId"]).image_set(call["imageSetId"])
     version = image_set.version(call.get("versionId"))
     return {
@@ -27,7 +27,7 @@ async def get_image_set(call: Call) -> dict[str, Any]:
 async def get_image_set_metadata(call: Call) -> bytes:
     """The gzip document of a version. It counts as an access (developer guide, "Storage tiers").
 
-    [U] No document tells what is read while it is made or deleted: here a conflict, and not found once it is deleted.
+    [U] The answer while a version is made or deleted is not documented: here a conflict, and not found once deleted.
     """
     image_set = call.account.active(call["datastoreId"]).image_set(call["imageSetId"])
     version = image_set.version(call.get("versionId"))
@@ -40,7 +40,7 @@ async def get_image_set_metadata(call: Call) -> bytes:
 
 
 async def list_image_set_versions(call: Call) -> dict[str, Any]:
-    """The versions of an image set, from the newest."""
+    """The versions of an image set, newest first."""
     image_set = call.account.data_store(call["datastoreId"]).image_set(call["imageSetId"])
     found, token = page(
         image_set.versions,
@@ -55,7 +55,7 @@ async def list_image_set_versions(call: Call) -> dict[str, Any]:
 
 
 async def search_image_sets(call: Call) -> dict[str, Any]:
-    """The image sets that meet the criteria, a page at a time; deleted ones are not found, locked ones are."""
+    """The image sets that meet the criteria, a page at a time, including locked ones but not deleted ones."""
     data_store = call.account.active(call["datastoreId"])
     criteria = call.get("searchCriteria") or {}
     matches = matcher(criteria)

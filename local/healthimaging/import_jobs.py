@@ -1,7 +1,7 @@
 """StartDICOMImportJob, GetDICOMImportJob, ListDICOMImportJobs.
 
-Where the service has `s3://` URIs, a folder of this machine may stand: `file:///absolute/folder`. The quota of 5,000
-files a job, which is adjustable, is not held.
+In place of an `s3://` URI, a folder of this machine can be given: `file:///absolute/folder`. The quota of 5,000 files
+a job, which is adjustable, is not enforced.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from local.healthimaging.store import LOCKED, DataStore, ImageSet, ImportJob, ne
 
 
 async def start_dicom_import_job(call: Call) -> dict[str, Any]:
-    """Begin to import all files below a URI. The same client token again answers with the same job."""
+    """Begin to import all files below a URI. A repeated client token returns the same job."""
     data_store = call.account.active(call["datastoreId"])
     token = f"job/{data_store.id}/{call['clientToken']}"
     if token in call.account.tokens:
@@ -47,7 +47,7 @@ async def start_dicom_import_job(call: Call) -> dict[str, Any]:
 
 
 async def get_dicom_import_job(call: Call) -> dict[str, Any]:
-    """A job's properties; once it has ended, the message tells how many files went where."""
+    """A job's properties. Once it has ended, its message has the numbers of files."""
     data_store = call.account.data_store(call["datastoreId"])
     if call["jobId"] not in data_store.jobs:
         raise NotFound("The data store has no such import job.")
@@ -57,7 +57,7 @@ async def get_dicom_import_job(call: Call) -> dict[str, Any]:
 
 
 async def list_dicom_import_jobs(call: Call) -> dict[str, Any]:
-    """The data store's jobs, from the newest."""
+    """The data store's jobs, newest first."""
     data_store = call.account.data_store(call["datastoreId"])
     wanted = call.get("jobStatus")
     found, token = page(
@@ -115,7 +115,7 @@ async def _run(service: Service, data_store: DataStore, job: ImportJob) -> None:
         async with data_store.importing:
             written = [await _write(service, data_store, group) for group in found.groups.values()]
         await asyncio.to_thread(_leave, service, data_store, job, output_files(data_store, job, found, written))
-    except Exception as error:  # whatever fails, the job must end, and its caller be told
+    except Exception as error:  # whatever fails, the job must end, and say so
         job.status, job.message = "FAILED", f"The import ended with {type(error).__name__}: check both URIs"
     else:
         job.status, job.message = "COMPLETED", _counts(found, written)
@@ -152,10 +152,10 @@ def _leave(service: Service, data_store: DataStore, job: ImportJob, files: dict[
 
 
 async def _write(service: Service, data_store: DataStore, group: Group) -> Written:
-    """Bring a group into the data store: one version for each of its rounds.
+    """Write a group into the data store, one version for each of its rounds.
 
-    It goes into the primary image set of its series if it agrees with that, makes one where there is none, and
-    otherwise becomes an image set that is not primary. [U] A later import never adds to one of those.
+    If it agrees with the primary image set of its series it is added to that, or becomes it if there is none.
+    Otherwise it becomes an image set that is not primary. [U] A later import never adds to one of those.
     """
     image_set = await _primary(data_store, group)
     for instances in group.rounds:
@@ -187,7 +187,7 @@ async def _create(service: Service, data_store: DataStore, group: Group, instanc
 
 
 async def _add(service: Service, data_store: DataStore, image_set: ImageSet, instances: Instances) -> None:
-    """Merge instances into an image set as a new version; one of the same SOP instance UID replaces the other."""
+    """Merge instances into an image set as a new version. An instance replaces one with the same SOP instance UID."""
     before = image_set.content
     image_set.lock("IMPORTING")
     content, document = await asyncio.to_thread(_merged, image_set, before, instances)

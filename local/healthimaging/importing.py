@@ -39,15 +39,15 @@ _PIXELS: Final = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 
 
 class Refused(Exception):  # noqa: N818  the manifest's word for it is a failure of the file, not of the import
-    """A file that cannot be imported, with the reason that the manifest gives. No value of the file is in it."""
+    """A file that cannot be imported, with the reason for the manifest. It contains no value of the file."""
 
 
 @dataclass(slots=True)
 class Group:
     """Instances that agree on all grouping values, with patient, study and series of the first.
 
-    `rounds` holds the instances by SOP instance UID: each time one comes again, a further round begins, because each
-    makes a further version of the image set. `files` are the names the instances came under.
+    `rounds` holds the instances by SOP instance UID. A repeated instance begins a further round, because it makes a
+    further version of the image set. `files` are the names of the instances' files.
     """
 
     grouping: Grouping
@@ -67,7 +67,7 @@ class Group:
 
 @dataclass(slots=True)
 class Scan:
-    """What an import found: the groups, in the order of their first files, and (file, reason) of what was refused."""
+    """The result of a scan: the groups, in the order of their first files, and (file, reason) of each refused file."""
 
     groups: dict[Grouping, Group] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -78,7 +78,7 @@ def folder(root: Path) -> Iterator[tuple[str, Path]]:
     """Every regular file below a folder as (name relative to it, path), in the order of the names.
 
     Raises:
-        OSError: the folder is none, or cannot be listed.
+        OSError: it is not a folder, or cannot be listed.
     """
     if not root.is_dir():
         raise NotADirectoryError("no such folder")
@@ -109,7 +109,7 @@ def scan(sources: Iterable[tuple[str, Path | bytes]], lossless: str) -> Scan:
                 found.refused.append((name, str(refusal)))
             except OSError:
                 found.refused.append((name, "The file cannot be read"))
-            except Exception as error:  # pydicom raises of everything on broken files
+            except Exception as error:  # pydicom raises anything for broken files
                 found.refused.append((name, f"The file cannot be parsed as DICOM ({type(error).__name__})"))
     return found
 

@@ -1,4 +1,4 @@
-"""What an import job leaves at its output: the manifest, and a line for each file.
+"""What an import job writes to its output: the manifest, and a line for each file.
 
 The names are those of HealthImaging's developer guide, "Understanding import jobs".
 """
@@ -16,7 +16,7 @@ Written = tuple[ImageSet, int, list[str]]
 def output_files(data_store: DataStore, job: ImportJob, scan: Scan, written: list[Written]) -> dict[str, bytes]:
     """The content of each file by its name below the job's output URI.
 
-    [U] The service says what it discarded in a WARNING file as well; this one has no warnings.
+    [U] The service also lists what it discarded in a WARNING file. This one has no warnings.
     """
     imported = [(name, image_set.id) for image_set, _, files in written for name in files]
     summary = {

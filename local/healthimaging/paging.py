@@ -10,7 +10,7 @@ from local.healthimaging.errors import Invalid
 T = TypeVar("T")
 Key = tuple[str | float, ...]
 
-# [U] No document tells the size of a page that was not asked for: the greatest that can be.
+# [U] The default size of a page is not documented: here it is the greatest size allowed.
 PAGE = 50
 
 
@@ -19,11 +19,11 @@ def page(
 ) -> tuple[list[T], str | None]:
     """The page that follows `token`, and the token of the next page or None after the last.
 
-    A token holds the key of the last item that was given out, so items that come or go in the meantime neither repeat
+    A token holds the key of the last item returned, so items that are added or removed in the meantime neither repeat
     nor hide others. `key` must differ for each item.
 
     Raises:
-        Invalid: the token is none of ours.
+        Invalid: the token is not one of ours.
     """
     ordered = sorted(items, key=key, reverse=descending)
     if token is not None:
@@ -31,7 +31,7 @@ def page(
         try:
             ordered = [item for item in ordered if (key(item) < last if descending else key(item) > last)]
         except TypeError as error:
-            raise Invalid("nextToken is of another list: repeat the call without it.") from error
+            raise Invalid("nextToken belongs to another list: repeat the call without it.") from error
     size = size or PAGE
     found = ordered[:size]
     return found, _token(key(found[-1])) if len(ordered) > size else None
@@ -45,4 +45,4 @@ def _key(token: str) -> Key:
     try:
         return tuple(json.loads(base64.urlsafe_b64decode(token)))
     except (ValueError, TypeError) as error:
-        raise Invalid("nextToken is not one that this service gave out: repeat the call without it.") from error
+        raise Invalid("nextToken was not issued by this service: repeat the call without it.") from error

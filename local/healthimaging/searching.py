@@ -18,7 +18,7 @@ def matcher(criteria: dict[str, Any]) -> Matches:
     """Whether an image set meets all filters (the API reference's SearchFilter).
 
     Raises:
-        Invalid: an operator and its values do not go together, or two filters that the service does not combine.
+        Invalid: the values do not suit their operator, or the service does not combine the two filters.
     """
     filters = [_filter(one["operator"], one["values"]) for one in criteria.get("filters", [])]
     # The guide's only example of two filters: one attribute that is equal, and one range of time.
@@ -28,7 +28,7 @@ def matcher(criteria: dict[str, Any]) -> Matches:
 
 
 def order(criteria: dict[str, Any]) -> tuple[dict[str, str], Callable[[ImageSet], Key], bool]:
-    """The sort that is applied, its key, and whether it descends. Image sets without the field come first in ASC."""
+    """The sort to apply, its key, and whether it descends. In ASC image sets without the field come first."""
     sort = criteria.get("sort") or _DEFAULT_SORT
     field = sort["sortField"]
     return sort, lambda image_set: (_value(image_set, field) or "", image_set.id), sort["sortOrder"] == "DESC"
@@ -55,7 +55,7 @@ def _bound(value: dict[str, Any], name: str, time: str) -> Any:
 
 
 def _value(image_set: ImageSet, name: str) -> Any:
-    """An image set's value to compare with; None where it has none."""
+    """The value of an image set to compare with; None if it has none."""
     match name:
         case "createdAt":
             return image_set.created_at

@@ -1,4 +1,4 @@
-"""What the operations share: accounts, settings, events, and the work that goes on after an answer."""
+"""What the operations share: accounts, settings, events, and work that continues after an answer."""
 
 import asyncio
 import contextlib
@@ -33,32 +33,32 @@ class Service:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def account(self, account_id: str) -> Account:
-        """An account, which begins to exist with its first call."""
+        """An account, which is made by its first call."""
         return self.accounts.setdefault(account_id, Account(account_id))
 
     def configure(self, settings: Settings) -> None:
-        """Take new settings over, also for the work that is going on."""
+        """Use new settings from now on, also for work in progress."""
         self.settings = settings
         self.bus.configure(settings)
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def job_time(self) -> None:
-        """Let the time pass that an action takes: `job_seconds`, which may change meanwhile."""
+        """Wait for the time that an action takes: `job_seconds`, which may change meanwhile."""
         begun = time.monotonic()
         while (left := begun + self.settings.job_seconds - time.monotonic()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Go on with work after the answer."""
+        """Start work that continues after the answer."""
         task = asyncio.create_task(work)
         # The loop itself holds tasks only weakly.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """End all work that is still going on."""
+        """End all work in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -67,7 +67,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: who calls, where, with which members (`wire.Request`)."""
+    """One request: the caller, the region, and the members (`wire.Request`)."""
 
     service: Service
     account: Account
@@ -79,5 +79,5 @@ class Call:
         return self.members[name]
 
     def get(self, name: str) -> Any:
-        """A member, or None where it was not given."""
+        """A member, or None if it was not given."""
         return self.members.get(name)

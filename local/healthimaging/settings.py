@@ -9,7 +9,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Faults(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The shares (0 to 1) of events that go wrong. The same seed over the same events gives the same faults."""
+    """The shares (0 to 1) of events that go wrong. The same seed and events give the same faults."""
 
     lost: Share = 0
     doubled: Share = 0
@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     `job_seconds` is how long data stores and image sets stay in the states between two others. `spelling` is that of
     image-set events: today's documentation (`imagesetId`, with version and primary flag), or what was captured in 2024
     (`imageSetId`, without). `merged` is the workflow status after an import has added to a primary image set, and so
-    the kind of event: no document says which it is.
+    the kind of event: it is not documented.
     """
 
     throttles: bool = True
@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
         """These settings with some replaced, `faults` likewise only in the members given.
 
         Raises:
-            msgspec.ValidationError: an unknown name or a value out of bounds; its text names the place.
+            msgspec.ValidationError: an unknown name or a value out of bounds; the message names its place.
         """
         present = msgspec.to_builtins(self)
         faults = changes.get("faults", {})

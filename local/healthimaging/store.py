@@ -14,7 +14,7 @@ ACTIVE, LOCKED, DELETED = "ACTIVE", "LOCKED", "DELETED"
 
 
 def new_id() -> str:
-    """32 characters of [0-9a-f], as every identifier of the service."""
+    """A new identifier as the service makes them: 32 characters of [0-9a-f]."""
     return uuid.uuid4().hex
 
 
@@ -36,7 +36,7 @@ class Version:
 
 @dataclass(slots=True)
 class ImageSet:
-    """An image set: its versions from the oldest, and what is searched by, which is always the latest content's."""
+    """An image set: its versions, oldest first, and what it is found by, which is always of the latest content."""
 
     id: str
     arn: str
@@ -56,21 +56,21 @@ class ImageSet:
 
     @property
     def content(self) -> bytes:
-        """The newest content there is: that of the version before, while one is being made."""
+        """The newest content. While a version is being made, this is that of the version before."""
         return next(version.document for version in reversed(self.versions) if version.document is not None)
 
     def version(self, version_id: str | None) -> Version:
-        """A version by its number, the latest without one.
+        """The version of a number, or the latest.
 
         Raises:
-            NotFound: there is none of that number.
+            NotFound: there is no version of that number.
         """
         if version_id is None:
             return self.latest
         for version in self.versions:
             if version.number == int(version_id):
                 return version
-        raise NotFound("The image set has no such version: ListImageSetVersions tells which there are.")
+        raise NotFound("The image set has no such version: ListImageSetVersions lists them.")
 
     def lock(self, status: str) -> Version:
         """Begin the next version, which has no content until `finish`."""
@@ -80,7 +80,7 @@ class ImageSet:
         return self.latest
 
     def finish(self, status: str, document: bytes, message: str | None = None, *, forced: bool = False) -> Version:
-        """Complete the latest version; a failed one keeps its number, with the content of the one before."""
+        """Complete the latest version. A failed one keeps its number, and has the content of the version before."""
         version = self.latest
         version.state, version.status, version.document = ACTIVE, status, document
         version.message, version.forced, version.updated_at = message, forced, time.time()
@@ -88,7 +88,7 @@ class ImageSet:
         return version
 
     def delete(self) -> None:
-        """End the image set: the contents go, the properties stay."""
+        """Delete the contents; the properties stay."""
         self.deleted_at = time.time()
         for version in self.versions:
             version.state, version.status, version.document = DELETED, "DELETED", None
@@ -113,7 +113,7 @@ class ImportJob:
 
 @dataclass(slots=True)
 class DataStore:
-    """A data store: what it holds, and its primary image sets by study and series."""
+    """A data store: its image sets and jobs, and its primary image sets by study and series."""
 
     id: str
     name: str
@@ -138,7 +138,7 @@ class DataStore:
         return ImageSet(identifier, f"{self.arn}/imageset/{identifier}", is_primary, now, now)
 
     def add(self, image_set: ImageSet, content: Document) -> None:
-        """Take an image set in under its present content, or note that its content changed."""
+        """Add an image set under its present content, or note that its content changed."""
         self.image_sets[image_set.id] = image_set
         self._forget_primary(image_set)
         image_set.tags, image_set.grouping = search_tags(content), content.grouping
@@ -163,9 +163,9 @@ class DataStore:
         return self.primaries.get(grouping.study_uid, {}).get(grouping.series_uid)
 
     def fits(self, grouping: Grouping) -> bool:
-        """Whether data of these grouping values agree with the primary image sets there are.
+        """Whether data of these grouping values agree with the existing primary image sets.
 
-        [U] What has no study or series instance UID has no place in the hierarchy, so it never does.
+        [U] Data without a study or series instance UID never agree: they have no place in the hierarchy.
         """
         study = self.primaries.get(grouping.study_uid, {})
         series = study.get(grouping.series_uid)
@@ -176,7 +176,7 @@ class DataStore:
         return not study or any(other.grouping.study == grouping.study for other in study.values())
 
     def image_set(self, image_set_id: str) -> ImageSet:
-        """An image set by its id, deleted ones too.
+        """The image set of an id, also if it is deleted.
 
         Raises:
             NotFound: the data store never had it.
@@ -186,7 +186,7 @@ class DataStore:
         return self.image_sets[image_set_id]
 
     def unlocked(self, image_set_id: str) -> ImageSet:
-        """An image set that can be changed now.
+        """The image set of an id, which can be changed now.
 
         Raises:
             NotFound: there is none, or it is deleted.
@@ -202,7 +202,7 @@ class DataStore:
 
 @dataclass(slots=True)
 class Account:
-    """All that one account holds. `tags` are by ARN, `tokens` remember what a client token made."""
+    """The state of one account. `tags` are by ARN; `tokens` map a client token to what it made."""
 
     id: str
     data_stores: dict[str, DataStore] = field(default_factory=dict)
@@ -210,7 +210,7 @@ class Account:
     tokens: dict[str, str] = field(default_factory=dict)
 
     def data_store(self, datastore_id: str) -> DataStore:
-        """A data store by its id, deleted ones too.
+        """The data store of an id, also if it is deleted.
 
         Raises:
             NotFound: the account never had it.
@@ -220,7 +220,7 @@ class Account:
         return self.data_stores[datastore_id]
 
     def active(self, datastore_id: str) -> DataStore:
-        """A data store that can be worked with.
+        """The data store of an id, which is active.
 
         Raises:
             NotFound: there is none, or it is deleted.
@@ -235,6 +235,6 @@ class Account:
 
 
 def packed(image_set: ImageSet, content: Document) -> bytes:
-    """The content under the image set's own id."""
+    """The content packed under the image set's own id."""
     content.image_set_id = image_set.id
     return pack(content)

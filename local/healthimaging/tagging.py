@@ -10,7 +10,7 @@ _MOST = 50
 
 
 async def tag_resource(call: Call) -> dict[str, Any]:
-    """Add tags to a data store or an image set. [U] No document tells of an event, so there is none."""
+    """Add tags to a data store or an image set. [U] No event is documented, so there is none."""
     tags = _tags(call)
     if len(tags | call["tags"]) > _MOST:
         raise Invalid(f"A resource has at most {_MOST} tags: remove some first.")
@@ -19,7 +19,7 @@ async def tag_resource(call: Call) -> dict[str, Any]:
 
 
 async def untag_resource(call: Call) -> dict[str, Any]:
-    """Remove tags by their keys; keys that are not there are no error."""
+    """Remove tags by their keys. Missing keys are not an error."""
     tags = _tags(call)
     for key in call["tagKeys"]:
         tags.pop(key, None)

@@ -29,7 +29,7 @@ LIMITS: Final[dict[str, tuple[float, int]]] = {
 
 
 class Throttle:
-    """Takes one token for each call; `clock` gives seconds that never go back."""
+    """Takes one token for each call. `clock` returns seconds that never decrease."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -59,7 +59,7 @@ class Change(
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What is to be set and what is to go. An instance or series of `removed` without content goes as a whole."""
+    """What to set and what to remove. A series or instance in `removed` without content is removed as a whole."""
 
     updated: Change
     removed: Change
@@ -69,7 +69,7 @@ class Update:
         """Change a document in place.
 
         Raises:
-            Rejected: something in it may not be changed so. The document is then half changed, and not to be used.
+            Rejected: something in it must not be changed like this. The document is then half changed: do not use it.
         """
         _set(document.patient.dicom, self.updated.patient.dicom, Level.PATIENT, force=self.force)
         _drop(document.patient.dicom, self.removed.patient.dicom, Level.PATIENT, force=self.force)
@@ -121,7 +121,7 @@ class Update:
 async def update_image_set_metadata(call: Call) -> dict[str, Any]:
     """Make a new version with changed attributes, or with the content of an older version.
 
-    [U] What the request alone shows to be wrong is refused at once; what only the document shows ends as UPDATE_FAILED.
+    [U] Mistakes in the request itself are refused at once; those that only the document shows end as UPDATE_FAILED.
     """
     data_store = call.account.active(call["datastoreId"])
     image_set = data_store.unlocked(call["imageSetId"])
@@ -132,7 +132,7 @@ async def update_image_set_metadata(call: Call) -> dict[str, Any]:
     change: Update | bytes
     if "revertToVersionId" in updates:
         if whole_study:
-            raise Invalid("includeStudyImageSets does not go with revertToVersionId.")
+            raise Invalid("includeStudyImageSets cannot be combined with revertToVersionId.")
         # An ACTIVE image set has no version without content.
         change = image_set.version(updates["revertToVersionId"]).document or image_set.content
     else:
@@ -199,17 +199,17 @@ def _update(updates: dict[str, bytes], *, force: bool) -> Update:
 
 
 def _check_levels(update: Update, image_set: ImageSet, *, whole_study: bool) -> None:
-    """Primary image sets: the patient changes only for the whole study, the series not at all (developer guide)."""
+    """Refuse to change the series of a primary image set, or its patient but for the whole study (developer guide)."""
     for change in (update.updated, update.removed):
         of_series = any(series.dicom for series in change.study.series.values())
         if image_set.is_primary and of_series:
             raise Invalid("Series attributes of a primary image set cannot be updated: update a copy and promote it.")
         if image_set.is_primary and change.patient.dicom and not whole_study:
-            raise Invalid("Patient attributes of a primary image set are updated with includeStudyImageSets only.")
+            raise Invalid("Patient attributes of a primary image set can be updated with includeStudyImageSets only.")
         if whole_study and change.study.series:
             raise Invalid("includeStudyImageSets updates patient and study attributes only.")
     if whole_study and not image_set.is_primary:
-        raise Invalid("includeStudyImageSets goes with a primary image set only.")
+        raise Invalid("includeStudyImageSets requires a primary image set.")
 
 
 def _rest_of_study(data_store: DataStore, image_set: ImageSet) -> list[ImageSet]:
@@ -237,19 +237,19 @@ def _allow(keyword: str, level: Level, *, force: bool) -> None:
     element = lookup(keyword)
     private = _PRIVATE.fullmatch(keyword) is not None and level is Level.INSTANCE
     if keyword == "PixelData" or (element is None and not private):
-        raise Rejected("An attribute is no DICOM keyword that can be changed")
+        raise Rejected("An attribute is not a DICOM keyword that can be changed")
     if element and _UIDS.get(keyword, element.level) != level:
         raise Rejected(f"{keyword} is not of the {level} level")
     if force:
         return
     if element is None or keyword in _FORCED or element.vr == "SQ" or element.vm != "1":
-        raise Rejected(f"{keyword} is changed with force only")
+        raise Rejected(f"{keyword} can be changed with force only")
 
 
 def _rename(values: dict[str, Any], uid: str, new_uid: Any) -> None:
-    """A changed UID is also the key that the part stands under."""
+    """Rename the key of a part whose UID has changed."""
     if new_uid in (None, uid):
         return
     if as_written(new_uid) in values:
-        raise Rejected("The new UID is another's already")
+        raise Rejected("The new UID is already in use")
     values[as_written(new_uid)] = values.pop(uid)

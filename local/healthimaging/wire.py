@@ -1,6 +1,6 @@
-"""HTTP requests as the service's model binds them: which operation, with which members, within which bounds.
+"""HTTP requests as the service's model defines them: the operation, its members and their bounds.
 
-The model is botocore's own (`medical-imaging`), the one that every AWS client writes its requests by.
+The model is botocore's own (`medical-imaging`), from which every AWS client makes its requests.
 """
 
 import base64
@@ -24,7 +24,7 @@ _UNBOUND: Final = frozenset({"S3Uri"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: the operation's name, and its members by boto3's names (blobs as bytes, times in epoch seconds)."""
+    """One call: the operation's name, and the members by boto3's names (blobs as bytes, times in epoch seconds)."""
 
     operation: str
     members: dict[str, Any]
@@ -48,14 +48,14 @@ def parse(method: str, path: str, query: str, body: bytes) -> Request:
 
     Raises:
         NotFound: no operation of the service has this method and path.
-        Invalid: a member is missing, unknown to be of its type, or out of the model's bounds.
+        Invalid: a member is missing, not of its type, or out of the model's bounds.
     """
     for route in _routes():
         if route.method == method and (match := route.path.fullmatch(path)):
             members = _members(route.operation.input_shape, match.groupdict(), parse_qs(query), body)
             _check(route.operation.input_shape, members, "")
             return Request(route.operation.name, members)
-    raise NotFound("HealthImaging has no operation of this method and path: check the client's endpoint settings.")
+    raise NotFound("HealthImaging has no operation with this method and path: check the client's endpoint settings.")
 
 
 @cache
@@ -139,7 +139,7 @@ def _from_json(shape: Shape, value: Any, path: str) -> Any:
 
 
 def _check(shape: Any, value: Any, path: str) -> None:
-    """Hold a value against the model's bounds; the value itself stays out of the message."""
+    """Check a value against the model's bounds. The message does not contain the value."""
     if isinstance(shape, StructureShape):
         for name in shape.required_members:
             if name not in value:

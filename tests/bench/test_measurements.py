@@ -3,10 +3,10 @@ import pytest
 from bench import fresh, stub
 from bench.documents import packed
 from bench.reading import METHODS
-from cli.sizes import item_size
 from imaging_index import profile_file
 from imaging_index.profile import Index
 from infra.config import ROOT
+from local.capacity import item_size
 
 PROTOTYPE = ROOT / "bench" / "prototype.toml"
 RADIOLOGY = ROOT / "profiles" / "radiology.toml"

@@ -14,15 +14,17 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.pipeline import write_files
-from cli import profiles, sizes
-from cli.demo import metrics
-from cli.local import import_folder, make_datastore
+from cli import profiles
+from cli.cost import sizes
 from cli.main import application
 from imaging_index.hint import Kind
 from imaging_index.table.layout import Key
+from infra.assembly import Assembly
+from local.capacity import item_size
 from local.cloud import LocalCloud
-from local.deployment import Assembly, deploy
+from local.deployment import deploy
 from local.healthimaging.importing import folder
+from local.stack import import_folder, make_datastore, metrics
 from tests.image_sets import (
     PROFILE,
     delete,
@@ -131,17 +133,17 @@ def test_pages_are_as_large_as_is_said(aws: boto3.Session, tmp_path: Path, insta
     table = make_table(aws)
     deliver(indexer(client, table), [hint(key, Kind.CREATED, 1)])
     items = aws.client("dynamodb").scan(TableName=table._name)["Items"]
-    (page,) = [sizes.item_size(item) for item in items if item["Part"]["S"] != "entry"]
+    (page,) = [item_size(item) for item in items if item["Part"]["S"] != "entry"]
     assert sizes.measure(PROFILE).page(instances) == pytest.approx(page, rel=0.1)
 
 
 def test_sizes_are_those_of_dynamodbs_guide() -> None:
     text, number = {"S": "é"}, {"N": "-12.56"}
-    assert sizes.item_size({"ab": text}) == 2 + 2
-    assert sizes.item_size({"a": number}) == 1 + 4
-    assert sizes.item_size({"a": {"B": b"123"}, "b": {"BOOL": True}}) == 1 + 3 + 1 + 1
-    assert sizes.item_size({"a": {"L": [text, number]}}) == 1 + 3 + (1 + 2) + (1 + 4)
-    assert sizes.item_size({"a": {"M": {"Min": number}}}) == 1 + 3 + (1 + 3 + 4)
+    assert item_size({"ab": text}) == 2 + 2
+    assert item_size({"a": number}) == 1 + 4
+    assert item_size({"a": {"B": b"123"}, "b": {"BOOL": True}}) == 1 + 3 + 1 + 1
+    assert item_size({"a": {"L": [text, number]}}) == 1 + 3 + (1 + 2) + (1 + 4)
+    assert item_size({"a": {"M": {"Min": number}}}) == 1 + 3 + (1 + 3 + 4)
 
 
 def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:
@@ -190,7 +192,7 @@ def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Pa
     good = ["--studies", "1", "--series", "1", "--instances", "1"]
     for wrong, status, sentence in (
         (numbers, 2, "at least as many series"),
-        ([*good, "--deletions", "3", "--existing", "1"], 2, "3 image sets cannot be deleted where 1 are there and 1"),
+        ([*good, "--deletions", "3", "--existing", "1"], 2, "3 image sets cannot be deleted: 1 exist and 1 are new"),
         ([*good, "--sample", str(tmp_path)], 1, "holds no DICOM files"),
         ([*good, "--sample", str(tmp_path / "none")], 1, "There is no folder"),
         ([*good, "--profile", "none"], 1, "There is no profile none"),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from bench.pipeline import write_files
-from cli.dead_letters import WHAT_TO_DO
-from cli.local import import_folder, make_datastore
+from cli.dead_letters.letter import WHAT_TO_DO
 from cli.main import application
 from imaging_index import errors
 from imaging_index.delivery import Delivery, Queue
 from imaging_index.table.reading import TableReader
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
+from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 
 COMMAND = [sys.executable, "-c", "from cli.main import main; main()", "dlq"]
@@ -103,23 +104,21 @@ def letters(aws: boto3.Session) -> Letters:
 
 
 @pytest.fixture
-def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[str], None]]]:
+def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Callable[[str], None]]:
     """What is told of each call of a command that is run in this process, before it and after it."""
     assert environment
     listeners: list[Callable[[str], None]] = []
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr("cli.dead_letters._WAIT", 0)  # the local cloud has one server: it need not ask others
-    boto3.setup_default_session()
-    assert boto3.DEFAULT_SESSION is not None
+    session = boto3.Session()
+    monkeypatch.setattr("cli.deployed.Session", lambda: session)
+    monkeypatch.setattr("cli.dead_letters.queue._WAIT", 0)  # the local cloud has one server: it need not ask others
 
     def tell(event_name: str, **_: Any) -> None:
         for listener in listeners:
             listener(event_name)
 
     for moment in ("before-call.sqs", "after-call.sqs"):
-        boto3.DEFAULT_SESSION.events.register(moment, tell)
-    yield listeners
-    boto3.DEFAULT_SESSION = None
+        session.events.register(moment, tell)
+    return listeners
 
 
 def event(number: int, **more: Any) -> str:
@@ -281,7 +280,7 @@ def test_what_comes_back_at_once_is_not_sent_round_and_round(
 def test_what_comes_back_within_the_second_of_the_start_is_moved_once(
     letters: Letters, calls: list[Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.dead_letters._CLOCK", timedelta(minutes=1))  # for all that comes to be within it
+    monkeypatch.setattr("cli.dead_letters.queue._CLOCK", timedelta(minutes=1))  # for all that comes to be within it
     bodies = [event(number) for number in range(2)]
     for body in bodies:
         letters.park(body, errors.NotReady("any"))
@@ -326,7 +325,7 @@ def test_interrupted_before_and_after_every_call_no_dead_letter_is_lost_or_hidde
 def test_ended_at_once_before_and_after_every_call_no_dead_letter_is_lost(
     letters: Letters, calls: list[Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.dead_letters._HIDDEN", 1)
+    monkeypatch.setattr("cli.dead_letters.queue._HIDDEN", 1)
 
     def end() -> None:
         raise SystemExit(1)

@@ -37,7 +37,7 @@ def test_a_folder_without_dicom_is_a_clear_sentence_and_exit_status_1(tmp_path: 
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans" / "letter.txt").write_text("Dear colleague")
     for command, folder, sentence in (
-        (["demo"], "scans", "holds no DICOM file that could be imported (1 file looked at)"),
+        (["demo"], "scans", "holds no DICOM file that could be imported. Files examined: 1."),
         (["demo"], "none", "There is no folder"),
         (["local", "up"], "none", "There is no folder"),
     ):

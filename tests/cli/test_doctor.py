@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ import pytest
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
-from cli.local import import_folder, make_datastore
 from cli.main import application
-from local.deployment import Assembly, deploy, synth
+from infra.assembly import Assembly
+from local.deployment import deploy, synth
+from local.stack import import_folder, make_datastore
 from tests.image_sets import throttles_off, wait_for
 from tests.pipeline import response
 
@@ -25,13 +25,10 @@ MARKERS = ("1CT1", "CompressedSamples")
 
 
 @pytest.fixture
-def session(environment: dict[str, str]) -> Iterator[boto3.Session]:  # noqa: ARG001  read from os.environ
+def session(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     """The session that the command uses."""
-    boto3.setup_default_session()
-    session = boto3.DEFAULT_SESSION
-    assert session is not None
-    yield session
-    boto3.DEFAULT_SESSION = None
+    monkeypatch.setattr("cli.deployed.Session", lambda: aws)
+    return aws
 
 
 @pytest.fixture
@@ -112,7 +109,7 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     sqs.send_message(QueueUrl=outputs["DeadLetterQueueUrl"], MessageBody="{}")
     bad = wrong()
     assert bad.keys() == {"dead letters"}
-    assert bad["dead letters"]["found"].startswith("1 dead letters of the queue")
+    assert bad["dead letters"]["found"].startswith("1 dead letter of the queue")
     sqs.purge_queue(QueueUrl=outputs["DeadLetterQueueUrl"])
 
     for part, output in (

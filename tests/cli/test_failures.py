@@ -77,10 +77,9 @@ def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    boto3.setup_default_session()
-    assert boto3.DEFAULT_SESSION is not None
-    return boto3.DEFAULT_SESSION
+    session = boto3.Session()
+    monkeypatch.setattr("cli.deployed.Session", lambda: session)
+    return session
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["a stack", "no stack"])
@@ -126,8 +125,8 @@ def test_what_is_missing_on_this_side_is_told_with_what_to_do(
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("ExpiredToken", "does not take your credentials"),
-        ("AccessDenied", "It takes cloudformation:DescribeStacks on the stack."),
+        ("ExpiredToken", "does not accept your credentials"),
+        ("AccessDenied", "You need the permission cloudformation:DescribeStacks on the stack."),
         ("ValidationError", "There is no stack ImagingIndex in us-east-1."),
     ],
 )
@@ -158,12 +157,15 @@ def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusin
     ended = CliRunner().invoke(application, ["search", "StudyInstanceUID=1.2"])
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
     service = "medical-imaging" if refusing == "ListDatastores" else "dynamodb"
-    assert f"refuses {refusing} (AccessDeniedException). It takes {service}:{refusing}" in ended.stderr
+    assert f"refuses {refusing} (AccessDeniedException). You need the permission {service}:{refusing}" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("address", "sentence"),
-    [("nonsense", "AWS_ENDPOINT_URL is no address."), ("http://127.0.0.1:1", "Nothing answers at http://127.0.0.1:1,")],
+    [
+        ("nonsense", "AWS_ENDPOINT_URL is not a valid address."),
+        ("http://127.0.0.1:1", "Nothing answers at http://127.0.0.1:1,"),
+    ],
 )
 @pytest.mark.usefixtures("session")
 def test_an_address_at_which_nobody_is_is_told(address: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:

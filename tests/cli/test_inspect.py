@@ -120,7 +120,7 @@ def test_a_document_that_the_function_would_refuse_is_shown_and_called_so(key: s
     assert ended.returncode == 0
     assert json.loads(ended.stdout)["entry"]["PatientID"] == MARKER
     assert ended.stderr.decode() == (
-        f"The index would refuse this document: its {key} is missing or none of HealthImaging's ids, which are 32 "
+        f"The index would refuse this document: its {key} is missing or invalid. HealthImaging's ids are 32 "
         "lower-case letters and digits.\n"
     )
 

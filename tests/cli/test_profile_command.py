@@ -46,7 +46,7 @@ def test_the_shipped_profiles_can_be_used() -> None:
     for name in ("radiology", "minimal"):
         status, printed, _ = run("check", name)
         assert status == 0
-        assert printed.startswith(f"{name} can be used: revision ")
+        assert printed.startswith(f"{name} is valid: revision ")
 
 
 def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
@@ -100,12 +100,12 @@ def test_a_profile_that_would_not_be_synthesized_is_refused_and_its_lock_left_al
 
 
 @pytest.mark.parametrize("name", ["nope", "profiles/radiology", "./mine"])
-def test_of_a_name_that_is_none_the_profiles_are_told(name: str) -> None:
+def test_an_unknown_name_is_answered_with_the_shipped_profiles(name: str) -> None:
     status, _, errors = run("check", name)
     assert status == 1
     assert errors == (
-        f"There is no profile {name}. There are minimal and radiology; a file of your own is named by a path that ends "
-        "in .toml.\n"
+        f"There is no profile {name}. The shipped ones are minimal and radiology. To use a file of your own, give a "
+        "path that ends in .toml.\n"
     )
 
 

@@ -9,9 +9,10 @@ from uuid import uuid4
 import boto3
 from pydicom.data import get_testdata_file
 
-from cli.local import import_folder, make_datastore
+from infra.assembly import Assembly
 from local.cloud import LocalCloud
-from local.deployment import Assembly, deploy
+from local.deployment import deploy
+from local.stack import import_folder, make_datastore
 
 _SECONDS = 30.0
 

@@ -12,7 +12,7 @@ import boto3
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from cli.local import import_folder, make_datastore
+from local.stack import import_folder, make_datastore
 
 
 def _aws(*arguments: str) -> Any:

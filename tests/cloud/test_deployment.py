@@ -7,7 +7,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from local.deployment import Assembly, DeploymentError, deploy, destroy, synth
+from infra.assembly import Assembly
+from local.deployment import DeploymentError, deploy, destroy, synth
 
 
 def test_the_outputs_name_what_really_exists(

@@ -14,10 +14,10 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from cli.local import import_folder, make_datastore
 from imaging_index import hint
 from imaging_index.hint import REPLAY_SOURCE, Cause, Hint, Kind
 from infra.config import ROOT
+from local.stack import import_folder, make_datastore
 
 
 def run(page: str, *arguments: str) -> str:

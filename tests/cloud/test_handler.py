@@ -13,10 +13,11 @@ from botocore.awsrequest import AWSResponse
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from cli.local import import_folder, make_datastore
 from imaging_index import delivery
 from imaging_index.table.layout import Key
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
+from local.stack import import_folder, make_datastore
 from tests.pipeline import Pipeline, import_handler, response
 
 MARKER = "CANARY^MARKER"

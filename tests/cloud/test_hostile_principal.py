@@ -20,15 +20,15 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
-from cli.local import import_folder, make_datastore
 from cli.main import application
-from cli.output import Failure
 from imaging_index import searching
 from imaging_index.hint import REPLAY_SOURCE, Kind
 from imaging_index.stored import plain
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
+from local.stack import StackError, import_folder, make_datastore
 from tests import canary, image_sets
 from tests.canary import DAY, MARKER
 from tests.forgeries import INTRUDER, LARGE, forged, lies, malformed
@@ -249,7 +249,7 @@ def test_hostile_documents_are_indexed_or_parked_by_their_ids_and_the_others_are
     ]
     admitted = 0
     for attributes in hostile:
-        with contextlib.suppress(Failure):  # HealthImaging itself refuses it
+        with contextlib.suppress(StackError):  # HealthImaging itself refuses it
             admitted += len(hospital.admit(**attributes))
     assert admitted > 2
     assert hospital.parked() == []
@@ -259,8 +259,7 @@ def test_hostile_documents_are_indexed_or_parked_by_their_ids_and_the_others_are
 def test_malformed_dead_letters_neither_harm_nor_are_told_when_they_are_redriven(
     only: list[str], hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr("cli.dead_letters._WAIT", 0)
+    monkeypatch.setattr("cli.dead_letters.queue._WAIT", 0)
     true, *_ = hospital.keys()
     for queue in ("DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"):
         for body in [*malformed(true)[:40:3], *lies(true)[::5], *lies(hospital.deleted[0])[::9]]:

@@ -10,11 +10,12 @@ import boto3
 import pytest
 from pydicom.data import get_testdata_file
 
-from cli.local import import_folder, make_datastore
 from imaging_index.stored import plain
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
-from local.deployment import Assembly, deploy
+from infra.assembly import Assembly
+from local.deployment import deploy
+from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 
 

@@ -139,7 +139,7 @@ def test_a_cloud_that_ends_by_itself_is_noticed_and_leaves_nothing(temporary: Pa
         _run_a_busy_function(cloud, tmp_path)
         server = min(int(line.split()[0]) for line in _processes(temporary))
         os.kill(server, signal.SIGKILL)
-        with pytest.raises(LocalCloudError, match="ended by itself"):
+        with pytest.raises(LocalCloudError, match="ended unexpectedly"):
             cloud.wait()
     assert not _processes(temporary)
     assert not list(temporary.iterdir())

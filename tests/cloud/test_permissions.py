@@ -16,12 +16,12 @@ import pytest
 from botocore.exceptions import ClientError
 from pydicom.data import get_testdata_file
 
-from cli.local import import_folder
 from imaging_index.hint import REPLAY_SOURCE, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud
 from local.deployment import ROOT, deploy, synth
+from local.stack import import_folder
 from tests.image_sets import delete, make_image_set, update, wait_for
 from tests.pipeline import record
 

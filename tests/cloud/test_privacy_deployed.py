@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 from pydicom.data import get_testdata_file
 
-from cli.local import import_folder, make_datastore
 from local.deployment import deploy, synth
+from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 
 PROFILE = """

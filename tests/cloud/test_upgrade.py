@@ -16,12 +16,13 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from cli.local import import_folder, make_datastore
 from imaging_index import searching
 from imaging_index.searching import SearchError
 from imaging_index.stored import plain
 from imaging_index.table.reading import TableReader
-from local.deployment import LOCAL_CONTEXT, ROOT, Assembly, deploy, synth
+from infra.assembly import Assembly
+from local.deployment import LOCAL_CONTEXT, ROOT, deploy, synth
+from local.stack import import_folder, make_datastore
 from tests.image_sets import wait_for
 
 SELECTED = 'attributes = ["PatientID", "StudyDate", "Modality", "StudyDescription"]\n'

@@ -32,7 +32,6 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 from rich.progress import Progress
 
-from cli.local import import_folder, make_datastore, running
 from cli.output import screen
 from imaging_index import entry, profile_file
 from imaging_index.hint import Cause, Hint, Kind
@@ -40,6 +39,7 @@ from imaging_index.metadata import Reader
 from imaging_index.stored import plain
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged, TableReader
+from local.stack import import_folder, make_datastore, running
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
 PROFILE = profile_file.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")

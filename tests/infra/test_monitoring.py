@@ -25,10 +25,11 @@ from imaging_index.errors import Fault
 from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Outcome
 from imaging_index.table.layout import Head, Key
+from infra.assembly import Assembly
 from infra.config import ROOT
 from infra.monitoring import QUERIES, RUNBOOK
 from local.cloud import LocalCloud
-from local.deployment import Assembly, deploy
+from local.deployment import deploy
 from tests.convergence.refusals import event
 from tests.image_sets import PROFILE_FILE, delete, make_image_set, update, wait_for
 from tests.infra.conftest import synthesize

@@ -25,11 +25,12 @@ def test_contributing_shows_the_imports_as_they_are() -> None:
         ("infra/indexes.py", "from imaging_index import handlers"),
         ("infra/indexes.py", "import local"),
         ("cli/output.py", "import ministack"),
+        ("bench/stub.py", "import cli"),
         ("local/permissions.py", "import cli"),
     ],
 )
 def test_an_import_that_is_not_allowed_is_refused_with_its_line(file: str, line: str, tmp_path: Path) -> None:
-    for folder in ("lambda/imaging_index", "infra", "local", "cli", "bench", "tools"):
+    for folder in ("lambda/imaging_index", "infra", "local", "cli", "deploy", "bench", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     assert _lint(tmp_path).returncode == 0

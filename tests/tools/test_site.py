@@ -78,10 +78,10 @@ def test_a_link_to_what_is_not_in_the_repository_is_an_error(repository: Path, l
 @pytest.mark.parametrize(
     ("element", "complaint"),
     [
-        ('<a href="gone.html">', "links to gone.html, which is not there"),
+        ('<a href="gone.html">', "links to gone.html, which does not exist"),
         ('<a href="other.html#gone">', "links to other.html#gone, where there is no such place"),
         ('<a href="#gone">', "links to #gone, where there is no such place"),
-        ('<img src="gone.svg">', "links to gone.svg, which is not there"),
+        ('<img src="gone.svg">', "links to gone.svg, which does not exist"),
         ('<script src="https://example.org/x.js"></script>', "loads https://example.org/x.js"),
         ('<link rel="stylesheet" href="//example.org/x.css">', "loads //example.org/x.css"),
     ],

@@ -8,9 +8,13 @@ from typing import Any
 import boto3
 import pytest
 
+from deploy import cdk, command
+from deploy.cdk import environment_of
+from deploy.change_sets import costs_data, may_be_executed
+from deploy.deployer import is_ours
+from deploy.errors import DeployError
+from deploy.waiting import is_there, wait_for_indexes
 from infra.config import ROOT
-from tools import deploy
-from tools.deploy import DeployError, costs_data, environment_of, is_ours, is_there, may_be_executed, wait_for_indexes
 
 TABLE, KEY, SECRET = "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::SecretsManager::Secret"
 
@@ -124,22 +128,22 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
         def run(self, *, yes: bool) -> None:
             assert yes
 
-    monkeypatch.setattr(deploy, "Deployer", Deployer)
+    monkeypatch.setattr(command, "Deployer", Deployer)
     with pytest.raises(SystemExit, match=r"AWS_ENDPOINT_URL is http://127\.0\.0\.1:4566"):
-        deploy.main()
+        command.main()
     assert not deployed
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "--local", "-c", "profile=minimal"])
-    deploy.main()
+    command.main()
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
-    deploy.main()
+    command.main()
     assert deployed == [["-c", "profile=minimal"]] * 2
 
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The file of AWS's profiles, which is all that is configured."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", *deploy._CREDENTIALS):
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", *cdk.CREDENTIALS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -154,14 +158,14 @@ def test_without_a_region_nothing_is_deployed_where_the_command_line_would_take_
         """Whether it came to where the Deployer is made."""
         monkeypatch.setattr("sys.argv", ["deploy", *arguments])
         with pytest.raises(SystemExit) as ended:
-            deploy.main()
-        assert ended.value.code in ("begun", deploy.NO_REGION)
+            command.main()
+        assert ended.value.code in ("begun", command.NO_REGION)
         return ended.value.code == "begun"
 
     def begin(*_: object) -> None:
         raise DeployError("begun")
 
-    monkeypatch.setattr(deploy, "Deployer", begin)
+    monkeypatch.setattr(command, "Deployer", begin)
     assert not deployed()
     assert not deployed("-c", "profile=minimal")
     assert deployed("-c", "region=eu-west-1")

@@ -1,9 +1,8 @@
-"""What image sets take in the table: bytes and write units, of what the function itself would write of DICOM files."""
+"""The bytes and write units of image sets in the table, measured on what the function itself would write."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 import secrets
 from dataclasses import dataclass
@@ -23,11 +22,12 @@ from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
 from imaging_index.metadata import Reader
 from imaging_index.table.writing import TableWriter
+from local.capacity import item_size, units
 from local.healthimaging.document import Document, Patient, Series, Study, pack
 from local.healthimaging.importing import folder, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -36,11 +36,8 @@ if TYPE_CHECKING:
     from imaging_index.stored import Item
     from local.healthimaging.importing import Group
 
-# Amazon DynamoDB Developer Guide, "Read/write capacity mode" and "DynamoDB item sizes and formats".
-WRITE_UNIT: Final = 1024
-READ_UNIT: Final = 4096
-
-# CT and MR of three patients, with all that the shipped profiles' indexes ask for: 1,400 to 1,900 bytes an entry.
+# CT and MR of three patients, with all attributes that the shipped profiles' indexes need: 1,400 to 1,900 bytes an
+# entry.
 _DEFAULT_SAMPLES: Final = tuple(
     Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests" / each
     for each in ("77654033", "98892001", "98892003")
@@ -53,9 +50,16 @@ INSTANCES_A_PAGE: Final = 1000
 class Sizes:
     """Means over a sample's image sets, each without its pages.
 
-    `entry_bytes` and `entry_units` are of the table, `index_bytes` and `index_units` of all indexes together;
-    `index_copies` is how many of them hold the entry. A page has `page_bytes`, and for each instance `instance_bytes`,
-    of which `geometry_bytes` say where it lies.
+    Attributes:
+        image_sets: how many there are.
+        entry_bytes: of the entry in the table.
+        entry_units: of the same, in write units.
+        index_copies: how many indexes contain the entry.
+        index_bytes: of its copies in all indexes together.
+        index_units: of the same, in write units.
+        page_bytes: of a page without its instances.
+        instance_bytes: of each instance in a page.
+        geometry_bytes: the part of `instance_bytes` that is the instance's position.
     """
 
     image_sets: int
@@ -73,21 +77,16 @@ class Sizes:
         return self.page_bytes + self.instance_bytes * instances
 
 
-def units(size: float, unit: int = WRITE_UNIT) -> int:
-    """The capacity units of an item of `size` bytes."""
-    return max(math.ceil(size / unit), 1)
-
-
 def measure(profile: Profile, sample: Path | None = None) -> Sizes:
-    """The sizes under `profile` of the DICOM files below `sample`, or of some that pydicom ships.
+    """The sizes under `profile`, measured on the DICOM files below `sample` or on some that pydicom ships.
 
     Raises:
-        Failure: there is no DICOM file.
+        Failure: there are no DICOM files.
     """
     folders = _DEFAULT_SAMPLES if sample is None else (sample,)
     entries = [found for each in folders for found in _entries(each, profile)]
     if not entries:
-        raise Failure(f"{sample} holds no DICOM files that HealthImaging would take. Name a folder of some.")
+        raise Failure(f"{sample} holds no DICOM files that HealthImaging would accept. Name a folder that does.")
     sizes = [item_size(found) for found in entries]
     page, instance = _of_pages(profile)
     without = structs.replace(profile, instances=structs.replace(profile.instances, geometry=()))
@@ -109,7 +108,7 @@ def measure(profile: Profile, sample: Path | None = None) -> Sizes:
 
 
 def _of_pages(profile: Profile) -> tuple[float, float]:
-    """The bytes of a page without instances, and of each instance in it: packed, of a CT with random UIDs."""
+    """The bytes of a page without instances, and of each instance in it: a packed CT with random UIDs."""
     one, many = (_page(profile, count) for count in (1, INSTANCES_A_PAGE))
     instance = (many - one) / (INSTANCES_A_PAGE - 1)
     return one - instance, instance
@@ -145,30 +144,8 @@ def _page(profile: Profile, count: int) -> int:
     return sum(item_size(keys | {"Content": {"B": content}}) for content in packed)
 
 
-def item_size(item: Mapping[str, Any]) -> int:
-    """The bytes that DynamoDB counts for an item (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S" | "B":
-            length: int = len(content if kind == "B" else content.encode())
-            return length
-        case "N":
-            # Two significant digits a byte, and one for the rest, of which the guide says "approximately".
-            digits = content.lstrip("-").replace(".", "").strip("0")
-            return math.ceil(len(digits) / 2) + 1 + int(content.startswith("-"))
-        case "L":
-            return 3 + sum(1 + _value_size(each) for each in content)
-        case "M":
-            return 3 + sum(1 + len(name.encode()) + _value_size(each) for name, each in content.items())
-    return 1
-
-
 def _entries(sample: Path, profile: Profile) -> Iterator[Item]:
-    """The entries that the function would write of the image sets that the files below `sample` would become."""
+    """The entries that the function would write for the files below `sample`."""
     table = _Nowhere()
     source = _Documents()
     indexer = Indexer(
@@ -181,19 +158,19 @@ def _entries(sample: Path, profile: Profile) -> Iterator[Item]:
     for number, group in enumerate(scan(folder(sample), "HTJ2K").groups.values()):
         hint = Hint(Kind.CREATED, Cause.EVENT, "0" * 32, f"{number:032}", 1, True, "2026-01-01T00:00:00Z")
         source.document = _document(hint, group)
-        with contextlib.suppress(Poison):  # the function would park it, and write nothing
+        with contextlib.suppress(Poison):  # the function would park the hint and write nothing
             indexer.converge(hint, age=timedelta(0), tries=1)
     return iter(table.entries)
 
 
 def _document(hint: Hint, group: Group) -> bytes:
-    """The metadata document of the image set that the group becomes."""
+    """The metadata document of the group's image set."""
     series = {group.grouping.series_uid: Series(group.series, group.rounds[0])}
     return pack(Document(hint.datastore_id, hint.image_set_id, Patient(group.patient), Study(group.study, series)))
 
 
 class _Documents:
-    """In HealthImaging's place: one document."""
+    """Stands in for HealthImaging: it has one document."""
 
     document = b""
 
@@ -202,7 +179,7 @@ class _Documents:
 
 
 class _Nowhere:
-    """In DynamoDB's place: an empty table that keeps nothing but a note of the entries."""
+    """Stands in for DynamoDB: an empty table that only notes the entries."""
 
     def __init__(self) -> None:
         self.entries: list[Item] = []

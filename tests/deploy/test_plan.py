@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.plan import Update, plan
 from imaging_index import profile_file
 from imaging_index.profile import Profile
 from infra import indexes
 from infra.indexes import Indexes
-from tools.upgrade import Update, plan
 
 
 def made(text: str, **partitions: str) -> Profile:

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from cli import deployed, diagnosis
-from cli.diagnosis import Stack, Status
+from cli import deployed
+from cli.doctor.checks import examine
+from cli.doctor.finding import Finding, Status
 from cli.output import counted, print_json, screen
 
 _STYLES: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "bold red"}
@@ -18,21 +19,23 @@ def doctor(
     stack: Annotated[str, typer.Option(help="The stack's name.")] = deployed.DEFAULT_STACK,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Look at each part of a stack with your credentials, and say what is wrong. Exit status 1 when something is."""
+    """Check each part of a stack with your credentials, and say what is wrong. Exit status 1 on any failure."""
     findings = []
-    for finding in diagnosis.examine(Stack(stack, deployed.find(stack).outputs)):
-        findings.append(finding)
+    for part, finding in examine(deployed.find(stack)):
+        findings.append((part, finding))
         if not json:
-            line = Text.assemble(
-                (f"{finding.status:<8} ", _STYLES[finding.status]), f"{finding.part:<13} {finding.found}"
-            )
-            screen.print(line, soft_wrap=True)
-            if finding.next:
-                screen.print(Text(f"{'':<22} -> {finding.next}"), soft_wrap=True)
-    counts = Counter(finding.status for finding in findings)
+            _show(part, finding)
+    counts = Counter(finding.status for _, finding in findings)
     if json:
-        print_json([asdict(finding) for finding in findings])
+        print_json([{"part": part} | asdict(finding) for part, finding in findings])
     else:
         screen.print(f"\n{counted(counts[Status.FAILURE], 'failure')}, {counted(counts[Status.WARNING], 'warning')}")
     if counts[Status.FAILURE]:
         raise typer.Exit(1)
+
+
+def _show(part: str, finding: Finding) -> None:
+    line = Text.assemble((f"{finding.status:<8} ", _STYLES[finding.status]), f"{part:<13} {finding.found}")
+    screen.print(line, soft_wrap=True)
+    if finding.next:
+        screen.print(Text(f"{'':<22} -> {finding.next}"), soft_wrap=True)

@@ -1,8 +1,8 @@
 """How a deployed table gets the wanted indexes: in updates that each make or drop at most one of them.
 
-That is what DynamoDB does in an update, and so CloudFormation (Amazon DynamoDB API Reference, "UpdateTable"). Under way
-no entry may be refused: an item whose attribute is not of the type that an index has for it is (Amazon DynamoDB
-Developer Guide, "Detecting and correcting index key violations").
+DynamoDB allows no more in one update, so neither does CloudFormation (Amazon DynamoDB API Reference, "UpdateTable").
+No entry may be refused on the way. DynamoDB refuses an item if the type of an attribute is not the type that an index
+declares for it (Amazon DynamoDB Developer Guide, "Detecting and correcting index key violations").
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ class Update:
 
     Attributes:
         indexes: the table's indexes afterwards.
-        change: what becomes of them, in words; empty when nothing does.
-        old_profile: whether the function goes on with the profile that is deployed.
+        change: how they change, in words; empty if they do not.
+        old_profile: whether the function keeps the deployed profile.
     """
 
     indexes: Indexes
@@ -31,14 +31,14 @@ class Update:
 def plan(deployed: Indexes, old: Profile, wanted: Indexes, new: Profile) -> list[Update]:
     """The updates that lead to the wanted indexes and profile, in their order: at least one.
 
-    Indexes are made before others are dropped, as far as none is in the way, so that what can be searched for before
-    and afterwards can be so all the time.
+    Indexes are made before others are dropped, unless one is in the way. So an attribute that can be searched for
+    before and afterwards can be searched for all the time.
 
     Args:
-        deployed: the table's indexes now.
-        old: the profile that is deployed.
-        wanted: the indexes to come.
-        new: the profile to come.
+        deployed: the table's present indexes.
+        old: the deployed profile.
+        wanted: the new indexes.
+        new: the new profile.
     """
     present = dict(deployed)
     updates: list[Update] = []
@@ -51,8 +51,9 @@ def plan(deployed: Indexes, old: Profile, wanted: Indexes, new: Profile) -> list
         present[name] = wanted[name]
         updates.append(Update(dict(present), f"makes the index {name}"))
 
-    # What entries hold in another type from now on. The indexes over it would refuse the new function's entries, so
-    # they go while the old one writes; new ones would refuse the old function's, so the new one is there first.
+    # Attributes whose type in entries changes. The old indexes over them would refuse the new function's entries, so
+    # they are dropped while the old function writes. New indexes would refuse the old function's entries, so the new
+    # function is deployed first.
     retyped = _retyped(deployed, old, wanted, new)
     for name in [name for name, index in deployed.items() if retyped & index.types.keys()]:
         drop(name, old_profile=True)
@@ -86,7 +87,7 @@ def _stored(name: str, profile: Profile) -> str | None:
 
 
 def _can_be_made(name: str, present: Indexes, wanted: Indexes, barred: frozenset[str]) -> bool:
-    """Whether there is room for it, and no index that stands has one of its attributes in another type."""
+    """Whether there is room for it, and no present index has one of its attributes in another type."""
     types, types_now = wanted[name].types, _types(present.values())
     return (
         name not in present
@@ -97,7 +98,7 @@ def _can_be_made(name: str, present: Indexes, wanted: Indexes, barred: frozenset
 
 
 def _to_drop(present: Indexes, wanted: Indexes) -> list[str]:
-    """The indexes that are not wanted as they are: first those whose name another one is to have."""
+    """The indexes that are not wanted as they are, first those whose names are needed for others."""
     others = [name for name, index in present.items() if wanted.get(name) != index]
     return sorted(others, key=lambda name: name not in wanted)
 

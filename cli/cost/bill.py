@@ -1,0 +1,203 @@
+"""A year's bill, part by part. docs/cost.md explains the formulas."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from cli.cost.sizes import INSTANCES_A_PAGE
+from imaging_index import metric_names
+from imaging_index.indexing import Outcome
+from infra import alarms
+from infra.config import ROOT
+from local.capacity import READ_UNIT, units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.cost.sizes import Sizes
+    from imaging_index.profile import Profile
+    from infra.prices import Prices
+
+_GB: Final = 2**30
+_MONTHS: Final = 12
+_SECONDS: Final = 365 * 24 * 60 * 60
+
+_SETTINGS: Final = ROOT / "cdk.json"
+
+# Custom metrics that are sent every hour while all is well, some of them only with updates and deletions.
+_METRICS: Final = (
+    Outcome.INDEXED,
+    Outcome.DUPLICATE,
+    Outcome.DELETED,
+    Outcome.PASSED,
+    metric_names.INDEX_LAG,
+    metric_names.HINT_AGE,
+    metric_names.INVALID_ATTRIBUTES,
+    metric_names.TRUNCATED_ATTRIBUTES,
+    metric_names.BREAKER_OPEN,
+    metric_names.WRITE_UNITS,
+)
+
+# Amazon DynamoDB Developer Guide, "Storage costs": each item, and each of its copies in an index, weighs this more.
+_ITEM_OVERHEAD: Final = 100
+# AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": five pollers wait for up to 20 seconds each.
+_IDLE_POLLS: Final = 5 * _SECONDS / 20
+# A hint is sent, received and deleted. Up to ten hints may share a call, which is not counted on.
+_SQS_REQUESTS: Final = 3
+# Amazon SQS Developer Guide, "Key management": a data key serves five minutes; so it does in DynamoDB's and the logs'
+# encryption. EventBridge and Lambda at the queue, Lambda at the table, the logs, and room for one more.
+_KEY_REQUESTS: Final = 5 * _SECONDS / 300
+# A line of metrics, and Lambda's lines of an invocation's start and end.
+_LOG_BYTES: Final = 1500
+# AWS X-Ray Developer Guide, "Sampling rules": one request a second, and of the others one in twenty.
+_TRACED_A_SECOND: Final = 1
+_TRACED_BEYOND: Final = 0.05
+
+# HealthImaging's events for a new image set, an update or a deletion: the latter two also have an "...ing" event.
+_EVENTS: Final = (1, 2, 2)
+# HealthImaging charges an image set for at least this much (pricing page).
+_SMALLEST_IMAGE_SET_GB: Final = 5 / 1024
+
+
+class Kind(StrEnum):
+    """What makes a part of the bill grow."""
+
+    INDEXING = "indexing"
+    KEEPING = "keeping"
+    STANDING = "standing"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A year: what is new in it, and what existed before. Each series is an image set."""
+
+    studies: int
+    series: int
+    instances: int
+    updates: int = 0
+    deletions: int = 0
+    existing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the bill: how much of what, and the dollars."""
+
+    name: str
+    kind: Kind
+    quantity: float
+    unit: str
+    dollars: float
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What the volume uses in a year: DynamoDB's units, and the bytes in the table, its indexes and its backup."""
+
+    write_units: float
+    read_units: float
+    hints: int
+    healthimaging_calls: int
+    stored_bytes: float
+    backed_up_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class WriteUnits:
+    """The write units of one image set: indexed for the first time, changed, and deleted."""
+
+    new: float
+    changed: float
+    deleted: float
+
+
+def write_units(measured: Sizes, pages: int, page: float) -> WriteUnits:
+    """The write units of image sets of the measured sizes, with so many pages of `page` bytes each."""
+    in_pages = pages * units(page)
+    new = measured.entry_units + measured.index_units + in_pages
+    # A change writes everything again and deletes the old pages. A deletion replaces the entry by a tombstone, which
+    # removes it from each index, and deletes the pages. DynamoDB charges for what is replaced or deleted.
+    return WriteUnits(new=new, changed=new + in_pages, deleted=new)
+
+
+def use(volume: Volume, measured: Sizes) -> Use:
+    """What a year of `volume` uses when image sets have the measured sizes."""
+    mean = volume.instances / volume.series
+    pages = math.ceil(mean / INSTANCES_A_PAGE)
+    page = measured.page(mean / pages)
+    each = write_units(measured, pages, page)
+    # The entry's head before a write, and the sweep over the pages after it. Both are charged for whole items.
+    reads = (volume.series + volume.updates + volume.deletions) * (1 + units(pages * page, READ_UNIT))
+    hints = sum(
+        count * events for count, events in zip((volume.series, volume.updates, volume.deletions), _EVENTS, strict=True)
+    )
+    # What is added or deleted through the year is stored for half of it on average.
+    kept = volume.existing + (volume.series - volume.deletions) / 2
+    in_table = measured.entry_bytes + _ITEM_OVERHEAD + pages * (page + _ITEM_OVERHEAD)
+    in_indexes = measured.index_bytes + measured.index_copies * _ITEM_OVERHEAD
+    return Use(
+        write_units=volume.series * each.new + volume.updates * each.changed + volume.deletions * each.deleted,
+        read_units=reads,
+        hints=hints,
+        # A new image set's event has its version. For others the state is asked first; a deleted one has nothing else.
+        healthimaging_calls=volume.series + 2 * volume.updates + volume.deletions,
+        stored_bytes=kept * (in_table + in_indexes),
+        backed_up_bytes=kept * in_table,
+    )
+
+
+def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices) -> list[Part]:
+    """The parts of a year's bill. The function takes `seconds` for a hint."""
+    used = use(volume, measured)
+    gb_seconds = used.hints * seconds * _memory_mb() / 1024
+    every = min(used.hints, _TRACED_A_SECOND * _SECONDS)
+    traces = every + _TRACED_BEYOND * (used.hints - every)
+
+    def parts() -> Iterator[tuple[str, Kind, float, str, float]]:
+        indexing, keeping, standing = Kind
+        yield "DynamoDB writes", indexing, used.write_units, "units", prices.write_unit
+        yield "DynamoDB reads", indexing, used.read_units, "units", prices.read_unit
+        yield "HealthImaging calls", indexing, used.healthimaging_calls, "calls", prices.healthimaging_call
+        yield "Lambda requests", indexing, used.hints, "requests", prices.invocation
+        yield "Lambda time", indexing, gb_seconds, "GB-s", prices.gb_second
+        yield "SQS", indexing, used.hints * _SQS_REQUESTS, "requests", prices.sqs_request
+        yield "EventBridge: AWS's events", indexing, used.hints, "events", prices.aws_event
+        yield "Logs", indexing, used.hints * _LOG_BYTES / _GB, "GB", prices.log_gb
+        yield "X-Ray", indexing, traces, "traces", prices.trace
+        yield "DynamoDB storage", keeping, used.stored_bytes / _GB * _MONTHS, "GB-months", prices.table_gb_month
+        yield "DynamoDB backup", keeping, used.backed_up_bytes / _GB * _MONTHS, "GB-months", prices.backup_gb_month
+        yield "Key", standing, _MONTHS, "key-months", prices.key_month
+        yield "Key requests, at most", standing, _KEY_REQUESTS, "requests", prices.kms_request
+        yield "SQS while idle", standing, _IDLE_POLLS, "requests", prices.sqs_request
+        yield "Metrics", standing, len(_METRICS) * _MONTHS, "metric-months", prices.metric_month
+        yield "Alarms", standing, alarms.number(profile) * _MONTHS, "alarm-months", prices.alarm_month
+        yield "Composite alarm", standing, _MONTHS, "alarm-months", prices.composite_alarm_month
+        yield "Dashboard", standing, _MONTHS, "months", prices.dashboard_month
+        if profile.hashes:
+            yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
+
+    return [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]
+
+
+def _memory_mb() -> int:
+    """The function's memory in cdk.json."""
+    settings = msgspec.json.decode(_SETTINGS.read_bytes())
+    return int(settings["context"]["memorySize"])
+
+
+def reading_anew(volume: Volume, measured: Sizes, prices: Prices) -> float:
+    """The cost of reading and writing all image sets of the year's end once more, as for a new revision.
+
+    Reading a document moves its image set from HealthImaging's archive tier back to frequent access for a month (AWS
+    HealthImaging Developer Guide, "Cost optimization"). Here all are archived, and of HealthImaging's minimum size.
+    """
+    one = Volume(studies=1, series=1, instances=math.ceil(volume.instances / volume.series))
+    writes = use(replace(one, updates=1), measured).write_units - use(one, measured).write_units
+    tier = _SMALLEST_IMAGE_SET_GB * (prices.frequent_gb_month - prices.archive_gb_month)
+    there = volume.existing + volume.series - volume.deletions
+    return there * (tier + prices.healthimaging_call + writes * prices.write_unit)

@@ -1,0 +1,107 @@
+"""`imaging-index cost`: what a year costs, as a table or as JSON."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
+
+from cli import profiles
+from cli.cost import sizes
+from cli.cost.bill import Kind, Part, Volume, bill, reading_anew, use
+from cli.output import Failure, Misuse, counted, print_json, screen
+from imaging_index.profile import ProfileError
+from infra.prices import AS_OF, REGION, Prices
+
+
+def cost(
+    studies: Annotated[int, typer.Option(min=1, help="New studies a year.")],
+    series: Annotated[int, typer.Option(min=1, help="New series a year: each becomes an image set.")],
+    instances: Annotated[int, typer.Option(min=1, help="New instances a year; count each frame of a multi-frame one.")],
+    updates: Annotated[int, typer.Option(min=0, help="Changes of image sets a year, including merged imports.")] = 0,
+    deletions: Annotated[int, typer.Option(min=0, help="Deletions of image sets a year.")] = 0,
+    existing: Annotated[int, typer.Option(min=0, help="Image sets that are already indexed.")] = 0,
+    profile: Annotated[str, typer.Option(help="A profile's name, or a path to its .toml file.")] = profiles.DEFAULT,
+    sample: Annotated[
+        Path | None, typer.Option(help="A folder of your DICOM files, to measure the sizes of entries with.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="The function's mean duration for a hint, in seconds.")] = 0.25,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Estimate what a year costs, part by part, at AWS's list prices. Searches are not included."""
+    if not studies <= series <= instances:
+        raise Misuse("There must be at least as many series as studies, and at least as many instances as series.")
+    if deletions > existing + series:
+        raise Misuse(
+            f"{deletions:,} image sets cannot be deleted: {existing:,} exist and {series:,} are new. Set --existing to "
+            "the number of those that are already indexed."
+        )
+    try:
+        selected = profiles.load(profile)
+    except ProfileError as error:
+        raise Failure(str(error)) from None
+    if sample is not None and not sample.expanduser().is_dir():
+        raise Failure(f"There is no folder {sample}. Name one that holds DICOM files.")
+    measured = sizes.measure(selected, sample and sample.expanduser())
+    volume = Volume(studies, series, instances, updates, deletions, existing)
+    prices = Prices()
+    parts = bill(volume, measured, selected, seconds, prices)
+    total = math.fsum(part.dollars for part in parts)
+    anew = reading_anew(volume, measured, prices)
+    if json:
+        print_json(
+            {
+                "region": REGION,
+                "prices_of": AS_OF,
+                "volume": asdict(volume),
+                "sizes": asdict(measured),
+                "use": asdict(use(volume, measured)),
+                "parts": [asdict(part) for part in parts],
+                "by_kind": {kind.value: _dollars(parts, kind) for kind in Kind},
+                "total": total,
+                "reading_anew": anew,
+            }
+        )
+        return
+    screen.print(_table(parts, total))
+    fixed, indexing = _dollars(parts, Kind.STANDING), _dollars(parts, Kind.INDEXING)
+    screen.print(
+        f"US dollars a year, list prices of {REGION} in {AS_OF}, no free tier deducted. {fixed:,.2f} of this is a "
+        f"fixed cost, due even without image sets. Indexing the year's {series:,} image sets costs {indexing:,.2f}, or "
+        f"{indexing / series * 1e6:,.2f} a million. Sizes were measured on "
+        f"{counted(measured.image_sets, 'image set')}{'' if sample else ' that pydicom ships'}."
+    )
+    mean = instances / series
+    pages_of_all = measured.page(min(mean, sizes.INSTANCES_A_PAGE)) * max(mean / sizes.INSTANCES_A_PAGE, 1) / 1e3
+    geometry = measured.geometry_bytes * mean / 1e3
+    screen.print(
+        f"The pages of a million image sets take {pages_of_all:,.1f} GB. {geometry:,.1f} GB of this is the position of "
+        "each instance, which [instances] geometry = false omits.",
+        markup=False,
+    )
+    screen.print(
+        "Not included: searches, and new revisions of the profile. To read all documents again for one costs "
+        f"{anew:,.2f} if HealthImaging has archived them all."
+    )
+
+
+def _dollars(parts: list[Part], kind: Kind) -> float:
+    return math.fsum(part.dollars for part in parts if part.kind is kind)
+
+
+def _table(parts: list[Part], total: float) -> Table:
+    table = Table(
+        "For", Column("Part"), Column("Quantity", justify="right"), "", Column("$ a year", justify="right"),
+        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True,
+    )  # fmt: skip
+    last = None
+    for part in parts:
+        if part.kind is not last:
+            table.add_row(f"[b]{part.kind}[/b]", "", "", "", f"[b]{_dollars(parts, part.kind):,.2f}[/b]")
+            last = part.kind
+        table.add_row("", part.name, f"{part.quantity:,.0f}", part.unit, f"{part.dollars:,.2f}")
+    table.columns[-1].footer = f"[b]{total:,.2f}[/b]"
+    return table

@@ -1,0 +1,189 @@
+"""Whether events reach the function: the rule, the queues, the event source mapping and the function itself."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from cli.deployed import Stack
+from cli.doctor import mends, policies
+from cli.doctor.finding import Finding, failure, ok, warning
+from cli.doctor.mends import queue_name
+from cli.output import counted
+
+# A hint that is handled at once waits for seconds. One that is older waits for something.
+_LATE: Final = timedelta(minutes=15)
+
+
+def rule(stack: Stack) -> list[Finding]:
+    """The rule that picks HealthImaging's events."""
+    client = stack.session.client("events")
+    (name,) = stack.ids("AWS::Events::Rule")
+    name = name.rpartition("/")[2]
+    try:
+        state = client.describe_rule(Name=name)["State"]
+        targets = client.list_targets_by_rule(Rule=name)["Targets"]
+    except client.exceptions.ResourceNotFoundException:
+        return [failure(f"The rule {name} is gone: no change reaches the index.", mends.find_drift(stack))]
+    problems = []
+    if state == "DISABLED":
+        problems.append(
+            failure(f"{name} is disabled: no change reaches the index.", f"aws events enable-rule --name {name}")
+        )
+    if not any(target["Arn"].rpartition(":")[2] == queue_name(stack.outputs["QueueUrl"]) for target in targets):
+        problems.append(failure(f"{name} does not send to the queue.", mends.find_drift(stack)))
+    return problems or [ok(f"{name} is enabled.")]
+
+
+def queue(stack: Stack) -> list[Finding]:
+    """The queue of hints: who may send, and how long they wait."""
+    url = stack.outputs["QueueUrl"]
+    attributes = _attributes(stack, url)
+    if attributes is None:
+        return [
+            failure(f"The queue {queue_name(url)} is gone: no change reaches the index.", mends.make_queue(stack, url))
+        ]
+    problems = _of_policy(stack, url, attributes)
+    waiting, in_flight = _counts(attributes)
+    found = f"{counted(waiting, 'hint')} waiting, {in_flight} being handled"
+    age = _oldest(stack, queue_name(url))
+    if age is not None:
+        found += f"; the oldest has waited for {age}"
+    if age is not None and age > _LATE:
+        problems.append(warning(f"{found}.", "See the function below and its log: something keeps it from indexing."))
+    return problems or [ok(f"{found}.")]
+
+
+def dead_letters(stack: Stack) -> Iterator[Finding]:
+    """Both dead-letter queues."""
+    yield from _dead_letters_of("the queue", stack, stack.outputs["DeadLetterQueueUrl"])
+    yield from _dead_letters_of("the rule", stack, stack.outputs["RuleDeadLetterQueueUrl"])
+
+
+def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
+    attributes = _attributes(stack, url)
+    if attributes is None:
+        return [
+            failure(f"The dead-letter queue of {sender}, {queue_name(url)}, is gone.", mends.make_queue(stack, url))
+        ]
+    problems = _of_policy(stack, url, attributes) if sender == "the rule" else []
+    if count := sum(_counts(attributes)):
+        name = f" --stack {stack.name}"
+        problems.append(
+            failure(
+                f"{counted(count, 'dead letter')} of {sender}: as many changes may be missing in the index.",
+                f"imaging-index dlq list{name} says why; imaging-index dlq redrive{name} sends them again.",
+            )
+        )
+    return problems or [ok(f"None of {sender}.")]
+
+
+def mapping(stack: Stack) -> list[Finding]:
+    """The event source mapping, through which Lambda takes hints from the queue."""
+    client = stack.session.client("lambda")
+    (identifier,) = stack.ids("AWS::Lambda::EventSourceMapping")
+    try:
+        state = client.get_event_source_mapping(UUID=identifier)["State"]
+    except client.exceptions.ResourceNotFoundException:
+        return [
+            failure("The function gets no hints: the event source mapping is gone.", mends.find_drift(stack)),
+        ]
+    if state in ("Disabled", "Disabling"):
+        return [
+            failure(
+                f"The function gets no hints: the event source mapping is {state}.",
+                f"aws lambda update-event-source-mapping --uuid {identifier} --enabled",
+            )
+        ]
+    if state == "Enabled":
+        return [ok("The function gets hints from the queue.")]
+    return [warning(f"The event source mapping is {state}.", "Look again in a minute.")]
+
+
+def function(stack: Stack) -> list[Finding]:
+    """The function that indexes."""
+    client = stack.session.client("lambda")
+    name = stack.outputs["FunctionName"]
+    try:
+        configuration = client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return [failure(f"The function {name} is gone.", mends.find_drift(stack))]
+    problems = []
+    if client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions") == 0:
+        problems.append(
+            failure(
+                f"{name} cannot run: its reserved concurrency is 0.",
+                f"aws lambda delete-function-concurrency --function-name {name}",
+            )
+        )
+    variables = configuration.get("Environment", {}).get("Variables", {})
+    wrong = [
+        variable
+        for variable, output in (
+            ("TABLE_NAME", "TableName"),
+            ("QUEUE_URL", "QueueUrl"),
+            ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueueUrl"),
+        )
+        if variables.get(variable) != stack.outputs[output]
+    ]
+    if wrong:
+        problems.append(
+            failure(
+                f"{name} has variables other than the stack's: {', '.join(wrong)}.",
+                mends.find_drift(stack),
+            )
+        )
+    state, last_update = configuration.get("State", "Active"), configuration.get("LastUpdateStatus")
+    if state not in ("Active", "Inactive") or last_update == "Failed":
+        reason = configuration.get("StateReason", "its last update failed")
+        problems.append(failure(f"{name}: {reason}.", mends.find_drift(stack)))
+    return problems or [ok(f"{name} was last changed {configuration['LastModified'][:16].replace('T', ' ')}.")]
+
+
+def _attributes(stack: Stack, url: str) -> dict[str, str] | None:
+    """A queue's attributes; None when it does not exist."""
+    client = stack.session.client("sqs")
+    try:
+        attributes: Any = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    except client.exceptions.QueueDoesNotExist:
+        return None
+    return dict(attributes)
+
+
+def _counts(attributes: dict[str, str]) -> tuple[int, int]:
+    return int(attributes["ApproximateNumberOfMessages"]), int(attributes["ApproximateNumberOfMessagesNotVisible"])
+
+
+def _of_policy(stack: Stack, url: str, attributes: dict[str, str]) -> list[Finding]:
+    """What keeps the rule from a queue. CloudFormation's drift detection does not cover the policies of queues."""
+    (name,) = stack.ids("AWS::Events::Rule")
+    arn = stack.arn("events", f"rule/{name.rpartition('/')[2]}")
+    if policies.lets_rule_send(json.loads(attributes.get("Policy", "{}")), arn):
+        return []
+    return [
+        failure(
+            f"The policy of {queue_name(url)} does not let the rule send: events are lost.",
+            mends.set_policy(stack, url),
+        )
+    ]
+
+
+def _oldest(stack: Stack, name: str) -> timedelta | None:
+    """For how long the oldest message of a queue has waited; None where CloudWatch does not know, or refuses."""
+    now = datetime.now(UTC)
+    try:
+        points = stack.session.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SQS",
+            MetricName="ApproximateAgeOfOldestMessage",
+            Dimensions=[{"Name": "QueueName", "Value": name}],
+            StartTime=now - _LATE,
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+    except ClientError:
+        return None
+    last = max(points, key=lambda point: point["Timestamp"], default=None)
+    return timedelta(seconds=int(last["Maximum"])) if last else None

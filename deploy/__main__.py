@@ -1,0 +1,3 @@
+from deploy.command import main
+
+main()
