@@ -19,7 +19,7 @@ help:  ## this list
 
 setup: $(VENV)/.ready  ## the virtual environment, which every other target makes by itself
 
-$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml lambda/imaging_index/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit("Imaging Index needs Python 3.11 or newer: make PYTHON=python3.13 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt

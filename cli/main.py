@@ -1,7 +1,6 @@
 """The `imaging-index` command and its subcommands. Exit status: 0 done, 1 not done, 2 wrong usage."""
 
 import os
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -14,13 +13,14 @@ from cli.inspecting import inspect
 from cli.local import local
 from cli.profiles import profiles
 from cli.searching import search
+from imaging_index import APPLICATION, __version__
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("imaging-index"))
+        typer.echo(__version__)
         raise typer.Exit
 
 
@@ -48,4 +48,5 @@ def main() -> None:
     # The AWS CLI and the CDK know a region by the first name, and Python's SDK by the second only.
     if region := os.environ.get("AWS_REGION"):
         os.environ["AWS_DEFAULT_REGION"] = region
+    os.environ.setdefault("AWS_SDK_UA_APP_ID", APPLICATION)
     application()

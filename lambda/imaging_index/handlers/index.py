@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.session
 from botocore.config import Config
 
-from imaging_index import hint, observability, profile
+from imaging_index import APPLICATION, hint, observability, profile
 from imaging_index.breaker import Breaker
 from imaging_index.delivery import Delivery, Queue, to_be_parked
 from imaging_index.errors import HandedBack, classify
@@ -39,6 +39,7 @@ _config: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
     parameter_validation=False,
+    user_agent_appid=APPLICATION,  # type: ignore[call-arg]  # botocore-stubs lack it
 )
 _session: Final = botocore.session.get_session()
 
