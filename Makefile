@@ -77,7 +77,7 @@ lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml -o requirements/lambda.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
-		pyproject.toml --group dev -c requirements/lambda.txt -o requirements/dev.txt
+		pyproject.toml --all-extras --group dev -c requirements/lambda.txt -o requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 		--group docs -o requirements/docs.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cli.costing import cost
+from cli import extras
 from cli.dead_letters import dead_letters
-from cli.demo import demo
 from cli.doctor import doctor
 from cli.inspecting import inspect
-from cli.local import local
+from cli.output import Failure
 from cli.profiles import profiles
 from cli.searching import search
 from imaging_index import APPLICATION, __version__
@@ -33,14 +32,32 @@ def _imaging_index(
     """A searchable index of AWS HealthImaging."""
 
 
-application.command()(demo)
-application.add_typer(local, name="local")
+if extras.installed("local"):
+    from cli.costing import cost
+    from cli.demo import demo
+    from cli.local import local
+
+    application.command()(demo)
+    application.add_typer(local, name="local")
+    application.command()(cost)
+else:
+
+    def _say_what_is_missing(context: typer.Context) -> None:
+        raise Failure(extras.advice("local", f"imaging-index {context.info_name}"))
+
+    for _name in ("demo", "local", "cost"):
+        application.command(
+            _name,
+            help=r"Not installed: pip install 'imaging-index\[local]'",
+            # Whatever else was typed, the answer is the same.
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        )(_say_what_is_missing)
+
 application.command()(inspect)
 application.add_typer(profiles, name="profile")
 application.command()(search)
 application.command()(doctor)
 application.add_typer(dead_letters, name="dlq")
-application.command()(cost)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ _session: Final = botocore.session.get_session()
 
 
 def _client(service: str) -> Any:
-    # Not boto3's, which is the same and costs a cold start a third more.
+    # Not boto3: docs/decisions/0007-the-function-makes-its-clients-with-botocore.md
     return _session.create_client(service, config=_config)
 
 
