@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  Typer reads it
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from cli import profiles, sizes
 from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile import ProfileError
+from infra.config import ROOT
 from infra.prices import AS_OF, REGION, Prices
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _GB: Final = 2**30
 _MONTHS: Final = 12
 _SECONDS: Final = 365 * 24 * 60 * 60
 
-_SETTINGS: Final = Path(__file__).parents[1] / "cdk.json"
+_SETTINGS: Final = ROOT / "cdk.json"
 
 # As infra/monitoring.py has them.
 _ALARMS: Final = 15

@@ -13,10 +13,11 @@ from imaging_index.dictionary import Level
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
 from infra import profile_lock
+from infra.config import ROOT
 
 DEFAULT: Final = "radiology"
 
-_FOLDER: Final = Path(__file__).parents[1] / "profiles"
+_FOLDER: Final = ROOT / "profiles"
 
 # What the index makes of attributes, for an index to be by.
 _MADE_OF: Final = {"StudyMoment": ("StudyDate", "StudyTime"), "PatientNameKey": ("PatientName",)}

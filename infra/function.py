@@ -15,7 +15,8 @@ from constructs import Construct
 from infra import byte_code
 from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
-from infra.config import ROOT, Settings
+from infra.config import Settings
+from infra.places import PLACES
 
 METRICS_NAMESPACE: Final = "ImagingIndex"
 
@@ -147,7 +148,7 @@ def _code(scope: Construct, settings: Settings) -> lambda_.Code:
     # The CDK's own bundling falls back to Docker; a folder that is ready is an asset like any other.
     bundle = Bundle(settings.profile, platform, compiler)
     return lambda_.Code.from_asset(
-        str(bundle.build() if wanted else ROOT / "lambda"),
+        str(bundle.build() if wanted else PLACES.sources / "imaging_index"),
         asset_hash=bundle.hash,
         asset_hash_type=AssetHashType.CUSTOM,
     )
