@@ -9,7 +9,7 @@ export UV_NO_PROGRESS := 1
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
 unexport CDK
 
-SOURCES := lambda infra local cli bench tests tools app.py
+SOURCES := lambda infra local cli bench tests tools examples app.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean

@@ -89,6 +89,25 @@ def test_a_profile_is_checked_by_name_and_by_path(run: Run, tmp_path: Path) -> N
     assert "PatientID" in wrong.stderr
 
 
+def test_a_program_that_uses_the_package_is_checked_against_its_types(python: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples" / "python" / "uses.py", tmp_path)
+    (tmp_path / "wrong.py").write_text("from imaging_index import profile\n\nprofile.parse(1)\n", "utf-8")
+    # The types of boto3's clients are a distribution of their own, which this environment does not have.
+    (tmp_path / "mypy.ini").write_text(
+        "[mypy]\nstrict = true\n[mypy-mypy_boto3_dynamodb]\nignore_missing_imports = true\n"
+    )
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--python-executable", str(python), "uses.py", "wrong.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line for line in checked.stdout.splitlines() if ": error: " in line] == [
+        'wrong.py:3: error: Argument 1 to "parse" has incompatible type "int"; expected "str"  [arg-type]'
+    ]
+
+
 def test_a_stack_is_searched(
     run: Run, aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
 ) -> None:
