@@ -9,7 +9,7 @@ export UV_NO_PROGRESS := 1
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
 unexport CDK
 
-SOURCES := lambda infra local cli deploy bench tests tools app.py
+SOURCES := lambda infra local cli deploy bench tests tools examples app.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean
@@ -19,7 +19,7 @@ help:  ## this list
 
 setup: $(VENV)/.ready  ## the virtual environment, which every other target makes by itself
 
-$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml lambda/imaging_index/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit("Imaging Index needs Python 3.11 or newer: make PYTHON=python3.13 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
@@ -77,7 +77,7 @@ lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml -o requirements/lambda.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
-		pyproject.toml --group dev -c requirements/lambda.txt -o requirements/dev.txt
+		pyproject.toml --all-extras --group dev -c requirements/lambda.txt -o requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 		--group docs -o requirements/docs.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent

@@ -1,26 +1,25 @@
 """The `imaging-index` command and its subcommands. Exit status: 0 done, 1 failed, 2 wrong usage."""
 
 import os
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from cli.cost.command import cost
+from cli import extras
 from cli.dead_letters.commands import dead_letters
-from cli.demo import demo
 from cli.doctor.command import doctor
 from cli.inspecting import inspect
-from cli.local import local
+from cli.output import Failure
 from cli.profiles import profiles
 from cli.searching import search
+from imaging_index import APPLICATION, __version__
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("imaging-index"))
+        typer.echo(__version__)
         raise typer.Exit
 
 
@@ -33,14 +32,32 @@ def _imaging_index(
     """A searchable index of AWS HealthImaging."""
 
 
-application.command()(demo)
-application.add_typer(local, name="local")
+if extras.installed("local"):
+    from cli.cost.command import cost
+    from cli.demo import demo
+    from cli.local import local
+
+    application.command()(demo)
+    application.add_typer(local, name="local")
+    application.command()(cost)
+else:
+
+    def _say_what_is_missing(context: typer.Context) -> None:
+        raise Failure(extras.advice("local", f"imaging-index {context.info_name}"))
+
+    for _name in ("demo", "local", "cost"):
+        application.command(
+            _name,
+            help=r"Not installed: pip install 'imaging-index\[local]'",
+            # Whatever else was typed, the answer is the same.
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        )(_say_what_is_missing)
+
 application.command()(inspect)
 application.add_typer(profiles, name="profile")
 application.command()(search)
 application.command()(doctor)
 application.add_typer(dead_letters, name="dlq")
-application.command()(cost)
 
 
 def main() -> None:
@@ -48,4 +65,5 @@ def main() -> None:
     # The AWS CLI and the CDK read the first name, Python's SDK only the second.
     if region := os.environ.get("AWS_REGION"):
         os.environ["AWS_DEFAULT_REGION"] = region
+    os.environ.setdefault("AWS_SDK_UA_APP_ID", APPLICATION)
     application()

@@ -14,10 +14,11 @@ from imaging_index.form import Form
 from imaging_index.profile import Profile, ProfileError
 from imaging_index.selection import Attribute, Source
 from infra import profile_lock
+from infra.config import ROOT
 
 DEFAULT: Final = "radiology"
 
-_FOLDER: Final = Path(__file__).parents[1] / "profiles"
+_FOLDER: Final = ROOT / "profiles"
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
 

@@ -21,7 +21,8 @@ from uv import find_uv_bin
 
 from infra import botocore_pruning, byte_code
 from infra.byte_code import Compiler
-from infra.config import ROOT, Architecture, BundleTarget
+from infra.config import Architecture, BundleTarget
+from infra.places import PLACES, Places
 
 PYTHON: Final = "3.13"
 
@@ -86,27 +87,27 @@ class Bundle:
         hash: 64 hexadecimal digits that identify the package's content, known before it is made.
     """
 
-    def __init__(self, profile: Path, platform: Platform, compiler: Compiler | None, root: Path = ROOT) -> None:
+    def __init__(self, profile: Path, platform: Platform, compiler: Compiler | None, places: Places = PLACES) -> None:
         """Read what goes into the package.
 
         Args:
             profile: path of the profile, which the package holds as `profile.toml`.
             platform: what the package runs on.
             compiler: makes the byte code; None leaves it out.
-            root: the checkout that it is made from; its `build/` holds the result.
+            places: what it is made from, and where it is kept.
         """
-        sources = root / "lambda"
+        sources = places.sources
         # Read once, so that the package matches its hash even if a source is saved meanwhile.
         self._files = {
             path.relative_to(sources).as_posix(): path.read_bytes()
             for path in sorted((sources / "imaging_index").rglob("*"))
-            if path.is_file() and path.suffix != ".pyc"
+            if path.is_file() and path.suffix != ".pyc" and path.name != "py.typed"
         }
         self._files["profile.toml"] = profile.read_bytes()
-        self._lock = root / "requirements" / "lambda.txt"
+        self._lock = places.root / "requirements" / "lambda.txt"
         self._platform = platform
         self._compiler = compiler
-        self._build = root / "build"
+        self._build = places.build
         self._operations = botocore_pruning.called(
             content for name, content in self._files.items() if name.endswith(".py")
         )

@@ -15,7 +15,7 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from infra.config import ROOT
+from infra.places import PLACES
 
 # Where Lambda unpacks a function: byte code names this as its source's folder, and so do tracebacks.
 _TASK: Final = "/var/task"
@@ -71,7 +71,7 @@ def own() -> Compiler:
 @functools.cache
 def find(version: str) -> Compiler | None:
     """A Python of a minor version (`3.13`): one of this machine, else one that uv fetches, else None."""
-    places: tuple[dict[str, str], ...] = ({}, {"UV_PYTHON_INSTALL_DIR": str(ROOT / "build" / "python")})
+    places: tuple[dict[str, str], ...] = ({}, {"UV_PYTHON_INSTALL_DIR": str(PLACES.build / "python")})
     for place in places:
         if found := _find(version, place):
             return found

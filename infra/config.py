@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from infra.indexes import Indexes
+from infra.places import PLACES
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = PLACES.root
 
 MAXIMUM_DATA_STORES: Final = 25
 

@@ -15,7 +15,8 @@ from constructs import Construct
 from infra import byte_code, metrics
 from infra.bundling import PYTHON, Bundle, Platform
 from infra.compliance import acknowledge
-from infra.config import ROOT, Settings
+from infra.config import Settings
+from infra.places import PLACES
 
 # The actions that the CDK's own grants allow to readers and writers of an encrypted table or queue.
 _USE_OF_KEY: Final = [
@@ -145,7 +146,7 @@ def _code(scope: Construct, settings: Settings) -> lambda_.Code:
     # The CDK's own bundling falls back to Docker. A finished folder is an ordinary asset.
     bundle = Bundle(settings.profile, platform, compiler)
     return lambda_.Code.from_asset(
-        str(bundle.build() if wanted else ROOT / "lambda"),
+        str(bundle.build() if wanted else PLACES.sources / "imaging_index"),
         asset_hash=bundle.hash,
         asset_hash_type=AssetHashType.CUSTOM,
     )

@@ -49,3 +49,7 @@ def main() -> None:
     except (SettingError, ProfileError, BundlingError) as error:
         sys.exit(str(error))
     app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -51,7 +51,7 @@ class DeploymentError(RuntimeError):
 
 
 def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str = DEFAULT_REGION) -> Assembly:
-    """Run ``app.py`` as ``cdk synth`` would, for any account of `region`, and zip its assets.
+    """Run the CDK app as ``cdk synth`` would, for any account of `region`, and zip its assets.
 
     Args:
         folder: where to write the assembly; the caller removes it.
@@ -62,7 +62,7 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
         DeploymentError: the app ended with an error; the message ends with what it wrote.
     """
     app = subprocess.run(
-        [sys.executable, "app.py"],
+        [sys.executable, "-m", "infra.synthesis"],
         cwd=ROOT,
         env=os.environ
         | {
@@ -76,7 +76,7 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
         check=False,
     )
     if app.returncode != 0:
-        raise DeploymentError(f"The stack could not be synthesized (python app.py):\n{app.stderr.strip()[-4000:]}")
+        raise DeploymentError(f"The stack could not be synthesized:\n{app.stderr.strip()[-4000:]}")
     assembly = read(folder)
     return dataclasses.replace(
         assembly, assets=tuple(dataclasses.replace(asset, path=_file(asset.path)) for asset in assembly.assets)

@@ -33,6 +33,7 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from imaging_index import __version__
 from infra import byte_code
 from infra.bundling import PYTHON, Bundle, BundlingError, Platform
 from infra.config import ROOT, SettingError, Settings
@@ -84,7 +85,7 @@ def bill_of_materials(package: Path, digest: str) -> str:
     make_license = LicenseFactory().make_from_string
     index = Component(
         name=project["name"],
-        version=project["version"],
+        version=__version__,
         type=ComponentType.APPLICATION,
         bom_ref=project["name"],
         description=project["description"],

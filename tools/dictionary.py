@@ -1,17 +1,22 @@
 """Writes the two dictionaries of lambda/imaging_index from pydicom's. Run it when pydicom was upgraded.
 
-Two columns of dictionary.tsv stay as they are. `level` was read from AWS HealthImaging's developer guide, "Metadata
-normalization". `newer` marks what HealthImaging's dictionary, PS3.6 2022b, may not have: the keywords that came after
-pydicom 2.3, the last release before June 2022 (some of them may be of 2022a or b; looking for one in two places does
-no harm). A keyword that pydicom adds is newer.
+dictionary.tsv takes two columns from files beside this one, which are kept by hand:
+
+- levels.tsv has the `level` of each attribute that does not stay with the instances, as AWS HealthImaging's developer
+  guide has it, "Metadata normalization".
+- newer.txt lists what HealthImaging's dictionary, PS3.6 2022b, may not have: the keywords that came after pydicom 2.3,
+  the last release from before June 2022 (some of them may be of 2022a or b; to look for one in two places does no
+  harm). A keyword that pydicom adds belongs there.
 
 private_dictionary.tsv has the VR of each private element that is searchable, by creator.
 """
 
+import sys
 from pathlib import Path
+from typing import Final
 
-from pydicom._dicom_dict import DicomDictionary
 from pydicom._private_dict import private_dictionaries
+from pydicom.datadict import get_entry, keyword_dict
 
 from imaging_index.dicom import MOMENTS, NUMBERS, TEXTS
 from imaging_index.selection import PRIVATE
@@ -19,6 +24,9 @@ from imaging_index.selection import PRIVATE
 FOLDER = Path(__file__).parent.parent / "lambda" / "imaging_index"
 HEADER = "keyword\ttag\tvr\tvm\tlevel\tretired\tnewer"
 HEADER_PRIVATE = "creator\telement\tvr"
+
+# How many keywords are not newer. They stay in the dictionary when they are retired.
+_OF_2022B: Final = 4898
 
 
 def main() -> None:
@@ -28,14 +36,27 @@ def main() -> None:
 
 
 def public() -> list[str]:
-    """The lines of DICOM's own elements."""
-    rows = [line.split("\t") for line in (FOLDER / "dictionary.tsv").read_text("utf-8").splitlines()[1:]]
-    kept = {row[0]: (row[4], row[6]) for row in rows}
+    """The lines of DICOM's own elements.
+
+    Raises:
+        SystemExit: a file that is kept by hand does not fit pydicom's dictionary.
+    """
+    levels = dict(line.split("\t") for line in _kept("levels.tsv"))
+    newer = set(_kept("newer.txt"))
+    tags = {keyword: tag for keyword, tag in keyword_dict.items() if keyword}
+    if gone := (levels.keys() | newer) - tags.keys():
+        sys.exit(f"pydicom has no keyword {', '.join(sorted(gone))}: mend tools/levels.tsv and tools/newer.txt.")
+    if added := len(tags) - len(newer) - _OF_2022B:
+        sys.exit(
+            f"pydicom's keywords are {added} more than those of PS3.6 2022b and of tools/newer.txt: list them there."
+        )
     lines = []
-    for tag, (vr, vm, _, retired, keyword) in sorted(DicomDictionary.items()):
-        if keyword:
-            level, newer = kept.get(keyword, ("Instance", "newer"))
-            lines.append(f"{keyword}\t{tag:08X}\t{vr}\t{vm}\t{level}\t{'retired' if retired else ''}\t{newer}")
+    for keyword, tag in sorted(tags.items(), key=lambda each: each[1]):
+        vr, vm, _, retired, _ = get_entry(tag)
+        marks = (
+            f"{levels.get(keyword, 'Instance')}\t{'retired' if retired else ''}\t{'newer' if keyword in newer else ''}"
+        )
+        lines.append(f"{keyword}\t{tag:08X}\t{vr}\t{vm}\t{marks}")
     return lines
 
 
@@ -52,6 +73,11 @@ def private() -> list[str]:
     return [
         "\t".join((*key, *vrs)) for key, vrs in sorted(found.items()) if len(vrs) == 1 and vrs <= searchable and key[0]
     ]
+
+
+def _kept(name: str) -> list[str]:
+    """The lines of a file that is kept by hand."""
+    return Path(__file__).with_name(name).read_text("utf-8").splitlines()
 
 
 def _write(name: str, header: str, lines: list[str]) -> None:

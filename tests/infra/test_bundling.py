@@ -26,6 +26,7 @@ from infra import botocore_pruning, bundling, byte_code
 from infra.bundling import Bundle, BundlingError, Platform
 from infra.byte_code import Compiler
 from infra.config import ROOT
+from infra.places import Places
 from infra.synthesis import make_app
 from tools.bundle import make as make_bundle
 
@@ -50,7 +51,7 @@ def compiler(platform: Platform) -> Compiler | None:
 
 
 def bundle(root: Path, platform: Platform = LAMBDA, profile: str = "radiology") -> Bundle:
-    return Bundle(root / "profiles" / f"{profile}.toml", platform, compiler(platform), root)
+    return Bundle(root / "profiles" / f"{profile}.toml", platform, compiler(platform), Places.of_checkout(root))
 
 
 def caches(package: Path, name: str) -> list[Path]:
@@ -204,7 +205,7 @@ def test_lambdas_byte_code_is_of_its_python(package: Path) -> None:
 
 
 def test_without_a_python_to_compile_it_the_package_has_no_byte_code_and_another_hash(first: Path) -> None:
-    without = Bundle(first / "profiles" / "radiology.toml", HOST, None, first)
+    without = Bundle(first / "profiles" / "radiology.toml", HOST, None, Places.of_checkout(first))
     assert without.hash != bundle(first, HOST).hash
     assert not list(without.build().rglob("*.pyc"))
 

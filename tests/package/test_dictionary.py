@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from pydicom._dicom_dict import DicomDictionary
 from pydicom._private_dict import private_dictionaries
+from pydicom.datadict import get_entry, keyword_dict
 
 from imaging_index import dicom
 from imaging_index.dictionary import Element, Level, keywords, lookup, nearest, private_vr
@@ -12,7 +12,10 @@ from imaging_index.schema import OWN_KEYS, OWN_NAMES
 from tools import dictionary
 
 EVERY = {
-    keyword: (tag, vr, vm, bool(retired)) for tag, (vr, vm, _, retired, keyword) in DicomDictionary.items() if keyword
+    keyword: (tag, vr, vm, bool(retired))
+    for keyword, tag in keyword_dict.items()
+    if keyword
+    for vr, vm, _, retired, _ in [get_entry(tag)]
 }
 
 
@@ -69,6 +72,22 @@ def test_the_vr_of_a_private_element_is_known_or_none(creator: str, element: str
 def test_the_tool_writes_the_dictionaries_that_there_are() -> None:
     for name, lines in (("dictionary.tsv", dictionary.public()), ("private_dictionary.tsv", dictionary.private())):
         assert (dictionary.FOLDER / name).read_text("utf-8").splitlines()[1:] == lines
+
+
+@pytest.mark.parametrize(
+    ("new", "complaint"),
+    [
+        ({"FutureKeyword": 0x00080004}, "pydicom's keywords are 1 more"),
+        ({"PatientID": None}, "pydicom has no keyword PatientID"),
+    ],
+)
+def test_a_pydicom_that_the_lists_kept_by_hand_do_not_fit_ends_the_tool(
+    new: dict[str, int | None], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = {keyword: tag for keyword, tag in (keyword_dict | new).items() if tag is not None}
+    monkeypatch.setattr(dictionary, "keyword_dict", changed)
+    with pytest.raises(SystemExit, match=complaint):
+        dictionary.public()
 
 
 def test_as_many_attributes_stand_at_each_level_as_healthimaging_moves() -> None:

@@ -1,5 +1,6 @@
 """The workflows of a fork: what GitHub would make of them cannot be tried here, what they name can."""
 
+import os
 import re
 import subprocess
 import sys
@@ -77,16 +78,24 @@ def test_it_runs_what_the_makefile_has(file: Path) -> None:
     assert set(" ".join(made).split()) <= TARGETS
 
 
-def test_a_change_is_linted_tested_synthesized_and_documented() -> None:
+def test_a_change_is_linted_tested_packed_synthesized_and_documented() -> None:
     made = {
         step["run"].split()[1] for step in _steps(GITHUB / "workflows" / "ci.yml") if "make " in step.get("run", "")
     }
-    assert made == {"docs", "lint", "synth", "test"}
+    assert made == {"dist", "docs", "lint", "synth", "test"}
 
 
-def test_every_python_that_the_package_allows_is_tested() -> None:
-    pythons = _read(GITHUB / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+@pytest.mark.parametrize("job", ["test", "wheel"])
+def test_every_python_that_the_package_allows_is_tested(job: str) -> None:
+    pythons = _read(GITHUB / "workflows" / "ci.yml")["jobs"][job]["strategy"]["matrix"]["python"]
     assert pythons == ["3.11", "3.12", "3.13", "3.14"]
+
+
+@pytest.mark.parametrize("file", ["ci.yml", "release.yml"])
+def test_the_wheel_is_tried_where_the_repository_is_not(file: str) -> None:
+    commands = [step.get("run", "") for step in _steps(GITHUB / "workflows" / file)]
+    assert commands.index("make dist") < commands.index(".ci/wheel")
+    assert os.access(ROOT / ".ci" / "wheel", os.X_OK)
 
 
 @pytest.mark.parametrize("file", [*GITHUB.glob("*.yml"), *GITHUB.glob("ISSUE_TEMPLATE/*.yml")], ids=lambda f: f.name)

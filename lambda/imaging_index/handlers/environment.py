@@ -7,12 +7,15 @@ import botocore.session
 import msgspec
 from botocore.config import Config
 
+from imaging_index import APPLICATION
+
 _config: Final = Config(
     connect_timeout=2,
     read_timeout=15,
     retries={"mode": "standard", "total_max_attempts": 4},
     # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
     parameter_validation=False,
+    user_agent_appid=APPLICATION,  # type: ignore[call-arg]  # botocore-stubs lack it
 )
 _session: Final = botocore.session.get_session()
 
@@ -37,5 +40,5 @@ def variables(of: type[_Variables]) -> _Variables:
 
 
 def client(service: str) -> Any:
-    """A client of botocore's. boto3's is the same, and makes a cold start a third longer."""
+    """A client of AWS, made by botocore alone: docs/decisions/0007-the-function-makes-its-clients-with-botocore.md."""
     return _session.create_client(service, config=_config)

@@ -1,0 +1,18 @@
+"""The script `imaging-index`, which is also `python -m cli`."""
+
+import sys
+
+from cli import extras
+
+
+def main() -> None:
+    """Run the command that was typed, or say what to install first."""
+    if not extras.installed("cli"):
+        sys.exit(extras.advice("cli", "imaging-index"))
+    from cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

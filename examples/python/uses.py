@@ -1,0 +1,78 @@
+"""The index from a Python program: `pip install imaging-index boto3`.
+
+Copy what you need. The modules that are imported here are the interface; the others of the package may change with any
+version.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from imaging_index import dictionary, entry, profile_file, searching
+from imaging_index.errors import Poison
+from imaging_index.metadata import Reader
+from imaging_index.pages import unpack
+from imaging_index.profile import ProfileError
+from imaging_index.stored import plain
+from imaging_index.table.layout import Key
+from imaging_index.table.reading import TableReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def levels_of_selected_attributes(path: Path) -> dict[str, str]:
+    """Which attributes a profile selects, each with the level at which HealthImaging keeps it."""
+    return {attribute.name: attribute.level.value for attribute in profile_file.load(path).attributes}
+
+
+def mistakes_of_profile(text: str) -> list[str]:
+    """What is wrong with a profile's text, one sentence each; nothing when it can be used."""
+    try:
+        profile_file.parse(text)
+    except ProfileError as error:
+        return str(error).splitlines()
+    return []
+
+
+def vr_of_keyword(keyword: str) -> str | None:
+    """A keyword's VR in DICOM's dictionary, or None when there is no such keyword."""
+    element = dictionary.lookup(keyword)
+    return element.vr if element else None
+
+
+def entry_of_document(document: bytes, text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a metadata document, gzip or plain, becomes under a profile's text: its entry and its instances.
+
+    Raises:
+        ValueError: the document cannot be indexed.
+    """
+    try:
+        content = entry.build(Reader(profile_file.parse(text)), [document])
+    except Poison as error:
+        raise ValueError(f"This document cannot be indexed: {error}") from None
+    instances, _ = unpack(content.pages)
+    return plain(content.attributes), instances
+
+
+def image_sets_of_patient(client: DynamoDBClient, table: str, datastore_id: str, patient_id: str) -> list[str]:
+    """The ids of a patient's image sets, by the index of the table that serves it."""
+    found = searching.search(TableReader(client, table), [datastore_id], {"PatientID": patient_id})
+    return [plain(item)["ImageSetId"] for item in found]
+
+
+def image_sets_of_year(client: DynamoDBClient, table: str, datastore_id: str, year: int) -> list[str]:
+    """The ids of the image sets of a year's studies, with a condition as the command takes it."""
+    conditions = searching.parse([f"StudyDate={year}0101-{year}1231"])
+    found = searching.search(TableReader(client, table), [datastore_id], conditions)
+    return [plain(item)["ImageSetId"] for item in found]
+
+
+def instances_of_image_set(
+    client: DynamoDBClient, table: str, datastore_id: str, image_set_id: str
+) -> list[dict[str, Any]]:
+    """The instances of an image set, as its pages hold them; none when it is not in the index."""
+    image_set = TableReader(client, table).read(Key(datastore_id, image_set_id))
+    return image_set.instances if image_set else []
