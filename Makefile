@@ -9,13 +9,16 @@ export UV_NO_PROGRESS := 1
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
 unexport CDK
 
+WORKERS ?= auto
+# In the order of tests/conftest.py: by numbers of tests, the files with few long ones would come last.
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SOURCES := lambda infra local cli deploy bench tests tools examples app.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean
+.PHONY: help setup test test-fast coverage lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready  ## the virtual environment, which every other target makes by itself
 
@@ -36,8 +39,14 @@ demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or 
 	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)")
 
 test: $(VENV)/.ready node_modules/.ready  ## all tests
-	# In the order of their names: by numbers of tests, the files with few long ones would come last.
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-fast: $(VENV)/.ready  ## the tests of the functions' package alone, without a cloud: in a minute
+	$(PYTEST) -m 'not long' tests/package
+
+coverage: $(VENV)/.ready node_modules/.ready  ## all tests, and which lines none of them runs in its own process
+	@mkdir -p build
+	COVERAGE_FILE=build/coverage $(PYTEST) $(patsubst %,--cov=%,imaging_index infra local cli tools) --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes: docs/performance.md
 	$(BIN)/python -m bench $(BENCH)

@@ -77,6 +77,11 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
     )
     if app.returncode != 0:
         raise DeploymentError(f"The stack could not be synthesized:\n{app.stderr.strip()[-4000:]}")
+    return packed(folder)
+
+
+def packed(folder: Path) -> Assembly:
+    """The assembly that synthesis has written into `folder`, with each folder among its assets as a zip file."""
     assembly = read(folder)
     return dataclasses.replace(
         assembly, assets=tuple(dataclasses.replace(asset, path=_file(asset.path)) for asset in assembly.assets)

@@ -12,10 +12,32 @@ import pytest
 
 from infra.assembly import Assembly
 from local.cloud import LocalCloud
-from local.deployment import synth
 from tests import canary
+from tests.assemblies import synth_here
 
 _accounts = itertools.count(100_000_000_001)
+
+# The files that take longest come first, so that the workers end together. The others follow by their names.
+_LONGEST = (
+    "convergence/test_kills.py",
+    "runtime/test_exact_runtime.py",
+    "cloud/test_upgrade.py",
+    "convergence/test_errors_at_calls.py",
+    "cli/test_dead_letters.py",
+    "convergence/test_simulation.py",
+    "cloud/test_hostile_principal.py",
+    "cli/test_demo.py",
+    "cli/test_doctor.py",
+    "cloud/test_permissions.py",
+    "cloud/test_deployment.py",
+    "infra/test_bundling.py",
+    "infra/test_synthesis.py",
+    "package/test_adversarial.py",
+    "cloud/test_cdk.py",
+    "oracle/test_pydicom_files.py",
+    "tools/test_floors.py",
+    "convergence/test_model.py",
+)
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +49,8 @@ def cloud() -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    """The app's stack, synthesized for a local cloud. Two functions at a time: the machine has two cores."""
-    return synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
+    """The app's stack, synthesized for a local cloud."""
+    return synth_here(tmp_path_factory.mktemp("assembly"))
 
 
 @pytest.fixture
@@ -40,8 +62,10 @@ def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # nor what the developer has configured
         monkeypatch.setenv(name, str(tmp_path / "none"))
+    account = canary.Account(variables)
     yield variables
-    harms = canary.Account(variables).harms()
+    harms = account.harms()
+    account.stop_functions()
     assert not harms, "\n".join(harms)
 
 
@@ -57,6 +81,12 @@ def leaked() -> Iterator[list[str]]:
     with canary.watching() as harms:
         yield harms
     assert not harms, "\n".join(harms)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)

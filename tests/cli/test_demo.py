@@ -10,6 +10,8 @@ from pathlib import Path
 
 import boto3
 
+from tests.image_sets import PATIENCE
+
 COMMAND = [sys.executable, "-u", "-c", "from cli.main import main; main()"]
 
 
@@ -72,7 +74,7 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
         assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()  # a test that fails must not wait for ever
     assert list(tmp_path.iterdir()) == []

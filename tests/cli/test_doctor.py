@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from cli.main import application
 from infra.assembly import Assembly
-from local.deployment import deploy, synth
+from local.deployment import deploy
 from local.stack import import_folder, make_datastore
+from tests.assemblies import synth_here
 from tests.image_sets import throttles_off, wait_for
 from tests.pipeline import response
 
@@ -243,8 +244,8 @@ def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in_and_the_
     listed = json.dumps([{"id": store, "kmsKeyArn": key}])
     profile = tmp_path / "hashing.toml"
     profile.write_text('revision = 1\nattributes = ["PatientID", "Modality"]\n[privacy]\nPatientID = "hash"\n')
-    context = {"maximumConcurrency": "2", "stackName": "Listed", "dataStores": listed, "profile": str(profile)}
-    outputs = deploy(synth(tmp_path / "assembly", context=context), environment)
+    own = synth_here(tmp_path / "assembly", stackName="Listed", dataStores=listed, profile=str(profile))
+    outputs = deploy(own, environment)
     statement = json.loads(outputs["DataStoreKeyPolicyStatement"])
     others = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:user/boss"}, "Action": "kms:*", "Resource": "*"}
     for statements, lets_in in (([others], False), ([others, statement], True)):

@@ -1,7 +1,6 @@
 """Accounts side by side in one local cloud, as different tests and different people have them."""
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,8 +12,7 @@ from infra.assembly import Assembly
 from local.cloud import LocalCloud
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-
-_SECONDS = 30.0
+from tests.image_sets import wait_for
 
 
 class _Account:
@@ -38,13 +36,21 @@ class _Account:
 
     def entries(self) -> list[dict[str, Any]]:
         """The table's entries, once there are some (pages come before them)."""
-        deadline = time.monotonic() + _SECONDS
-        while True:
+
+        def found() -> list[dict[str, Any]]:
             items = self.dynamodb.scan(TableName=self.outputs["TableName"], ConsistentRead=True)["Items"]
-            if entries := [item for item in items if item["Part"] == {"S": "entry"}]:
-                return entries
-            assert time.monotonic() < deadline, "the index did not follow"
-            time.sleep(0.05)
+            return [item for item in items if item["Part"] == {"S": "entry"}]
+
+        entries: list[dict[str, Any]] = wait_for(found)
+        return entries
+
+    def logged(self) -> list[str]:
+        """What the account's functions have logged, each with its metrics."""
+        return [
+            event["message"]
+            for group in self.logs.describe_log_groups()["logGroups"]
+            for event in self.logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        ]
 
 
 def test_each_accounts_function_reads_its_own_healthimaging_and_writes_its_own_table(
@@ -69,12 +75,9 @@ def test_the_functions_log_and_its_metrics_can_be_read_by_boto3(
 ) -> None:
     account = _Account(cloud, assembly, "200000000003")
     account.import_file("CT_small.dcm", tmp_path / "dicom")
-    assert account.entries()
-    (group,) = account.logs.describe_log_groups()["logGroups"]
-    messages = [
-        event["message"] for event in account.logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
-    ]
-    assert any('"CloudWatchMetrics"' in message and "ImagingIndex" in message for message in messages)
+    # The entry is there before the function has ended, and its log after that.
+    wait_for(lambda: any('"CloudWatchMetrics"' in each and "ImagingIndex" in each for each in account.logged()))
+    assert len(account.logs.describe_log_groups()["logGroups"]) == 1
 
 
 def test_an_import_reads_the_accounts_own_bucket_and_reports_into_it(
@@ -93,12 +96,12 @@ def test_an_import_reads_the_accounts_own_bucket_and_reports_into_it(
         inputS3Uri=f"s3://{bucket}/in/",
         outputS3Uri=f"s3://{bucket}/out/",
     )["jobId"]
-    deadline = time.monotonic() + _SECONDS
-    while (properties := healthimaging.get_dicom_import_job(datastoreId=datastore, jobId=job)["jobProperties"])[
-        "jobStatus"
-    ] not in ("COMPLETED", "FAILED"):
-        assert time.monotonic() < deadline, "the import did not end"
-        time.sleep(0.05)
+
+    def ended() -> Any:
+        found = healthimaging.get_dicom_import_job(datastoreId=datastore, jobId=job)["jobProperties"]
+        return found["jobStatus"] in ("COMPLETED", "FAILED") and found
+
+    properties = wait_for(ended)
     assert properties["jobStatus"] == "COMPLETED", properties.get("message")
     assert len(healthimaging.search_image_sets(datastoreId=datastore)["imageSetsMetadataSummaries"]) == 2
     written = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"]]

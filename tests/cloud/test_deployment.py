@@ -11,6 +11,15 @@ from infra.assembly import Assembly
 from local.deployment import DeploymentError, deploy, destroy, synth
 
 
+def test_what_the_tests_deploy_is_what_app_py_gives(assembly: Assembly, tmp_path: Path) -> None:
+    given = synth(tmp_path, context={"maximumConcurrency": "2"})
+    assert given.template.read_text("utf-8") == assembly.template.read_text("utf-8")
+    assert given.stack_name == assembly.stack_name
+    uploads = [{(each.bucket, each.key, each.path.name) for each in some.assets} for some in (given, assembly)]
+    assert uploads[0] == uploads[1]
+    assert len(uploads[0]) == 2  # the template, and the functions' package under its hash
+
+
 def test_the_outputs_name_what_really_exists(
     assembly: Assembly, environment: dict[str, str], aws: boto3.Session
 ) -> None:

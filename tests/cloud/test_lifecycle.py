@@ -18,12 +18,13 @@ import pytest
 
 from local import cloud as cloud_module
 from local.cloud import LocalCloud, LocalCloudError
+from tests.image_sets import PATIENCE
 
 _SLEEPER = """
 import pathlib, time
 def handler(event, context):
     pathlib.Path(event["running"]).touch()
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -37,8 +38,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
+def _eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
     while not (done := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return done
@@ -65,7 +66,7 @@ def _run_a_busy_function(cloud: LocalCloud, folder: Path) -> None:
         Handler="sleeper.handler",
         Role="arn:aws:iam::000000000000:role/any",
         Code={"ZipFile": archive.read_bytes()},
-        Timeout=120,
+        Timeout=900,
     )
     running = folder / "running"
     functions.invoke(FunctionName="sleeper", InvocationType="Event", Payload=f'{{"running": "{running}"}}')
@@ -172,6 +173,6 @@ def test_it_ends_with_its_parent_however_that_ends(end: signal.Signals, status: 
         )
         assert not client.list_queues().get("QueueUrls")  # an answer, and a connection that stays open
         process.send_signal(end)
-        assert process.wait(20) == status
+        assert process.wait(PATIENCE) == status
     assert _eventually(lambda: not _processes(temporary))
     assert _eventually(lambda: not list(temporary.iterdir()))

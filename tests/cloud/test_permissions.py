@@ -20,8 +20,9 @@ from imaging_index.hint import REPLAY_SOURCE, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud
-from local.deployment import ROOT, deploy, synth
+from local.deployment import ROOT, deploy
 from local.stack import import_folder
+from tests.assemblies import synth_here
 from tests.image_sets import delete, make_image_set, update, wait_for
 from tests.pipeline import record
 
@@ -232,9 +233,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         context = {
             "profile": str(folder / "hashing.toml"),
             "dataStores": json.dumps([{"id": key.datastore_id, "kmsKeyArn": STORE_KEY}]),
-            "maximumConcurrency": "2",
         }
-        yield Deployed(aws, key, deploy(synth(folder / "assembly", context=context), cloud.environment()))
+        yield Deployed(aws, key, deploy(synth_here(folder / "assembly", **context), cloud.environment()))
 
 
 def test_with_its_own_role_the_function_indexes_updates_buries_and_parks(deployed: Deployed, tmp_path: Path) -> None:

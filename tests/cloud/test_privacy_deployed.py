@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 from pydicom.data import get_testdata_file
 
-from local.deployment import deploy, synth
+from local.deployment import deploy
 from local.stack import import_folder, make_datastore
+from tests.assemblies import synth_here
 from tests.image_sets import wait_for
 
 PROFILE = """
@@ -30,8 +31,7 @@ def test_an_index_of_tokens_is_searched_by_token_and_never_holds_what_they_stand
     aws: boto3.Session, environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "private.toml").write_text(PROFILE)
-    context = {"profile": str(tmp_path / "private.toml"), "maximumConcurrency": "2"}
-    outputs = deploy(synth(tmp_path / "assembly", context=context), environment)
+    outputs = deploy(synth_here(tmp_path / "assembly", profile=str(tmp_path / "private.toml")), environment)
     client, dynamodb = aws.client("medical-imaging"), aws.client("dynamodb")
     datastore = make_datastore(client, "hospital")
     (tmp_path / "dicom").mkdir()

@@ -8,15 +8,16 @@ import boto3
 from pydicom.data import get_testdata_file
 
 from infra.assembly import Assembly
-from local.deployment import deploy, destroy, synth
+from local.deployment import deploy, destroy
 from local.stack import import_folder, make_datastore
+from tests.assemblies import synth_here
 from tests.image_sets import wait_for
 
 
 def test_two_stacks_index_the_same_data_stores_and_neither_knows_of_the_other(
     aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    dev = synth(tmp_path / "dev", context={"maximumConcurrency": "2", "stackName": "Dev", "profile": "minimal"})
+    dev = synth_here(tmp_path / "dev", stackName="Dev", profile="minimal")
     production, other = deploy(assembly, environment), deploy(dev, environment)
     assert not set(production.values()) & set(other.values()) - {production["DataStores"]}
     (tmp_path / "dicom").mkdir()

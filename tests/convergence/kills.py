@@ -233,8 +233,8 @@ def _said(client: HealthImagingClient, key: Key, version: int) -> entry.Content:
 def singles(
     stage: Stage, scenario: Scenario, orders: Sequence[Sequence[int]] = ORDERS, progress: Progress = lambda *_: None
 ) -> int:
-    """Kill once in a run, at every point of every order; the number of kills."""
-    every = [(order, [point]) for order in orders for point in range(len(stage.run(scenario, order)))]
+    """Kill once in a run, at every point that differs of every order; the number of kills."""
+    every = [(order, [point]) for order in orders for point in that_differ(stage.run(scenario, order))]
     return _kill(stage, scenario, every, progress)
 
 

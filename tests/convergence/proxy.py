@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,7 +40,6 @@ _OF_ONE: Final = {
     Spoiling.CORRUPT: "GetImageSetMetadata",
     Spoiling.HALF: "BatchWriteItem",
 }
-TOO_LATE: Final = 0.5  # seconds
 
 
 def any_of(operation: str, chance: random.Random) -> Spoiling:
@@ -70,6 +68,7 @@ class Proxy(AbstractContextManager["Proxy"]):
         self._endpoint = urlsplit(endpoint).netloc
         self._plan = plan
         self.seen: list[tuple[str, Spoiling]] = []
+        self._one_at_a_time = threading.Lock()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -90,6 +89,11 @@ class Proxy(AbstractContextManager["Proxy"]):
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
+    def settle(self) -> None:
+        """Wait until nothing is being done any more, not even for a client that has given up waiting."""
+        with self._one_at_a_time:
+            pass
+
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -102,10 +106,12 @@ class Proxy(AbstractContextManager["Proxy"]):
         if spoiling is Spoiling.REFUSED:
             handler.close_connection = True
             return
-        answer = _error(spoiling, operation) or self._forward(handler, body, spoiling)
+        # A client of a busy machine may give up before its request was done: that still comes before the next one.
+        with self._one_at_a_time:
+            answer = _error(spoiling, operation) or self._forward(handler, body, spoiling)
         if spoiling is Spoiling.SLOW:
-            time.sleep(TOO_LATE)
-        if spoiling is Spoiling.LOST:
+            handler.rfile.read(1)  # ends when the client has given up: later than that is too late for any client
+        if spoiling in (Spoiling.SLOW, Spoiling.LOST):
             handler.close_connection = True
             return
         _send(handler, answer, cut=spoiling is Spoiling.CUT)

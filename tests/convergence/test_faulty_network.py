@@ -29,7 +29,8 @@ from tests.image_sets import PROFILE, hint, indexer, make_image_set, make_table,
 
 SHARE = 0.25  # of the requests are spoiled
 ROUNDS = 5  # of each scenario
-MOST_DELIVERIES = 100
+MOST_DELIVERIES = 1_000
+LITTLE, MUCH = 0.25, 60.0  # seconds that a client waits
 
 
 @pytest.fixture(autouse=True)
@@ -47,13 +48,14 @@ def client(aws: boto3.Session, cloud: LocalCloud) -> Iterator[Any]:
 
 
 class Network:
-    """A table, and what reaches it and HealthImaging over the proxy only, with little patience."""
+    """A table, and what reaches it and HealthImaging over the proxy only, and waits so long for an answer."""
 
-    def __init__(self, aws: boto3.Session, through: Proxy) -> None:
+    def __init__(self, aws: boto3.Session, through: Proxy, patience: float) -> None:
+        self.through = through
         self.direct = make_table(aws)
         config = Config(
-            connect_timeout=1,
-            read_timeout=proxy.TOO_LATE / 2,
+            connect_timeout=MUCH,
+            read_timeout=patience,
             retries={"mode": "standard", "total_max_attempts": 2},
         )
         self._healthimaging = aws.client("medical-imaging", endpoint_url=through.url, config=config)
@@ -86,6 +88,7 @@ def run(network: Network, scenario: Scenario, chance: random.Random) -> int:
         assert deliveries <= MOST_DELIVERIES
         if not deliver(network, told, using, tries):
             waiting.append((told, using, tries + 1))
+        network.through.settle()
         held = truth.dump(network.direct, scenario.key)
         assert truth.whole(held) or (scenario.repaired and held["entry"] == scenario.before["entry"])
     end, expected = truth.dump(network.direct, scenario.key), truth.comparable(scenario.end)
@@ -107,7 +110,7 @@ def test_the_index_converges_over_a_network_that_spoils_a_quarter_of_all_request
 
     scenarios = kills.scenarios(client, tmp_path)
     with Proxy(cloud.endpoint, plan) as faulty:
-        network = Network(aws, faulty)
+        network = Network(aws, faulty, LITTLE)
         deliveries = sum(run(network, each, chance) for each in scenarios.values() for _ in range(ROUNDS))
     happened = Counter(spoiling for _, spoiling in faulty.seen)
     spoiled = len(faulty.seen) - happened[Spoiling.NONE]
@@ -123,7 +126,7 @@ def converge_over(
     with Proxy(
         cloud.endpoint, lambda name: next(left, Spoiling.NONE) if name == "GetImageSetMetadata" else Spoiling.NONE
     ) as faulty:
-        network = Network(aws, faulty)
+        network = Network(aws, faulty, MUCH)
         came: Outcome | Exception
         try:
             came = network.indexer().converge(hint(key, Kind.CREATED, 1), age=timedelta(0), tries=1).outcome

@@ -36,8 +36,9 @@ def test_a_kill_before_or_after_any_call_in_any_order_of_three_hints_changes_not
     stage = Stage(aws, client, rows=2, requests=2)
     killed = {name: kills.singles(stage, each) for name, each in kills.scenarios(client, tmp_path).items()}
     record_property("single kills", f"{sum(killed.values())}, in ten scenarios and six orders")
-    assert sum(killed.values()) >= 1_000
-    assert min(killed.values()) >= 6 * 3 * 2 * 2  # orders, hints, calls at least, before and after
+    # Before a call nothing has happened since the one before was answered: the first of a delivery is its own case.
+    assert sum(killed.values()) >= 800
+    assert min(killed.values()) >= 6 * 3 * (1 + 2)  # orders, hints, before the first call and after two at least
 
 
 def test_a_second_kill_changes_nothing_either(

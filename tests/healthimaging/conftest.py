@@ -24,10 +24,10 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from local.healthimaging import HealthImaging
+from tests.image_sets import PATIENCE
 
 Event = dict[str, Any]
 ROLE = "arn:aws:iam::000000000000:role/import"
-_PATIENCE = 20
 
 
 class Server:
@@ -93,7 +93,7 @@ class World:
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Wait for a condition to be true, and return what it then gave."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not (found := condition()):
             assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.005)

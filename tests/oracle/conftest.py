@@ -3,9 +3,8 @@
 import json
 import os
 import shutil
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from pydicom import dcmread
 
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import ImageSet, TableReader
+from infra.assembly import Assembly
 from local.cloud import LocalCloud
-from local.deployment import deploy, synth
-
-_PATIENCE = 120.0  # seconds
+from local.deployment import deploy
+from tests.image_sets import wait_for
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,13 @@ class Indexed:
 
 
 @pytest.fixture(scope="session")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
+def indexed(assembly: Assembly, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
     """Every file that pydicom ships, and some variants of one, all the way into DynamoDB."""
     folder = tmp_path_factory.mktemp("dicom")
     shutil.copytree(Path(pydicom.data.__file__).parent, folder, dirs_exist_ok=True)
     _write_variants(folder)
     output = tmp_path_factory.mktemp("output")
     with LocalCloud() as cloud, mock.patch.dict(os.environ, cloud.environment()):
-        assembly = synth(tmp_path_factory.mktemp("assembly"), context={"maximumConcurrency": "2"})
         aws = boto3.Session()  # the default one keeps the first account that this process has had
         table = TableReader(aws.client("dynamodb"), deploy(assembly, os.environ)["TableName"])
         datastore, files, versions = _import(aws.client("medical-imaging"), folder, output)
@@ -86,7 +84,7 @@ def _import(
 ) -> tuple[str, dict[str, list[str]], dict[str, int]]:
     """The data store that the folder was imported into; its image sets' files, and their versions."""
     datastore = client.create_datastore(datastoreName="oracle", clientToken="datastore")["datastoreId"]
-    _until(lambda: client.get_datastore(datastoreId=datastore)["datastoreProperties"]["datastoreStatus"] == "ACTIVE")
+    wait_for(lambda: client.get_datastore(datastoreId=datastore)["datastoreProperties"]["datastoreStatus"] == "ACTIVE")
     job = client.start_dicom_import_job(
         clientToken="job",
         datastoreId=datastore,
@@ -94,8 +92,12 @@ def _import(
         inputS3Uri=folder.as_uri(),
         outputS3Uri=output.as_uri(),
     )["jobId"]
-    ended = ("COMPLETED", "FAILED")
-    _until(lambda: client.get_dicom_import_job(datastoreId=datastore, jobId=job)["jobProperties"]["jobStatus"] in ended)
+
+    def ended() -> bool:
+        properties = client.get_dicom_import_job(datastoreId=datastore, jobId=job)["jobProperties"]
+        return properties["jobStatus"] in ("COMPLETED", "FAILED")
+
+    wait_for(ended)
     (success,) = output.rglob("success.ndjson")
     files: dict[str, list[str]] = {}
     for line in success.read_text("utf-8").splitlines():
@@ -117,12 +119,5 @@ def _once_indexed(table: TableReader, datastore: str, versions: dict[str, int]) 
                 found[image_set_id] = read
         return found.keys() == versions.keys()
 
-    _until(complete)
+    wait_for(complete)
     return found
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)

@@ -16,6 +16,17 @@ def test_contributing_shows_the_imports_as_they_are() -> None:
     assert floors.picture() in shown, "imports were added or moved: run `python -m tools.floors`"
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources, in which nothing is refused."""
+    copy = tmp_path_factory.mktemp("sources")
+    for folder in ("lambda/imaging_index", "infra", "local", "cli", "deploy", "bench", "tools"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    assert _lint(copy).returncode == 0
+    return copy
+
+
 @pytest.mark.parametrize(
     ("file", "line"),
     [
@@ -29,18 +40,16 @@ def test_contributing_shows_the_imports_as_they_are() -> None:
         ("local/permissions.py", "import cli"),
     ],
 )
-def test_an_import_that_is_not_allowed_is_refused_with_its_line(file: str, line: str, tmp_path: Path) -> None:
-    for folder in ("lambda/imaging_index", "infra", "local", "cli", "deploy", "bench", "tools"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    assert _lint(tmp_path).returncode == 0
-
-    planted = tmp_path / file
-    planted.write_text(f"{planted.read_text('utf-8')}\n{line}\n", "utf-8")
-    refused = _lint(tmp_path)
+def test_an_import_that_is_not_allowed_is_refused_with_its_line(file: str, line: str, sources: Path) -> None:
+    planted = sources / file
+    allowed = planted.read_text("utf-8")
+    wrong = f"{allowed}\n{line}\n"
+    planted.write_text(wrong, "utf-8")
+    refused = _lint(sources)
+    planted.write_text(allowed, "utf-8")
 
     assert refused.returncode == 1
-    assert f"(l.{len(planted.read_text('utf-8').splitlines())})" in refused.stdout
+    assert f"(l.{len(wrong.splitlines())})" in refused.stdout
 
 
 def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
