@@ -47,8 +47,8 @@ def inspect(
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{name} cannot be read: {error.strerror}. Name a file, or - for standard input.") from None
-    for named, told in (("DatastoreID", content.datastore_id), ("ImageSetID", content.image_set_id)):
-        if not (isinstance(told, str) and _ID.fullmatch(told)):
+    for named, identifier in (("DatastoreID", content.datastore_id), ("ImageSetID", content.image_set_id)):
+        if not (isinstance(identifier, str) and _ID.fullmatch(identifier)):
             errors.print(
                 f"The index would refuse this document: its {named} is missing or invalid. HealthImaging's ids are 32 "
                 "lower-case letters and digits.",

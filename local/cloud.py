@@ -231,10 +231,10 @@ def _over_tls(application: Application) -> Application:
     A policy on `aws:SecureTransport` still refuses a request that has the header ``X-Forwarded-Proto: http``.
     """
 
-    async def told(scope: Any, receive: Any, send: Any) -> None:
+    async def over_tls(scope: Any, receive: Any, send: Any) -> None:
         await application(scope | {"scheme": "https"} if scope["type"] == "http" else scope, receive, send)
 
-    return told
+    return over_tls
 
 
 def _publish(account: str, event: dict[str, Any]) -> None:

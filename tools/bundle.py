@@ -94,18 +94,18 @@ def bill_of_materials(package: Path, digest: str) -> str:
     )
     components: dict[str, Component] = {}
     needs: dict[str, list[Requirement]] = {}
-    for told in _distributions(package):
-        name = canonicalize_name(told["Name"])
+    for part in _distributions(package):
+        name = canonicalize_name(part["Name"])
         components[name] = Component(
             name=name,
-            version=told["Version"],
+            version=part["Version"],
             type=ComponentType.LIBRARY,
             bom_ref=name,
-            purl=PackageURL("pypi", name=name, version=told["Version"]),
-            description=told["Summary"],
-            licenses=[make_license(_licence(told))],
+            purl=PackageURL("pypi", name=name, version=part["Version"]),
+            description=part["Summary"],
+            licenses=[make_license(_licence(part))],
         )
-        needs[name] = [Requirement(each) for each in told.get_all("Requires-Dist", [])]
+        needs[name] = [Requirement(each) for each in part.get_all("Requires-Dist", [])]
     # Each bill has a number of its own, but the same package the same bill.
     bom = Bom(components=components.values(), serial_number=uuid.UUID(digest[:32], version=4))
     bom.metadata.component = index
@@ -121,7 +121,7 @@ def bill_of_materials(package: Path, digest: str) -> str:
 def licences(package: Path) -> str:
     """A list of the licences of a package's parts, and then their unchanged texts."""
     lines = [
-        f"{canonicalize_name(told['Name'])} {told['Version']}: {_licence(told)}" for told in _distributions(package)
+        f"{canonicalize_name(part['Name'])} {part['Version']}: {_licence(part)}" for part in _distributions(package)
     ]
     texts = [
         f"\n{'-' * 80}\n{path.relative_to(package).as_posix()}\n{'-' * 80}\n\n{path.read_text('utf-8').strip()}"
@@ -136,8 +136,8 @@ def _distributions(package: Path) -> Iterator[Message]:
         yield message_from_string(path.read_text("utf-8"))
 
 
-def _licence(told: Message) -> str:
-    return _LICENCES.get(canonicalize_name(told["Name"])) or told["License-Expression"] or told["License"]
+def _licence(part: Message) -> str:
+    return _LICENCES.get(canonicalize_name(part["Name"])) or part["License-Expression"] or part["License"]
 
 
 def _names(requirements: list[Requirement], components: Mapping[str, Component]) -> list[str]:

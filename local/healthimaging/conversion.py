@@ -183,10 +183,10 @@ def _vr(raw: RawDataElement, attribute: _Attribute | None) -> str:
     The service knows the VR of a private element only from the file: in an implicit VR file it is UN, but for the
     creators (PS3.5, sections 6.2.2 and 7.8.1). [U] A public one that came as UN has the dictionary's VR.
     """
-    told = raw.VR if raw.VR != "UN" else None
+    stated = raw.VR if raw.VR != "UN" else None
     if raw.tag.is_private_creator:
-        return told or "LO"
-    return told or (attribute.vr if attribute else "UN")
+        return stated or "LO"
+    return stated or (attribute.vr if attribute else "UN")
 
 
 def _texts(value: bytes, vr: str, sets: CharacterSets) -> list[str]:

@@ -129,10 +129,10 @@ class Bus:
         version = version or image_set.latest
         state, status = state or version.state, status or version.status
         faults = self._settings.faults
-        told = version
+        about = version
         if self._hit(faults.wrong_version):
             number = max(1, version.number + self._random.choice((-1, 1)))
-            told = Version(number if number != version.number else number + 1, state, status, version.updated_at)
+            about = Version(number if number != version.number else number + 1, state, status, version.updated_at)
         false_deleted = self._hit(faults.false_deleted)
         spelling = self._settings.spelling
         self._hand_on(
@@ -141,7 +141,7 @@ class Bus:
                 image_set,
                 state=state,
                 status=status,
-                version=told,
+                version=about,
                 spelling=spelling,
                 source_arn=source_arn,
             )
