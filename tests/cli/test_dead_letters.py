@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from bench.pipeline import write_files
-from cli import deployed
 from cli.dead_letters.letter import WHAT_TO_DO
 from cli.main import application
 from imaging_index import errors
@@ -112,12 +111,18 @@ def letters(aws: boto3.Session) -> Letters:
 
 
 @pytest.fixture
-def calls(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Callable[[str], None]]:
-    """What is told of each call of a command that is run in this process, before it and after it."""
+def session(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    """The SDK of a command that is run in this process."""
     assert environment
-    listeners: list[Callable[[str], None]] = []
     session = boto3.Session()
     monkeypatch.setattr("cli.deployed.Session", lambda: session)
+    return session
+
+
+@pytest.fixture
+def calls(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[str], None]]:
+    """Called with the name of each call of a command that is run in this process, before it and after it."""
+    listeners: list[Callable[[str], None]] = []
     monkeypatch.setattr("cli.dead_letters.queue._WAIT", 0)  # the local cloud has one server: it need not ask others
 
     def tell(event_name: str, **_: Any) -> None:
@@ -331,10 +336,10 @@ def test_interrupted_before_and_after_every_call_no_dead_letter_is_lost_or_hidde
 
 
 def test_ended_at_once_before_and_after_every_call_no_dead_letter_is_lost(
-    letters: Letters, calls: list[Callable[[str], None]]
+    letters: Letters, calls: list[Callable[[str], None]], session: boto3.Session
 ) -> None:
     receipts: list[str] = []
-    deployed.Session().events.register_first(
+    session.events.register_first(
         "after-call.sqs.ReceiveMessage",
         lambda parsed, **_: receipts.extend(each["ReceiptHandle"] for each in parsed.get("Messages", [])),
     )
