@@ -23,7 +23,7 @@ import pydicom
 from pydicom.data import get_testdata_file
 
 from bench import DATASTORE_ID, IMAGE_SET_ID
-from imaging_index.dictionary import Level
+from imaging_index.dicom.dictionary import Level
 from local.healthimaging.conversion import Converted, Values, convert
 from local.healthimaging.frames import image_frames, stored_transfer_syntax
 

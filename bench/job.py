@@ -99,10 +99,10 @@ def usual() -> Callable[[int], None]:
     """The usual code, with the profile's attributes of an instance in its row, and what rows are found by."""
     import boto3
 
-    from imaging_index import profile_file
-    from imaging_index.dictionary import Level
+    from imaging_index.dicom.dictionary import Level
+    from imaging_index.profile import toml_file
 
-    keywords = profile_file.load(Path(os.environ["PROFILE"])).keywords(Level.INSTANCE)
+    keywords = toml_file.load(Path(os.environ["PROFILE"])).keywords(Level.INSTANCE)
     healthimaging = boto3.client("medical-imaging")
     table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
 

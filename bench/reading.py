@@ -20,9 +20,9 @@ import orjson
 from isal import igzip, isal_zlib
 
 from bench.fresh import peak, tell
-from imaging_index import profile_file
-from imaging_index.metadata import Reader, Run
-from imaging_index.profile import Profile
+from imaging_index.document.reader import Reader, Run
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
 
 # A document -> how many instances were read, and what has to be kept of them until all are there.
 Method = Callable[[Path], tuple[int, object]]
@@ -39,7 +39,7 @@ _LEAST: Final = 0.2
 def main() -> None:
     """Tell the CPU time of one reading in seconds, the peak's growth in bytes, and the number of instances."""
     name, document, selected, first = sys.argv[1], *map(Path, sys.argv[2:])
-    method = METHODS[name](profile_file.load(selected))
+    method = METHODS[name](toml_file.load(selected))
     method(first)
     if method is _passing:
         _plain_text(document)  # to unpack it is no part of it

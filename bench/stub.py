@@ -21,8 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from imaging_index import profile_file
-from imaging_index.profile import Index
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Index
 from local.capacity import item_size, units
 
 
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Print the endpoint, and serve until this process is ended."""
     latency, selected, *documents = sys.argv[1:]
-    indexes = profile_file.load(Path(selected)).indexes.values()
+    indexes = toml_file.load(Path(selected)).indexes.values()
     server = _Server(float(latency), indexes, map(Path, documents))
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()

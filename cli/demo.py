@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import metric_names, searching
+from imaging_index.entry.item import plain
 from imaging_index.indexing import Outcome
-from imaging_index.stored import plain
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.stack import StackError, existing, import_folder, make_datastore, metrics, running

@@ -13,13 +13,13 @@ from rich.table import Column, Table
 
 from cli import profiles
 from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
-from imaging_index import entry
-from imaging_index.derived import PATIENT_NAME_KEY, STUDY_MOMENT
-from imaging_index.errors import Poison
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.profile import ProfileError
-from imaging_index.stored import plain
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.entry.pages import unpack
+from imaging_index.faults import Poison
+from imaging_index.profile.derived import PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.profile.profile import ProfileError
 
 _PIECE: Final = 256 * 2**10
 # PS3.10, section 7.1: a DICOM file begins with 128 bytes of any content, before its prefix.

@@ -8,11 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
-from imaging_index import dictionary, profile_file
-from imaging_index.derived import BY_NAME
-from imaging_index.form import Form
-from imaging_index.profile import Profile, ProfileError
-from imaging_index.selection import Attribute, Source
+from imaging_index.dicom import dictionary
+from imaging_index.profile import toml_file
+from imaging_index.profile.attributes import Attribute, Source
+from imaging_index.profile.derived import BY_NAME
+from imaging_index.profile.form import Form
+from imaging_index.profile.profile import Profile, ProfileError
 from infra import profile_lock
 from infra.config import ROOT
 
@@ -31,7 +32,7 @@ def load(name: str) -> Profile:
     Raises:
         ProfileError: it does not exist, or has mistakes; all of them are named.
     """
-    return profile_file.load(_path(name))
+    return toml_file.load(_path(name))
 
 
 def _path(name: str) -> Path:

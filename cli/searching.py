@@ -10,7 +10,7 @@ from cli import deployed
 from cli.output import Failure, Misuse, counted, image_sets_table, print_json_array, screen
 from cli.refusals import why
 from imaging_index import searching
-from imaging_index.stored import plain
+from imaging_index.entry.item import plain
 
 # AWS HealthImaging API Reference, "GetDatastore".
 _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")

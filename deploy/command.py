@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.deployer import Deployer
 from deploy.errors import DeployError
-from imaging_index.profile import ProfileError
+from imaging_index.profile.profile import ProfileError
 from infra.config import ROOT
 
 NO_REGION: Final = (

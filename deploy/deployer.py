@@ -14,7 +14,7 @@ from deploy.errors import DeployError
 from deploy.plan import Update, plan
 from deploy.terminal import ask, say
 from deploy.waiting import is_there, wait_for_indexes
-from imaging_index import profile_file
+from imaging_index.profile import toml_file
 from infra import assembly, indexes
 from infra.indexes import Indexes
 
@@ -119,7 +119,7 @@ class Deployer:
                 "changed them. Change them back first, or the update would fail."
             )
         (self._folder / "deployed.toml").write_text(template["Metadata"]["Profile"], "utf-8")
-        old, new = (profile_file.parse(each["Metadata"]["Profile"]) for each in (template, wanted))
+        old, new = (toml_file.parse(each["Metadata"]["Profile"]) for each in (template, wanted))
         if old.hash != new.hash:
             say("\nEntries do not change until their image sets are indexed again: see docs/upgrades.md.")
         return plan(deployed_indexes, old, wanted_indexes, new)

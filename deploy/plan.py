@@ -8,8 +8,8 @@ declares for it (Amazon DynamoDB Developer Guide, "Detecting and correcting inde
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from imaging_index.profile import Profile
-from imaging_index.schema import MOST_INDEXES, OWN_KEYS
+from imaging_index.profile.profile import Profile
+from imaging_index.profile.schema import MOST_INDEXES, OWN_KEYS
 from infra.indexes import Indexes, TypedIndex
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from imaging_index import metric_names
-from imaging_index.profile import Profile
+from imaging_index.profile.profile import Profile
 from infra.config import FUNCTION_SECONDS
 from infra.metrics import DAY, HOUR, Metric, Names, of_function, of_queue, of_rule, of_table, own
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from imaging_index.profile import Profile
+from imaging_index.profile.profile import Profile
 
 Keys = tuple[tuple[str, str], ...]
 

@@ -8,8 +8,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from imaging_index.hint import REPLAY_SOURCE
-from imaging_index.profile import Profile
+from imaging_index.profile.profile import Profile
+from imaging_index.queue.hint import REPLAY_SOURCE
 from infra import alarms, pipeline_graphs
 from infra.compliance import acknowledge
 from infra.config import FUNCTION_SECONDS, Settings

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from imaging_index.profile import Profile, ProfileError
+from imaging_index.profile.profile import Profile, ProfileError
 
 
 def check(path: Path, profile: Profile) -> None:

@@ -5,7 +5,7 @@
 from aws_cdk import CfnOutput, Environment, Stack, Tags
 from constructs import Construct
 
-from imaging_index.profile import Profile
+from imaging_index.profile.profile import Profile
 from infra import datastores
 from infra.config import Settings
 from infra.monitoring import Monitoring

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from imaging_index.profile import Profile
+from imaging_index.profile.profile import Profile
 from infra import alarms, indexes
 from infra.config import Settings
 from infra.indexes import Keys, TypedIndex

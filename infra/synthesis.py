@@ -8,8 +8,8 @@ from typing import Any
 
 from aws_cdk import App
 
-from imaging_index import profile_file
-from imaging_index.profile import ProfileError
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import ProfileError
 from infra import compliance, profile_lock
 from infra.bundling import BundlingError
 from infra.config import ROOT, SettingError, Settings
@@ -36,7 +36,7 @@ def make_app(
     app = App(context={**written, **(context or {})}, outdir=outdir, analytics_reporting=False)
     compliance.check(app)
     chosen = Settings.from_context({**app.node.get_all_context(), **(settings or {})}, os.environ)
-    selected = profile_file.load(chosen.profile)
+    selected = toml_file.load(chosen.profile)
     profile_lock.check(chosen.profile, selected)
     ImagingIndex(app, chosen, selected)
     return app

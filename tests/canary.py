@@ -19,8 +19,9 @@ from unittest.mock import patch
 import botocore.session
 from botocore.httpsession import URLLib3Session
 
-from imaging_index import dictionary, generation
-from imaging_index.stored import plain
+from imaging_index.dicom import dictionary
+from imaging_index.entry.item import plain
+from imaging_index.table import generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

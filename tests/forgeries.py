@@ -6,7 +6,7 @@ What they write bears a mark of its own, which may stand nowhere but in the mess
 import json
 from typing import Any, Final
 
-from imaging_index.hint import REPLAY_SOURCE, Kind
+from imaging_index.queue.hint import REPLAY_SOURCE, Kind
 from imaging_index.table.layout import Key
 
 INTRUDER: Final = "Eve^Intruder"

@@ -17,19 +17,19 @@ from msgspec import structs
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from imaging_index import profile_file
-from imaging_index.errors import NotReady
+from imaging_index.document.reader import Reader
+from imaging_index.faults import NotReady
 from imaging_index.healthimaging import HealthImaging
-from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
-from imaging_index.metadata import Reader
-from imaging_index.profile import Profile
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
+from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from local.stack import import_folder, make_datastore
 
 PROFILE_FILE = Path(__file__).parents[1] / "profiles" / "radiology.toml"
-PROFILE = profile_file.load(PROFILE_FILE)
+PROFILE = toml_file.load(PROFILE_FILE)
 PATIENCE = 180.0  # seconds: on a busy machine too, only what is broken takes as long
 _names = itertools.count()
 

@@ -18,8 +18,8 @@ from typing import Final
 from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import get_entry, keyword_dict
 
-from imaging_index.dicom import MOMENTS, NUMBERS, TEXTS
-from imaging_index.selection import PRIVATE
+from imaging_index.dicom.vrs import MOMENTS, NUMBERS, TEXTS
+from imaging_index.profile.attributes import PRIVATE
 
 FOLDER = Path(__file__).parent.parent / "lambda" / "imaging_index"
 HEADER = "keyword\ttag\tvr\tvm\tlevel\tretired\tnewer"

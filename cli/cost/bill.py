@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.cost.sizes import Sizes
-    from imaging_index.profile import Profile
+    from imaging_index.profile.profile import Profile
     from infra.prices import Prices
 
 _GB: Final = 2**30

@@ -13,7 +13,7 @@ from cli import profiles
 from cli.cost import sizes
 from cli.cost.bill import Kind, Part, Volume, bill, reading_anew, use
 from cli.output import Failure, Misuse, counted, print_json, screen
-from imaging_index.profile import ProfileError
+from imaging_index.profile.profile import ProfileError
 from infra.prices import AS_OF, REGION, Prices
 
 

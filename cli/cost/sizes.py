@@ -16,11 +16,12 @@ import pydicom.data
 from msgspec import structs
 
 from cli.output import Failure
-from imaging_index import entry, generation
-from imaging_index.errors import Poison
-from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.faults import Poison
 from imaging_index.indexing import Indexer
-from imaging_index.metadata import Reader
+from imaging_index.queue.hint import Cause, Hint, Kind
+from imaging_index.table import generation
 from imaging_index.table.writing import TableWriter
 from local.capacity import item_size, units
 from local.healthimaging.document import Document, Patient, Series, Study, pack
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from imaging_index.entry.item import Item
     from imaging_index.healthimaging import HealthImaging
-    from imaging_index.profile import Profile
-    from imaging_index.stored import Item
+    from imaging_index.profile.profile import Profile
     from local.healthimaging.importing import Group
 
 # CT and MR of three patients, with all attributes that the shipped profiles' indexes need: 1,400 to 1,900 bytes an

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cli.dead_letters.queue import Reading
-    from imaging_index.hint import Hint
+    from imaging_index.queue.hint import Hint
 
 _LEAST_OF_ID: Final = 4
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from imaging_index import hint
-from imaging_index.errors import Permanent
+from imaging_index.faults import Permanent
+from imaging_index.queue import hint
 
 PERMANENT: Final = Permanent.__name__
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imaging_index import dictionary, entry, profile_file, searching
-from imaging_index.errors import Poison
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.profile import ProfileError
-from imaging_index.stored import plain
+from imaging_index import searching
+from imaging_index.dicom import dictionary
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.entry.pages import unpack
+from imaging_index.faults import Poison
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import ProfileError
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 
@@ -25,13 +28,13 @@ if TYPE_CHECKING:
 
 def levels_of_selected_attributes(path: Path) -> dict[str, str]:
     """Which attributes a profile selects, each with the level at which HealthImaging keeps it."""
-    return {attribute.name: attribute.level.value for attribute in profile_file.load(path).attributes}
+    return {attribute.name: attribute.level.value for attribute in toml_file.load(path).attributes}
 
 
 def mistakes_of_profile(text: str) -> list[str]:
     """What is wrong with a profile's text, one sentence each; nothing when it can be used."""
     try:
-        profile_file.parse(text)
+        toml_file.parse(text)
     except ProfileError as error:
         return str(error).splitlines()
     return []
@@ -50,7 +53,7 @@ def entry_of_document(document: bytes, text: str) -> tuple[dict[str, Any], list[
         ValueError: the document cannot be indexed.
     """
     try:
-        content = entry.build(Reader(profile_file.parse(text)), [document])
+        content = entry.build(Reader(toml_file.parse(text)), [document])
     except Poison as error:
         raise ValueError(f"This document cannot be indexed: {error}") from None
     instances, _ = unpack(content.pages)

@@ -15,7 +15,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from imaging_index.errors import Poison
+from imaging_index.faults import Poison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,7 +41,7 @@ class ImageSetState(msgspec.Struct, frozen=True):
 
 
 class HealthImaging:
-    """The service, as the index reads it. Errors of botocore pass through; `errors.classify` knows them."""
+    """The service, as the index reads it. Errors of botocore pass through; `aws_errors.classify` knows them."""
 
     def __init__(self, client: HealthImagingClient) -> None:
         self._client = client

@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from imaging_index import entry, generation
-from imaging_index.errors import NotReady, Poison, classify
-from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.aws_errors import classify
+from imaging_index.entry import entry
+from imaging_index.faults import NotReady, Poison
+from imaging_index.queue.hint import Cause, Hint, Kind
+from imaging_index.table import generation
 from imaging_index.table.layout import Head, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from imaging_index.entry import Content
+    from imaging_index.document.reader import Reader
+    from imaging_index.entry.entry import Content
+    from imaging_index.entry.item import Item
     from imaging_index.healthimaging import HealthImaging
-    from imaging_index.metadata import Reader
-    from imaging_index.profile import Profile
-    from imaging_index.stored import Item
+    from imaging_index.profile.profile import Profile
     from imaging_index.table.writing import TableWriter
 
 # Another event follows each of these when the change is through.
@@ -93,7 +95,7 @@ class Indexer:
         Raises:
             NotReady: HealthImaging does not answer for this image set yet.
             Poison: the document cannot be read.
-            Exception: whatever AWS answers besides (`errors.classify`).
+            Exception: whatever AWS answers besides (`aws_errors.classify`).
         """
         try:
             return self._converge(hint, age, tries)

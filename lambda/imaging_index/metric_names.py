@@ -5,7 +5,7 @@ docs/monitoring.md says of each what it counts.
 
 from typing import Final
 
-from imaging_index.errors import Configuration, Fault
+from imaging_index.faults import Configuration, Fault
 from imaging_index.indexing import Outcome
 
 INDEX_LAG: Final = "IndexLag"

@@ -12,14 +12,14 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from imaging_index import metric_names
-from imaging_index.errors import Overload
-from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.faults import Overload
 from imaging_index.indexing import Outcome, Result
+from imaging_index.queue.hint import Cause, Hint, Kind
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from imaging_index.errors import Fault
+    from imaging_index.faults import Fault
 
 # Service and namespace come from Powertools' environment variables, which the stack sets. The service is the stack's
 # name, and each metric's only dimension.

@@ -11,15 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from imaging_index import dicom, dictionary
-from imaging_index.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.dicom import dictionary, vrs
+from imaging_index.profile.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from imaging_index.profile import Index
-    from imaging_index.stored import Item
+    from imaging_index.entry.item import Item
+    from imaging_index.profile.profile import Index
     from imaging_index.table.reading import TableReader
 
 _DATE: Final = re.compile(r"[0-9]{8}|[0-9]{0,8}\*")
@@ -83,13 +83,13 @@ def _as_stored(name: str, value: str) -> str:
     if any(separator in value for separator in _BETWEEN_VALUES.get(vr, "\\")):
         raise SearchError(f"There are several values of {name}; search for one at a time.")
     try:
-        stored = dicom.parser(vr)(value)
+        stored = vrs.parser(vr)(value)
     except KeyError:
         return value  # of a VR that is in no index
-    except dicom.Unusable:
+    except vrs.Unusable:
         if name == "StudyDate":
             return value
-        if vr in dicom.NUMBERS:
+        if vr in vrs.NUMBERS:
             raise SearchError(_no_number(name)) from None
         raise SearchError(f"This is no value of {name}; write it like {name}={_EXAMPLES[vr]}.") from None
     if stored is None:
@@ -113,7 +113,7 @@ def _condition(name: str, value: str) -> str | Between:
         raise SearchError(
             "Write StudyDate as 20240131, as a range 20240101-20240131, 20240101- or -20240131, or as 202401*."
         )
-    if name == "PatientName" and not dicom.name_key(value.rstrip("*")) and value != "*":
+    if name == "PatientName" and not vrs.name_key(value.rstrip("*")) and value != "*":
         raise SearchError("Write PatientName with at least one letter, the family name first, like PatientName=doe*.")
     if name in _MOMENTS and not _is_moment(name, value):
         day = "20240131*" if name == STUDY_MOMENT.name else "2024-01-31*"
@@ -123,8 +123,8 @@ def _condition(name: str, value: str) -> str | Between:
 
 def _is_day(digits: str) -> bool:
     try:
-        return dicom.date(digits) is not None
-    except dicom.Unusable:
+        return vrs.date(digits) is not None
+    except vrs.Unusable:
         return False
 
 
@@ -197,9 +197,9 @@ def _compared(key: str) -> str:
 def _on_name_key(condition: str | Between) -> str | Between:
     """A condition on PatientName as one on its key."""
     if isinstance(condition, str):
-        return dicom.name_key(condition)
+        return vrs.name_key(condition)
     begun = condition.low.removeprefix(_BEFORE_ALL)
-    key = dicom.name_key(begun)
+    key = vrs.name_key(begun)
     # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
     return Between(key, f"{key} {_AFTER_ALL}") if key and begun[-1] in "^ ,.-" else _beginning(key)
 
@@ -268,6 +268,6 @@ def search(
 
 def _is_number(condition: str | Between) -> bool:
     try:
-        return isinstance(condition, str) and dicom.number(condition) is not None
-    except dicom.Unusable:
+        return isinstance(condition, str) and vrs.number(condition) is not None
+    except vrs.Unusable:
         return False

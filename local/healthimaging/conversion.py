@@ -20,8 +20,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_deferred_data_element
 from pydicom.tag import BaseTag
 
-from imaging_index import dicom
-from imaging_index.dictionary import Level, lookup
+from imaging_index.dicom import vrs
+from imaging_index.dicom.dictionary import Level, lookup
 from local.healthimaging.character_sets import CharacterSets
 
 # pydicom's complaints about a value quote the value, which may be a patient's; who reads files also mutes its warnings.
@@ -46,7 +46,7 @@ Values = dict[str, Any]
 _LEFT_OUT: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010, 0xFFFCFFFC})
 _FILE_META: Final = 0x0002
 _CHARACTER_SET: Final = 0x00080005
-_TEXTS: Final = (dicom.TEXTS - {"AT"}) | dicom.MOMENTS | {"DS", "IS"}
+_TEXTS: Final = (vrs.TEXTS - {"AT"}) | vrs.MOMENTS | {"DS", "IS"}
 # A backslash is a character of these like others (PS3.5, section 6.2).
 _OF_ONE_TEXT: Final = frozenset({"LT", "ST", "UR", "UT"})
 # Above it not every whole FL or FD is an exact integer.

@@ -12,7 +12,7 @@ import msgspec
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from imaging_index.dictionary import Level
+from imaging_index.dicom.dictionary import Level
 from local.healthimaging.conversion import Converted, Values, as_written, convert
 from local.healthimaging.document import Grouping, Instances, grouping
 from local.healthimaging.frames import image_frames, stored_transfer_syntax

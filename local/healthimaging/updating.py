@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from imaging_index.dictionary import Level, lookup
+from imaging_index.dicom.dictionary import Level, lookup
 from local.healthimaging.conversion import Values, as_written
 from local.healthimaging.document import Document, unpack
 from local.healthimaging.errors import Conflict, Invalid, QuotaExceeded

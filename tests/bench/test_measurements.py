@@ -3,8 +3,8 @@ import pytest
 from bench import fresh, stub
 from bench.documents import packed
 from bench.reading import METHODS
-from imaging_index import profile_file
-from imaging_index.profile import Index
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Index
 from infra.config import ROOT
 from local.capacity import item_size
 
@@ -14,11 +14,11 @@ RADIOLOGY = ROOT / "profiles" / "radiology.toml"
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"gunzip", "passing"}))
 def test_a_method_reads_every_instance(method: str) -> None:
-    assert METHODS[method](profile_file.load(PROTOTYPE))(packed("ct_30"))[0] == 30
+    assert METHODS[method](toml_file.load(PROTOTYPE))(packed("ct_30"))[0] == 30
 
 
 def test_the_profile_of_the_first_comparison_has_its_36_attributes() -> None:
-    assert len(profile_file.load(PROTOTYPE).attributes) == 36
+    assert len(toml_file.load(PROTOTYPE).attributes) == 36
 
 
 def test_a_fresh_process_tells_what_it_measured() -> None:

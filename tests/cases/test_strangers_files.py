@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from cli import profiles
-from imaging_index import entry, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.profile import Profile
-from imaging_index.stored import plain
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
 from local.healthimaging.document import Document, Patient, Series, Study, pack
 from local.healthimaging.importing import Scan, scan
 from tests.cases import own
@@ -70,7 +71,7 @@ def _profile(case: own.Case) -> Profile:
             return profiles.load("radiology")
         case (name,) if name.endswith(".toml"):
             return profiles.load(str(FOLDER / name))
-    return profile_file.parse(f"revision = 1\nattributes = {msgspec.json.encode(case.attributes).decode()}\n")
+    return toml_file.parse(f"revision = 1\nattributes = {msgspec.json.encode(case.attributes).decode()}\n")
 
 
 def _document(found: Scan) -> bytes:

@@ -17,7 +17,7 @@ from bench.pipeline import write_files
 from cli import profiles
 from cli.cost import sizes
 from cli.main import application
-from imaging_index.hint import Kind
+from imaging_index.queue.hint import Kind
 from imaging_index.table.layout import Key
 from infra.assembly import Assembly
 from local.capacity import item_size

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from bench.pipeline import write_files
 from cli.dead_letters.letter import WHAT_TO_DO
 from cli.main import application
-from imaging_index import errors
-from imaging_index.delivery import Delivery, Queue
+from imaging_index import faults
+from imaging_index.queue.delivery import Delivery, Queue
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
@@ -49,7 +49,7 @@ class Letters:
         self.parked = outputs["DeadLetterQueueUrl"]
         self.rules = outputs["RuleDeadLetterQueueUrl"]
 
-    def park(self, body: str, fault: errors.Fault, tries: int = 50) -> None:
+    def park(self, body: str, fault: faults.Fault, tries: int = 50) -> None:
         """As the function does."""
         delivery = Delivery(body, "receipt", tries, datetime.now(UTC))
         Queue(self.sqs, self.queue, self.parked).park(delivery, fault, "0b5e8c0a-5a5e-4e6c-9a3c-1c7bb7a0d0f1")
@@ -156,11 +156,11 @@ def test_every_dead_letter_of_both_queues_is_listed_once_with_its_class_and_can_
     letters: Letters,
 ) -> None:
     for number in range(23):
-        letters.park(event(number), errors.NotReady("any"))
-    letters.park(event(23), errors.Poison("any"), tries=3)
+        letters.park(event(number), faults.NotReady("any"))
+    letters.park(event(23), faults.Poison("any"), tries=3)
     letters.kill(event(24))
     letters.fail_to_deliver(event(25))
-    letters.park("not JSON", errors.Permanent("any"), tries=1)
+    letters.park("not JSON", faults.Permanent("any"), tries=1)
     for _ in range(2):
         found = listed()
         assert {each["class"]: each["count"] for each in found["classes"]} == {
@@ -186,7 +186,7 @@ def test_every_dead_letter_of_both_queues_is_listed_once_with_its_class_and_can_
 
 
 def test_of_every_class_of_failure_it_is_said_what_to_do() -> None:
-    assert {each.__name__ for each in errors.Fault.__subclasses__()} < set(WHAT_TO_DO)
+    assert {each.__name__ for each in faults.Fault.__subclasses__()} < set(WHAT_TO_DO)
 
 
 def test_a_stack_without_dead_letters_says_so(letters: Letters) -> None:
@@ -198,11 +198,11 @@ def test_a_stack_without_dead_letters_says_so(letters: Letters) -> None:
 @pytest.mark.usefixtures("calls")
 def test_nothing_of_a_hostile_message_is_shown_but_its_ids(letters: Letters) -> None:
     marker = "Doe^Jane"
-    letters.park(f"{marker} \x9b2J", errors.Permanent("any"))
+    letters.park(f"{marker} \x9b2J", faults.Permanent("any"))
     letters.park(
-        event(1, extra=f"{marker} \x1b[2J", time=marker, source=marker, **{"detail-type": marker}), errors.Poison("any")
+        event(1, extra=f"{marker} \x1b[2J", time=marker, source=marker, **{"detail-type": marker}), faults.Poison("any")
     )
-    letters.park(event(2, extra=marker * 30_000), errors.Poison("any"))
+    letters.park(event(2, extra=marker * 30_000), faults.Poison("any"))
     letters.fail_to_deliver(json.dumps({"detail": {"datastoreId": marker, "imageSetId": marker}}))
     forged = {name: {"DataType": "String", "StringValue": marker} for name in ("ErrorClass", "Attempts", "RequestId")}
     letters.sqs.send_message(QueueUrl=letters.parked, MessageBody=event(3), MessageAttributes=forged)  # type: ignore[arg-type]
@@ -221,7 +221,7 @@ def test_nothing_of_a_hostile_message_is_shown_but_its_ids(letters: Letters) -> 
 
 @pytest.mark.usefixtures("calls")
 def test_one_dead_letter_is_shown_by_the_beginning_of_its_id(letters: Letters) -> None:
-    letters.park(event(7), errors.NotReady("any"))
+    letters.park(event(7), faults.NotReady("any"))
     (found,) = listed()["messages"]
     status, output = run("show", found["id"][:8])
     assert status == 0
@@ -235,8 +235,8 @@ def test_only_the_class_that_is_told_goes_back_and_the_others_can_be_received_ag
     called: Counter[str] = Counter()
     calls.append(lambda name: called.update([name]))
     for number in range(15):
-        letters.park(event(number), errors.Poison("any"))
-        letters.park(event(100 + number), errors.NotReady("any"))
+        letters.park(event(number), faults.Poison("any"))
+        letters.park(event(100 + number), faults.NotReady("any"))
     status, output = run("redrive", "--only", "poison", "--json")
     assert status == 0
     assert json.loads(output) == {
@@ -257,7 +257,7 @@ def test_only_the_class_that_is_told_goes_back_and_the_others_can_be_received_ag
 def test_what_is_malformed_goes_back_only_when_it_is_asked_for(letters: Letters) -> None:
     large = [f"{number}{'x' * 200_000}" for number in range(6)]  # more than SQS takes in one call
     for body in large:
-        letters.park(body, errors.Permanent("any"))
+        letters.park(body, faults.Permanent("any"))
     letters.fail_to_deliver("nor is this JSON")
     letters.kill(event(1))
     assert run("redrive")[0] == 0
@@ -270,7 +270,7 @@ def test_what_is_malformed_goes_back_only_when_it_is_asked_for(letters: Letters)
 def test_what_comes_back_at_once_is_not_sent_round_and_round(
     letters: Letters, calls: list[Callable[[str], None]]
 ) -> None:
-    letters.park("not JSON", errors.Permanent("any"))
+    letters.park("not JSON", faults.Permanent("any"))
     time.sleep(2)  # what follows is parked after the redrive has begun, by SQS's clock of whole seconds
 
     times = 0
@@ -280,7 +280,7 @@ def test_what_comes_back_at_once_is_not_sent_round_and_round(
         if name.startswith("after-call.sqs.SendMessageBatch") and times < 3:
             times += 1
             time.sleep(1.1)
-            letters.park("not JSON", errors.Permanent("any"))
+            letters.park("not JSON", faults.Permanent("any"))
 
     calls.append(come_back)
     status, output = run("redrive", "--only", "Permanent", "--json")
@@ -296,7 +296,7 @@ def test_what_comes_back_within_the_second_of_the_start_is_moved_once(
     monkeypatch.setattr("cli.dead_letters.queue._CLOCK", timedelta(minutes=1))  # for all that comes to be within it
     bodies = [event(number) for number in range(2)]
     for body in bodies:
-        letters.park(body, errors.NotReady("any"))
+        letters.park(body, faults.NotReady("any"))
     times = 0
 
     def come_back(name: str) -> None:
@@ -304,7 +304,7 @@ def test_what_comes_back_within_the_second_of_the_start_is_moved_once(
         if name.startswith("after-call.sqs.SendMessageBatch") and times < 3:
             times += 1
             for body in letters.take(letters.queue):
-                letters.park(body, errors.NotReady("any"))
+                letters.park(body, faults.NotReady("any"))
 
     calls.append(come_back)
     status, output = run("redrive", "--json")
@@ -421,14 +421,14 @@ def test_200_dead_letters_of_four_classes_redriven_with_two_interruptions_are_al
     hints = letters.take(letters.queue)
     for number, body in enumerate(hints):
         if number % 4 == 0:
-            letters.park(body, errors.Poison("any"), tries=3)
+            letters.park(body, faults.Poison("any"), tries=3)
         elif number % 4 == 1:
-            letters.park(body, errors.NotReady("any"))
+            letters.park(body, faults.NotReady("any"))
         elif number % 4 == 2:
             letters.kill(body)
         else:
             letters.fail_to_deliver(body)
-    letters.park("not JSON", errors.Permanent("any"), tries=1)
+    letters.park("not JSON", faults.Permanent("any"), tries=1)
     table = TableReader(aws.client("dynamodb"), outputs["TableName"])
     types = table.describe().key_types
 

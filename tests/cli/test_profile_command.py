@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli.main import application
 from cli.output import screen
-from imaging_index import profile_file
+from imaging_index.profile import toml_file
 from infra import profile_lock
 
 BROKEN = sorted((Path(__file__).parent / "broken_profiles").glob("*.toml"))
@@ -88,7 +88,7 @@ def test_a_profile_that_would_not_be_synthesized_is_refused_and_its_lock_left_al
     path.write_text('revision = 1\nattributes = ["PatientID"]\n')
     assert run("check", str(path))[0] == 0
     assert not path.with_suffix(".lock").exists()
-    profile_lock.check(path, profile_file.load(path))
+    profile_lock.check(path, toml_file.load(path))
     locked = path.with_suffix(".lock").read_text()
     path.write_text('revision = 1\nattributes = ["PatientID", "Modality"]\n')
     status, printed, errors = run("check", str(path))

@@ -14,8 +14,8 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from imaging_index import hint
-from imaging_index.hint import REPLAY_SOURCE, Cause, Hint, Kind
+from imaging_index.queue import hint
+from imaging_index.queue.hint import REPLAY_SOURCE, Cause, Hint, Kind
 from infra.config import ROOT
 from local.stack import import_folder, make_datastore
 

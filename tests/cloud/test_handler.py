@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from imaging_index import delivery
+from imaging_index.queue import delivery
 from imaging_index.table.layout import Key
 from infra.assembly import Assembly
 from local.deployment import deploy

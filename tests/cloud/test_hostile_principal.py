@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from cli.main import application
 from imaging_index import searching
-from imaging_index.hint import REPLAY_SOURCE, Kind
-from imaging_index.stored import plain
+from imaging_index.entry.item import plain
+from imaging_index.queue.hint import REPLAY_SOURCE, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from pydicom.data import get_testdata_file
 
-from imaging_index.stored import plain
+from imaging_index.entry.item import plain
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pydicom.data import get_testdata_file
 
-from imaging_index.hint import REPLAY_SOURCE, Kind
+from imaging_index.queue.hint import REPLAY_SOURCE, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud

@@ -10,11 +10,12 @@ from typing import Any
 import boto3
 import pytest
 
-from imaging_index import entry, generation
-from imaging_index.errors import Fault, NotReady
-from imaging_index.hint import Cause, Kind
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.faults import Fault, NotReady
 from imaging_index.indexing import Outcome
-from imaging_index.stored import plain
+from imaging_index.queue.hint import Cause, Kind
+from imaging_index.table import generation
 from imaging_index.table.layout import Head, Key
 from imaging_index.table.writing import TableWriter
 from local.cloud import LocalCloud

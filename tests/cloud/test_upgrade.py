@@ -17,8 +17,8 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from imaging_index import searching
+from imaging_index.entry.item import plain
 from imaging_index.searching import SearchError
-from imaging_index.stored import plain
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import LOCAL_CONTEXT, ROOT, deploy

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import greenlet  # type: ignore[import-untyped]
 
-from imaging_index.hint import Kind
+from imaging_index.queue.hint import Kind
 from tests.convergence import environments, memory
 from tests.convergence.environments import DATASTORE, NEW, QUEUE, TABLE, Environment
 from tests.convergence.happenings import document

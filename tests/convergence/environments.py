@@ -20,8 +20,11 @@ from unittest import mock
 
 from botocore.session import Session
 
-from imaging_index import breaker, delivery, indexing, instances, profile_file
-from imaging_index.errors import Fault, NotReady, Poison
+from imaging_index import indexing
+from imaging_index.entry import columns
+from imaging_index.faults import Fault, NotReady, Poison
+from imaging_index.profile import toml_file
+from imaging_index.queue import breaker, delivery
 from imaging_index.table import reading as table_reading
 from imaging_index.table import writing as table_writing
 from imaging_index.table.reading import TableReader
@@ -135,11 +138,11 @@ def _environment(revision: int, number: int) -> Environment:
         "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
         "TABLE_NAME": TABLE,
     }
-    selected = profile_file.parse(f"revision = {revision}\nattributes = {_ATTRIBUTES[revision]}")
+    selected = toml_file.parse(f"revision = {revision}\nattributes = {_ATTRIBUTES[revision]}")
     with (
         mock.patch.dict(os.environ, variables),
         mock.patch.object(Session, "create_client", lambda _, service, **__: client(service)),
-        mock.patch.object(profile_file, "load", return_value=selected),
+        mock.patch.object(toml_file, "load", return_value=selected),
     ):
         spec.loader.exec_module(module)
     return Environment(module, revision, module.handler, inspect.unwrap(module.handler))
@@ -153,7 +156,7 @@ def reading() -> TableReader:
 
 def pack_by(rows: int) -> None:
     """From now on a page holds so many instances: two codes may pack one document differently."""
-    instances._ROWS_A_PAGE = rows  # type: ignore[misc]
+    columns._ROWS_A_PAGE = rows  # type: ignore[misc]
 
 
 @contextmanager
@@ -184,7 +187,7 @@ def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool
         (table_writing, "time", clock),
         (table_reading, "time", clock),
         (observability, "datetime", _Datetime),
-        (instances, "_ROWS_A_PAGE", instances._ROWS_A_PAGE),
+        (columns, "_ROWS_A_PAGE", columns._ROWS_A_PAGE),
     ]
     if not observed:
         changes += [(observability, "logger", _Nowhere()), (observability, "metrics", _Nowhere())]

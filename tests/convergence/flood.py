@@ -18,9 +18,9 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from imaging_index import generation
-from imaging_index.errors import NotReady, Permanent, Poison
-from imaging_index.hint import Kind
+from imaging_index.faults import NotReady, Permanent, Poison
+from imaging_index.queue.hint import Kind
+from imaging_index.table import generation
 from imaging_index.table.layout import Key
 from tests import canary
 from tests.convergence import environments, memory, simulation

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from imaging_index import generation
-from imaging_index.hint import REPLAY_SOURCE, Cause, Kind
+from imaging_index.queue.hint import REPLAY_SOURCE, Cause, Kind
+from imaging_index.table import generation
 from tests.canary import MARKER
 from tests.convergence import memory
 from tests.convergence.environments import DATASTORE, NEW

@@ -16,10 +16,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from imaging_index import entry, generation, instances
-from imaging_index.errors import NotReady
-from imaging_index.hint import Cause, Kind
-from imaging_index.table import writing
+from imaging_index.entry import columns, entry
+from imaging_index.faults import NotReady
+from imaging_index.queue.hint import Cause, Kind
+from imaging_index.table import generation, writing
 from imaging_index.table.writing import TableWriter
 from tests.convergence import truth
 from tests.image_sets import PROFILE, delete, hint, indexer, make_image_set, make_table, raised, update
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_medical_imaging import HealthImagingClient
 
-    from imaging_index.hint import Hint
-    from imaging_index.profile import Profile
+    from imaging_index.profile.profile import Profile
+    from imaging_index.queue.hint import Hint
     from imaging_index.table.layout import Key
     from tests.convergence.truth import Dump
 
@@ -132,7 +132,7 @@ class Stage:
         truth.restore(self.observer, key, truth.dump(self.observer, key), scenario.before)
         self.executioner.begin(kill_at)
         with (
-            patch.object(instances, "_ROWS_A_PAGE", self._rows),
+            patch.object(columns, "_ROWS_A_PAGE", self._rows),
             patch.object(writing, "_MOST_REQUESTS", self._requests),
         ):
             died_at = self._deliver(scenario, order)
@@ -185,7 +185,7 @@ def scenarios(client: HealthImagingClient, folder: Path, **attributes: str) -> d
     (folder / "gone").mkdir()
     live, gone = (make_image_set(client, folder / name, instances=5, **attributes) for name in ("live", "gone"))
     update(client, live, 1)
-    with patch.object(instances, "_ROWS_A_PAGE", 2):
+    with patch.object(columns, "_ROWS_A_PAGE", 2):
         one, two, later = (
             truth.indexed(live, _said(client, live, version), version, using)
             for version, using in ((1, PROFILE), (2, PROFILE), (2, _LATER))

@@ -13,12 +13,12 @@ import gzip
 import importlib
 import io
 import json
+import pkgutil
 import random
 import zlib
 from dataclasses import dataclass, field
 from decimal import InvalidOperation
 from functools import cache
-from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -26,11 +26,11 @@ from unittest.mock import patch
 import msgspec
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError, ResponseStreamingError
 
-from imaging_index import indexing
-from imaging_index.errors import NotReady, Permanent, Poison
+import imaging_index
+from imaging_index.faults import NotReady, Permanent, Poison
 from imaging_index.healthimaging import HealthImaging
-from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
+from imaging_index.queue.hint import Cause, Hint, Kind
 from tests import canary
 from tests.canary import MARKER
 from tests.convergence import environments, memory, simulation
@@ -73,7 +73,7 @@ QUOTING: Final[tuple[Callable[[], Exception], ...]] = (
 )
 
 # What of the package has no document in its hands.
-_NO_DOCUMENT: Final = ("breaker", "delivery", "errors", "hint", "observability", "take_write_units")
+_NO_DOCUMENT: Final = ("aws_errors", "breaker", "delivery", "faults", "hint", "observability", "take_write_units")
 
 
 @dataclass
@@ -116,14 +116,19 @@ def _able_to_fail() -> Iterator[None]:
 
 
 def _functions() -> Iterator[tuple[Any, str, FunctionType]]:
-    stems = {each.stem for each in Path(indexing.__file__).parent.glob("*.py")} - {"__init__", *_NO_DOCUMENT}
-    for module in (importlib.import_module(f"imaging_index.{stem}") for stem in sorted(stems)):
+    found = (each.name for each in pkgutil.walk_packages(imaging_index.__path__, "imaging_index."))
+    names = {
+        name
+        for name in found
+        if not name.startswith("imaging_index.handlers") and name.rpartition(".")[2] not in _NO_DOCUMENT
+    }
+    for module in map(importlib.import_module, sorted(names)):
         classes = [
             each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__
         ]
         for owner in (module, *classes):
             for name, each in vars(owner).items():
-                ours = isinstance(each, FunctionType) and each.__module__.rpartition(".")[2] in stems
+                ours = isinstance(each, FunctionType) and each.__module__ in names
                 if ours and name not in _NO_DOCUMENT and not name.startswith("__"):
                     yield owner, name, each
 

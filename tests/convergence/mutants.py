@@ -145,7 +145,7 @@ MUTANTS: Final = (
     _of("indexing", "Indexer._index", "pages without an attempt", ("secrets.token_hex(8)", '"0"')),
     _of("indexing", "Indexer._index", "a repair at the same generation", ("generation.repaired(wanted)", "wanted")),
     _of(
-        "generation",
+        "table.generation",
         "same_but_for_repair",
         "the repair number is compared like the rest",
         ('one.rpartition(".")[0] == other.rpartition(".")[0]', "one == other"),
@@ -197,7 +197,7 @@ MUTANTS: Final = (
         ("age > _FOR_SURE", "False"),
     ),
     _of(
-        "hint",
+        "queue.hint",
         "Hint.is_told_by_healthimaging",
         "isPrimary of a replay by hand is believed",
         ("self.kind is Kind.CREATED and not self.replayed", "(self.kind is Kind.CREATED or self.replayed)"),
@@ -210,7 +210,7 @@ MUTANTS: Final = (
     ),
     _of("indexing", "Indexer._item", "EventTime is lost", ("hint.time is not None", "False")),
     _of(
-        "hint",
+        "queue.hint",
         "Hint.is_told_by_healthimaging",
         "Copied's version is believed",
         ("self.kind is Kind.CREATED", "self.kind in (Kind.CREATED, Kind.COPIED, Kind.UPDATED)"),
@@ -281,7 +281,7 @@ MUTANTS: Final = (
         ("raise fault from None", "return"),
     ),
     _of(
-        "delivery",
+        "queue.delivery",
         "to_be_parked",
         "a throttled message is parked",
         ("_MOST_TRIES.get(type(fault))", "_MOST_TRIES.get(type(fault), 2)"),
@@ -293,7 +293,7 @@ MUTANTS: Final = (
         ("raise fault from None", "if not isinstance(fault, HandedBack):\n                    raise fault from None"),
     ),
     _of(
-        "delivery",
+        "queue.delivery",
         "Queue.park",
         "a dead letter holds more than the message",
         ("MessageBody=delivery.body", 'MessageBody=delivery.body + " "'),

@@ -9,8 +9,9 @@ import random
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from imaging_index import instances, profile_file
-from imaging_index.hint import Cause, Kind
+from imaging_index.entry import columns
+from imaging_index.profile import toml_file
+from imaging_index.queue.hint import Cause, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from tests.convergence import memory, truth
@@ -19,15 +20,13 @@ from tests.image_sets import deliver, hint, indexer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from imaging_index.hint import Hint
+    from imaging_index.queue.hint import Hint
     from tests.convergence.kills import Progress
     from tests.convergence.truth import Dump
 
-PROFILE: Final = profile_file.parse(
-    'revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n'
-)
+PROFILE: Final = toml_file.parse('revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n')
 _DATASTORE: Final = "d" * 32
-_small_pages: Final = patch.object(instances, "_ROWS_A_PAGE", 1)  # several pages an image set
+_small_pages: Final = patch.object(columns, "_ROWS_A_PAGE", 1)  # several pages an image set
 _CAUSES: Final = (Cause.EVENT, Cause.RECONCILE, Cause.REINDEX)
 
 

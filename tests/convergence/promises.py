@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from imaging_index import entry, generation
+from imaging_index.entry import entry
+from imaging_index.table import generation
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
 from tests.convergence import environments, memory

@@ -18,9 +18,9 @@ from unittest.mock import patch
 import botocore.session
 from botocore.retries.standard import ExponentialBackoff
 
-from imaging_index import instances
-from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Poison, Unknown
-from imaging_index.hint import REPLAY_SOURCE, Cause
+from imaging_index.entry import columns
+from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Poison, Unknown
+from imaging_index.queue.hint import REPLAY_SOURCE, Cause
 from imaging_index.table import writing
 from imaging_index.table.layout import Key
 from tests import canary
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from mypy_boto3_medical_imaging import HealthImagingClient
 
-    from imaging_index.hint import Hint
+    from imaging_index.queue.hint import Hint
     from tests.convergence.kills import Progress
     from tests.convergence.truth import Dump
     from tests.pipeline import Pipeline
@@ -282,7 +282,7 @@ class Stage:
         with (
             redirect_stdout(io.StringIO()) as metrics,
             patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0),
-            patch.object(instances, "_ROWS_A_PAGE", 2),
+            patch.object(columns, "_ROWS_A_PAGE", 2),
             patch.object(writing, "_MOST_REQUESTS", 2),
         ):
             failed = self._pipeline.handle([message | {"Attributes": attributes}])

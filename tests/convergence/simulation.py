@@ -22,8 +22,8 @@ import greenlet  # type: ignore[import-untyped]
 import msgspec
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from imaging_index.errors import NotReady, Permanent, Poison
-from imaging_index.hint import Cause, Kind
+from imaging_index.faults import NotReady, Permanent, Poison
+from imaging_index.queue.hint import Cause, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
 from tests import canary
@@ -38,7 +38,7 @@ from tests.pipeline import context, record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from imaging_index.errors import Fault
+    from imaging_index.faults import Fault
     from tests.convergence.memory import Answer
 
 __all__ = ["FAULTS", "MUTANTS", "Failure", "history", "run"]

@@ -33,16 +33,17 @@ from pydicom.uid import generate_uid
 from rich.progress import Progress
 
 from cli.output import screen
-from imaging_index import entry, profile_file
-from imaging_index.hint import Cause, Hint, Kind
-from imaging_index.metadata import Reader
-from imaging_index.stored import plain
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.profile import toml_file
+from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged, TableReader
 from local.stack import import_folder, make_datastore, running
 
 FAULTS = {"lost": 0.05, "doubled": 0.2, "delayed": 0.3, "delaySeconds": 5, "wrongVersion": 0.05, "falseDeleted": 0.02}
-PROFILE = profile_file.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
+PROFILE = toml_file.load(Path(__file__).parents[2] / "profiles" / "radiology.toml")
 _QUIET = 20  # seconds
 _VISIBILITY = 6 * 60 + 60  # seconds: when the messages of a killed function have come again and were handled
 SHARES = {"import": 2.0, "update": 5.0, "copy": 1.0, "delete": 1.5}

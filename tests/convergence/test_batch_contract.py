@@ -12,10 +12,10 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from imaging_index import delivery
-from imaging_index.errors import Configuration, Fault, NotReady, Overload, Poison, Unknown
-from imaging_index.hint import Hint, Kind
+from imaging_index.faults import Configuration, Fault, NotReady, Overload, Poison, Unknown
 from imaging_index.indexing import Outcome, Result
+from imaging_index.queue import delivery
+from imaging_index.queue.hint import Hint, Kind
 from imaging_index.table.layout import Key
 from tests.convergence.refusals import event
 from tests.image_sets import hint

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from imaging_index import delivery
+from imaging_index.queue import delivery
 from tests.convergence import drain
 
 _HINTS = 3_000

@@ -13,11 +13,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.retries.standard import ExponentialBackoff
 
-from imaging_index import instances
-from imaging_index.errors import Fault, Poison, Unknown, classify
-from imaging_index.hint import Hint, Kind
+from imaging_index.aws_errors import classify
+from imaging_index.entry import columns
+from imaging_index.faults import Fault, Poison, Unknown
 from imaging_index.indexing import Indexer, Outcome
-from imaging_index.profile import Profile
+from imaging_index.profile.profile import Profile
+from imaging_index.queue.hint import Hint, Kind
 from imaging_index.table import reading, writing
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
@@ -35,7 +36,7 @@ LITTLE, MUCH = 0.25, 60.0  # seconds that a client waits
 
 @pytest.fixture(autouse=True)
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instances, "_ROWS_A_PAGE", 2)
+    monkeypatch.setattr(columns, "_ROWS_A_PAGE", 2)
     monkeypatch.setattr(reading, "_PAUSE", 0.001)
     monkeypatch.setattr(writing, "_PAUSE", 0.001)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imaging_index.errors import Configuration, Fault
+from imaging_index.faults import Configuration, Fault
 from imaging_index.table.layout import Head, Key
 from imaging_index.table.reading import TableReader
 from imaging_index.table.writing import TableWriter

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import pytest
 
-from imaging_index import generation, profile_file
-from imaging_index.entry import FORMAT
-from imaging_index.errors import NotReady, Overload, Poison
+from imaging_index.document.reader import Reader
+from imaging_index.entry.entry import FORMAT
+from imaging_index.faults import NotReady, Overload, Poison
 from imaging_index.healthimaging import HealthImaging
-from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer, Outcome
-from imaging_index.metadata import Reader
-from imaging_index.table import writing
+from imaging_index.profile import toml_file
+from imaging_index.queue.hint import Cause, Hint, Kind
+from imaging_index.table import generation, writing
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from tests.convergence import memory
@@ -24,7 +24,7 @@ from tests.convergence.happenings import document
 
 IMAGE_SET: Final = "1" * 32
 KEY: Final = Key(DATASTORE, IMAGE_SET)
-SELECTED: Final = profile_file.parse('revision = 1\nattributes = ["PatientID"]')
+SELECTED: Final = toml_file.parse('revision = 1\nattributes = ["PatientID"]')
 _TIME: Final = "2026-01-01T00:00:00Z"
 _OLD: Final = timedelta(hours=1)
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from imaging_index.hint import Kind
+from imaging_index.queue.hint import Kind
 from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
 from tests.convergence import kills, truth

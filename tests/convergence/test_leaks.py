@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 import boto3
 import pytest
 
-from imaging_index import errors, indexing
+from imaging_index import aws_errors, faults, indexing
 from tests import canary
 from tests.canary import MARKER
 from tests.convergence import leaks
@@ -46,16 +46,16 @@ def module() -> Any:
 def test_a_reason_that_quotes_is_found(
     quoting: Callable[[Exception], str], module: Any, leaked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "classify", lambda error: errors.Unknown(quoting(error)))
+    monkeypatch.setattr(module, "classify", lambda error: faults.Unknown(quoting(error)))
     assert leaks.run(0, 20).harms
     assert leaked
     leaked.clear()
 
 
 def test_a_traceback_in_the_log_is_found(module: Any, leaked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def classify(error: Exception) -> errors.Fault:
+    def classify(error: Exception) -> faults.Fault:
         module.observability.logger.error("failed", exc_info=error)
-        return errors.classify(error)
+        return aws_errors.classify(error)
 
     monkeypatch.setattr(module, "classify", classify)
     assert leaks.run(0, 20).harms
@@ -107,11 +107,11 @@ def test_the_marker_is_found_behind_an_exception_unless_it_is_never_shown() -> N
         try:
             int(MARKER)
         except ValueError as error:
-            raise errors.Poison("unreadable") from None if scrubbed else error
+            raise faults.Poison("unreadable") from None if scrubbed else error
 
-    with pytest.raises(errors.Poison) as shown:
+    with pytest.raises(faults.Poison) as shown:
         failing(scrubbed=False)
-    with pytest.raises(errors.Poison) as never_shown:
+    with pytest.raises(faults.Poison) as never_shown:
         failing(scrubbed=True)
     assert canary.found(canary.told(shown.value))
     assert not canary.found(canary.told(never_shown.value))

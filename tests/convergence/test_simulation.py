@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imaging_index import profile_file
+from imaging_index.document.reader import Reader
 from imaging_index.healthimaging import HealthImaging
-from imaging_index.hint import Cause, Hint, Kind
 from imaging_index.indexing import Indexer
-from imaging_index.metadata import Reader
+from imaging_index.profile import toml_file
+from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.writing import TableWriter
 from tests.convergence import memory, simulation
 from tests.convergence.environments import DATASTORE
@@ -96,7 +96,7 @@ def test_a_seed_is_the_same_in_every_process() -> None:
 
 def test_a_hint_that_aws_itself_holds_up_is_swept_behind() -> None:
     """Seed 19088 of the first simulation: a repair while the image set is being deleted, which AWS answers with 409."""
-    image_set, selected = "1" * 32, profile_file.parse('revision = 1\nattributes = ["PatientID"]')
+    image_set, selected = "1" * 32, toml_file.parse('revision = 1\nattributes = ["PatientID"]')
     service: Any = memory.HealthImaging(DATASTORE)
     table: Any = memory.Table("table")
     service.create(image_set, document(image_set, 0))

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imaging_index import entry, generation
-from imaging_index.entry import Content
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.profile import Profile
-from imaging_index.stored import Item
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.entry import Content
+from imaging_index.entry.item import Item
+from imaging_index.entry.pages import unpack
+from imaging_index.profile.profile import Profile
+from imaging_index.table import generation
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.plan import Update, plan
-from imaging_index import profile_file
-from imaging_index.profile import Profile
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
 from infra import indexes
 from infra.indexes import Indexes
 
@@ -16,7 +16,7 @@ from infra.indexes import Indexes
 def made(text: str, **partitions: str) -> Profile:
     """A profile with an index for each of `partitions`, of one partition attribute."""
     tables = [f'[indexes.{name}]\npartition = ["{key}"]\nsort = ["ImageSetId"]\n' for name, key in partitions.items()]
-    return profile_file.parse("revision = 1\n" + text + "\n" + "".join(tables))
+    return toml_file.parse("revision = 1\n" + text + "\n" + "".join(tables))
 
 
 def named(vr: str) -> str:
@@ -109,7 +109,7 @@ def test_a_new_index_of_an_attribute_that_changes_its_type_waits_for_the_functio
 
 def test_an_attribute_that_becomes_a_list_is_in_no_index_any_more() -> None:
     old = made(named("IS"), number="Number")
-    new = profile_file.parse("revision = 2\n" + named("IS") + "union = true\n")
+    new = toml_file.parse("revision = 2\n" + named("IS") + "union = true\n")
     assert [(update.change, update.old_profile) for update in planned(old, new)] == [
         ("drops the index number", True),
         ("", False),
@@ -117,7 +117,7 @@ def test_an_attribute_that_becomes_a_list_is_in_no_index_any_more() -> None:
 
 
 def test_an_attribute_that_is_hashed_from_now_on_changes_its_type_when_it_was_a_number() -> None:
-    new = profile_file.parse("revision = 2\n" + named("IS") + '[privacy]\nNumber = "hash"\nSeriesNumber = "hash"\n')
+    new = toml_file.parse("revision = 2\n" + named("IS") + '[privacy]\nNumber = "hash"\nSeriesNumber = "hash"\n')
     assert planned(made(named("IS"), number="Number"), new)[0].old_profile
 
 

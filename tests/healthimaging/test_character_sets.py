@@ -7,7 +7,7 @@ import pytest
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-from imaging_index.dictionary import Level
+from imaging_index.dicom.dictionary import Level
 from local.healthimaging.character_sets import CharacterSets
 from local.healthimaging.conversion import convert
 from tests.healthimaging.test_conversion import element, of_bytes, sequence

@@ -23,7 +23,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from imaging_index.dictionary import Level, lookup
+from imaging_index.dicom.dictionary import Level, lookup
 from local.healthimaging.conversion import Converted, convert
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

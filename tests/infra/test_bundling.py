@@ -315,7 +315,7 @@ def test_the_template_names_a_handler_that_starts_from_the_package_with_the_envi
 def test_the_hash_changes_with_whatever_changes_the_package(tmp_path: Path) -> None:
     root = checkout(tmp_path)
     hashes = [bundle(root).hash, bundle(root, HOST).hash, bundle(root, Platform.of("lambda", "x86_64")).hash]
-    for changed in ("lambda/imaging_index/profile.py", "profiles/radiology.toml", "requirements/lambda.txt"):
+    for changed in ("lambda/imaging_index/profile/profile.py", "profiles/radiology.toml", "requirements/lambda.txt"):
         with (root / changed).open("a") as file:
             file.write("# changed\n")
         hashes.append(bundle(root).hash)

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imaging_index import profile_file
+from imaging_index.profile import toml_file
 from infra import indexes
 from infra.config import ROOT
 from infra.indexes import TypedIndex
@@ -23,7 +23,7 @@ def table_of(template_file: Path) -> Mapping[str, Any]:
 
 
 def test_the_template_has_the_profiles_indexes(template_file: Path) -> None:
-    declared = indexes.of_profile(profile_file.load(ROOT / "profiles" / "radiology.toml"))
+    declared = indexes.of_profile(toml_file.load(ROOT / "profiles" / "radiology.toml"))
     assert indexes.of_table(table_of(template_file)) == declared
     assert declared["patient"].types["PatientID"] == "S"
 

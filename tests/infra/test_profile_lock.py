@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from imaging_index import profile_file
-from imaging_index.profile import ProfileError
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import ProfileError
 from infra import profile_lock
 from infra.config import ROOT
 
@@ -15,7 +15,7 @@ def lock(folder: Path, revision: int, attribute: str) -> dict[str, object]:
     """Check a profile against its lock, and return what the lock says then."""
     path = folder / "mine.toml"
     path.write_text(f'revision = {revision}\nattributes = ["{attribute}"]\n')
-    profile_lock.check(path, profile_file.load(path))
+    profile_lock.check(path, toml_file.load(path))
     return dict(json.loads((folder / "mine.lock").read_text()))
 
 
@@ -42,11 +42,11 @@ def test_a_profile_may_be_laid_out_anew_without_another_revision(tmp_path: Path)
     lock(tmp_path, 1, "PatientID")
     path = tmp_path / "mine.toml"
     path.write_text('# why\nattributes = [\n  "PatientID",\n]\nrevision = 1\n')
-    profile_lock.check(path, profile_file.load(path))
+    profile_lock.check(path, toml_file.load(path))
 
 
 @pytest.mark.parametrize("name", ["radiology", "minimal"])
 def test_the_locks_of_the_shipped_profiles_are_up_to_date(name: str) -> None:
-    shipped = profile_file.load(ROOT / "profiles" / f"{name}.toml")
+    shipped = toml_file.load(ROOT / "profiles" / f"{name}.toml")
     locked = json.loads((ROOT / "profiles" / f"{name}.lock").read_text())
     assert locked == {"revision": shipped.revision, "hash": shipped.hash}

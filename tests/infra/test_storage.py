@@ -3,7 +3,7 @@ from typing import Any
 
 from aws_cdk.assertions import Match, Template
 
-from imaging_index import profile_file
+from imaging_index.profile import toml_file
 from infra.config import ROOT
 
 Only = Callable[[Template, str], dict[str, Any]]
@@ -30,7 +30,7 @@ def test_an_image_sets_items_share_a_partition_and_are_told_apart_by_part(templa
 
 
 def test_the_tables_indexes_are_the_profiles(template: Template, only: Only) -> None:
-    declared = profile_file.load(ROOT / "profiles" / "radiology.toml")
+    declared = toml_file.load(ROOT / "profiles" / "radiology.toml")
     table = only(template, TABLE)
     types = {definition["AttributeName"]: definition["AttributeType"] for definition in table["AttributeDefinitions"]}
     made = {

@@ -20,7 +20,7 @@ import pytest
 from pydicom import Dataset, config, datadict, dcmread
 from pydicom.valuerep import DA, TM
 
-from imaging_index.stored import plain
+from imaging_index.entry.item import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

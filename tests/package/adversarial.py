@@ -11,9 +11,11 @@ from functools import cache
 from typing import Any, Final
 from unittest.mock import patch
 
-from imaging_index import functional_groups, json_cursor, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.shapes import KEPT
+from imaging_index.dicom import functional_groups
+from imaging_index.document import cursor
+from imaging_index.document.reader import Reader
+from imaging_index.document.types import KEPT
+from imaging_index.profile import toml_file
 from tests.package import whole
 
 SIEMENS: Final = "SIEMENS MR HEADER"
@@ -71,7 +73,7 @@ def agrees(number: int) -> bool:
         body = b"".join(gzip.compress(body[start:end], 1) for start, end in zip([0, *cuts], [*cuts, None], strict=True))
     size = max(chance.choice(_PIECES), len(body) // 3000)
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
-    with patch.object(json_cursor, "LARGE", chance.choice(_LARGE)):
+    with patch.object(cursor, "LARGE", chance.choice(_LARGE)):
         # Not much smaller than the document, or every byte costs a search.
         block = next(size for size in _BLOCKS[chance.randrange(len(_BLOCKS)) :] if size >= len(plain) // 300)
         return _comparable(whole.read(_reader(block), pieces)) == wanted
@@ -79,7 +81,7 @@ def agrees(number: int) -> bool:
 
 @cache
 def _reader(block: int) -> Reader:
-    return Reader(profile_file.parse(_PROFILE), block)
+    return Reader(toml_file.parse(_PROFILE), block)
 
 
 def _document(chance: random.Random) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from imaging_index import entry, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.stored import plain
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.entry.pages import unpack
+from imaging_index.profile import toml_file
 
 SECRET = b"key"
 
@@ -16,7 +17,7 @@ def build(
     text: str, *instances: dict[str, Any], vrs: Mapping[str, object] | None = None, **levels: Mapping[str, object]
 ) -> dict[str, Any]:
     """The entry of a document with these instances under the profile of `text`, and its instances."""
-    selected = profile_file.parse(f"revision = 1\n{text}")
+    selected = toml_file.parse(f"revision = 1\n{text}")
     document = {
         "Patient": {"DICOM": levels.get("patient", {})},
         "Study": {

@@ -17,12 +17,15 @@ from unittest.mock import patch
 
 import pydicom.data
 
-from imaging_index import entry, hint, json_cursor, profile_file
-from imaging_index.dictionary import Level
-from imaging_index.errors import Permanent, Poison
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.profile import Profile
+from imaging_index.dicom.dictionary import Level
+from imaging_index.document import cursor
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.pages import unpack
+from imaging_index.faults import Permanent, Poison
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
+from imaging_index.queue import hint
 from local.healthimaging.importing import folder, scan
 from tests import canary
 from tests.canary import MARKER, PACKED_MARKER
@@ -162,14 +165,14 @@ def case(number: int) -> Callable[[], object]:
     size = chance.choice((7, 1000, 2**20))
     pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
     # As if the document were too large to be decoded at once, or one of its instances to be held.
-    large = chance.choice((1000, json_cursor.LARGE))
+    large = chance.choice((1000, cursor.LARGE))
     # And as if all bounds were met.
-    largest = chance.choice((300, json_cursor.LARGEST_VALUE))
+    largest = chance.choice((300, cursor.LARGEST_VALUE))
     return lambda: _index(pieces, using, reader, large, largest)
 
 
 def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int, largest: int) -> None:
-    with patch.object(json_cursor, "LARGE", large), patch.object(json_cursor, "LARGEST_VALUE", largest):
+    with patch.object(cursor, "LARGE", large), patch.object(cursor, "LARGEST_VALUE", largest):
         content = entry.build(reader, pieces, _SECRET)
     names = {each.name for each in using.read} | {"SeriesInstanceUIDs"}
     for noted in ("InvalidAttributes", "TruncatedAttributes"):
@@ -180,7 +183,7 @@ def _index(pieces: list[bytes], using: Profile, reader: Reader, large: int, larg
 @cache
 def readers() -> list[tuple[Profile, Reader]]:
     """The profiles that documents are read under."""
-    profiles = [profile_file.load(each) if isinstance(each, Path) else profile_file.parse(each) for each in _PROFILES]
+    profiles = [toml_file.load(each) if isinstance(each, Path) else toml_file.parse(each) for each in _PROFILES]
     return [(each, Reader(each, block)) for each in profiles for block in (500, 2**16)]
 
 

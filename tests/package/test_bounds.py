@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from bench import hostile
-from imaging_index import entry, instances, json_cursor, metadata, profile_file, values
-from imaging_index.entry import Content
-from imaging_index.errors import Poison
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.stored import plain
+from imaging_index.document import cursor, reader
+from imaging_index.document.reader import Reader
+from imaging_index.entry import columns, entry, typed
+from imaging_index.entry.entry import Content
+from imaging_index.entry.item import plain
+from imaging_index.entry.pages import unpack
+from imaging_index.faults import Poison
+from imaging_index.profile import toml_file
 
 PROFILE = Path(__file__).parents[2] / "profiles/radiology.toml"
-READER = Reader(profile_file.load(PROFILE))
+READER = Reader(toml_file.load(PROFILE))
 MIB = 2**20
 SMALLER = 64
 # What may be held of a document, as a multiple of it, where it is not next to nothing: Python's objects of many frames,
@@ -125,31 +127,31 @@ def test_functional_groups_that_say_too_much_of_a_macro_leave_its_attributes_out
         ]
         return indexed(of_instances({"DICOM": {"PerFrameFunctionalGroupsSequence": groups}}))
 
-    monkeypatch.setattr(metadata, "MOST_OF_AN_ATTRIBUTE", 2_000)
+    monkeypatch.setattr(reader, "MOST_OF_AN_ATTRIBUTE", 2_000)
     assert stored(2_000)["SliceThickness"]["Max"] == 1_999
     many = stored(2_001)
     assert ("SliceThickness" in many, many["EchoTime"]) == (False, {"Min": 3, "Max": 3})
     assert "SliceThickness" in many["InvalidAttributes"]
     monkeypatch.undo()
-    monkeypatch.setattr(metadata, "_MOST_OF_MACROS", 100_000)
+    monkeypatch.setattr(reader, "_MOST_OF_MACROS", 100_000)
     many = stored(5_000)
     assert ("SliceThickness" in many, many["EchoTime"]) == (False, {"Min": 3, "Max": 3})
 
 
 def test_more_selected_values_than_anybody_has_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
     document = of_instances(*({"DICOM": {"PixelSpacing": [str(row), "1"]}} for row in range(400)))
-    monkeypatch.setattr(values, "MOST_TYPED", 900)
+    monkeypatch.setattr(typed, "MOST_TYPED", 900)
     build(document)
-    monkeypatch.setattr(values, "MOST_TYPED", 700)
+    monkeypatch.setattr(typed, "MOST_TYPED", 700)
     assert refused(document) == "the document has more than 700 selected values"
 
 
 @pytest.mark.parametrize("place", ["document", "patient", "study", "series", "DICOM", "an instance", "its DICOM"])
 def test_too_many_keys_of_an_object_are_poison(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert json_cursor.MOST_KEYS == 100_000
-    for module in (json_cursor, metadata):
+    assert cursor.MOST_KEYS == 100_000
+    for module in (cursor, reader):
         monkeypatch.setattr(module, "MOST_KEYS", 10_000)
-    monkeypatch.setattr(json_cursor, "LARGE", 1_000)
+    monkeypatch.setattr(cursor, "LARGE", 1_000)
 
     def document(count: int) -> Any:
         keys = dict.fromkeys(map(str, range(count)), 1)
@@ -169,8 +171,8 @@ def test_too_many_keys_of_an_object_are_poison(place: str, monkeypatch: pytest.M
 
 
 def test_more_than_a_million_frames_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert metadata.MOST_FRAMES == 1_000_000
-    for module in (metadata, instances):
+    assert reader.MOST_FRAMES == 1_000_000
+    for module in (reader, columns):
         monkeypatch.setattr(module, "MOST_FRAMES", 6_000)
 
     def frames(count: int) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def test_more_than_a_million_frames_are_poison(monkeypatch: pytest.MonkeyPatch) 
 def test_the_frames_of_one_instance_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     document = of_instances({"ImageFrames": [{"ID": "f" * 1_000}] * 500})
     assert indexed(document)["FrameCount"] == 500
-    monkeypatch.setattr(metadata, "_MOST_OF_FRAMES", 400_000)
+    monkeypatch.setattr(reader, "_MOST_OF_FRAMES", 400_000)
     assert refused(document) == "the frames of an instance have more than 400000 bytes"
 
 
@@ -247,7 +249,7 @@ def test_a_page_is_bounded_in_bytes_by_its_rows_alone(monkeypatch: pytest.Monkey
         return [len(unpack([page])[0]) for page in content.pages], content.checksum
 
     assert rows(10**9)[0] == [1_000, 500]
-    monkeypatch.setattr(instances, "_MOST_HELD", 100_000)
+    monkeypatch.setattr(columns, "_MOST_HELD", 100_000)
     bounded = rows(10**9)
     assert sum(bounded[0]) == 1_500
     assert max(bounded[0]) < 350
@@ -264,7 +266,7 @@ def test_a_half_of_a_character_may_stand_where_a_block_ends(half: bytes) -> None
 def test_texts_with_half_a_character_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"X":[%s],"Patient":{"DICOM":{"PatientID":"1"}}}' % b",".join([rb'"\ud800"'] * 3_000)
     assert indexed(body)["PatientID"] == "1"
-    monkeypatch.setattr(json_cursor, "_MOST_HALVES", 2_999)
+    monkeypatch.setattr(cursor, "_MOST_HALVES", 2_999)
     assert "half a character" in refused(body)
 
 
@@ -273,11 +275,11 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """All bounds on what is held are a small part of what they are, and the documents' units too."""
     monkeypatch.setattr(hostile, "MIB", MIB // SMALLER)
     for module, names in (
-        (json_cursor, ("LARGE", "LARGEST_VALUE", "MOST_KEYS", "_LONGEST_KEY", "_MOST_HALVES")),
-        (metadata, ("MOST_KEYS", "MOST_SERIES", "MOST_INSTANCES", "MOST_FRAMES", "MOST_OF_AN_ATTRIBUTE")),
-        (metadata, ("_MOST_OF_MACROS", "_MOST_OF_FRAMES")),
-        (values, ("MOST_OF_AN_ATTRIBUTE", "MOST_TYPED")),
-        (instances, ("_MOST_HELD", "_ROWS_A_PAGE")),
+        (cursor, ("LARGE", "LARGEST_VALUE", "MOST_KEYS", "_LONGEST_KEY", "_MOST_HALVES")),
+        (reader, ("MOST_KEYS", "MOST_SERIES", "MOST_INSTANCES", "MOST_FRAMES", "MOST_OF_AN_ATTRIBUTE")),
+        (reader, ("_MOST_OF_MACROS", "_MOST_OF_FRAMES")),
+        (typed, ("MOST_OF_AN_ATTRIBUTE", "MOST_TYPED")),
+        (columns, ("_MOST_HELD", "_ROWS_A_PAGE")),
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name) // SMALLER)

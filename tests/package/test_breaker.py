@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from imaging_index import breaker
-from imaging_index.breaker import Breaker
-from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index.queue import breaker
+from imaging_index.queue.breaker import Breaker
 
 
 class Clock:

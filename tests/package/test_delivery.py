@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imaging_index import delivery, errors
-from imaging_index.delivery import Delivery
-from imaging_index.errors import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index import faults
+from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index.queue import delivery
+from imaging_index.queue.delivery import Delivery
 
 DAY = timedelta(days=1)
 
@@ -112,6 +113,6 @@ def test_no_pause_is_longer_than_half_an_hour_however_often_a_message_came(fault
 
 
 def test_every_class_of_failure_has_a_pause_within_the_queue_s_bounds() -> None:
-    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Fault)]
+    classes = [each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Fault)]
     assert len(classes) >= 8
     assert all(1 <= delivery.pause(each("any"), tries, DAY) <= 43_200 for each in classes for tries in (1, 2, 1000))

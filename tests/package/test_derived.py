@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from imaging_index import entry, searching
-from imaging_index.derived import BY_NAME, PARTS, Derived
-from imaging_index.dictionary import Level, lookup
-from imaging_index.metadata import Reader
-from imaging_index.profile import Index
-from imaging_index.profile_file import parse
-from imaging_index.selection import select
+from imaging_index import searching
+from imaging_index.dicom.dictionary import Level, lookup
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.profile.attributes import select
+from imaging_index.profile.derived import BY_NAME, PARTS, Derived
+from imaging_index.profile.profile import Index
+from imaging_index.profile.toml_file import parse
 
 PROFILE = parse("""
 revision = 1

@@ -6,9 +6,9 @@ import pytest
 from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import get_entry, keyword_dict
 
-from imaging_index import dicom
-from imaging_index.dictionary import Element, Level, keywords, lookup, nearest, private_vr
-from imaging_index.schema import OWN_KEYS, OWN_NAMES
+from imaging_index.dicom import vrs
+from imaging_index.dicom.dictionary import Element, Level, keywords, lookup, nearest, private_vr
+from imaging_index.profile.schema import OWN_KEYS, OWN_NAMES
 from tools import dictionary
 
 EVERY = {
@@ -172,8 +172,8 @@ def test_no_name_of_our_own_is_a_keyword() -> None:
 
 
 def test_every_vr_of_the_dictionary_is_searchable_or_a_sequence_or_binary() -> None:
-    searchable = dicom.NUMBERS | dicom.MOMENTS | dicom.TEXTS
+    searchable = vrs.NUMBERS | vrs.MOMENTS | vrs.TEXTS
     first = {vr.split(" or ")[0] for _, vr, _, _ in EVERY.values()}
     assert first - searchable <= {"SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN", "NONE"}
     for vr in searchable:
-        assert dicom.parser(vr)(None) is None
+        assert vrs.parser(vr)(None) is None

@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile_file
-from imaging_index.entry import Content
-from imaging_index.errors import Poison
+from imaging_index.document.gunzip import blocks
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.entry import Content
+from imaging_index.entry.item import plain
+from imaging_index.entry.pages import unpack
+from imaging_index.faults import Poison
 from imaging_index.indexing import Indexer
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.stored import plain
+from imaging_index.profile import toml_file
 from imaging_index.table.layout import Key
-from imaging_index.unpacking import blocks
 
 ROOT = Path(__file__).parents[2]
-PROFILE = profile_file.parse("""
+PROFILE = toml_file.parse("""
 revision = 1
 attributes = ["PatientID", "PatientName", "StudyInstanceUID", "StudyID", "SeriesInstanceUID", "SeriesNumber",
   "Modality", "Rows"]

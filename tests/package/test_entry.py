@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaging_index import entry, json_cursor, profile, profile_file
-from imaging_index.entry import Content
-from imaging_index.metadata import Reader
-from imaging_index.pages import COLUMNS, unpack
-from imaging_index.stored import Item, plain
+from imaging_index.document import cursor
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.entry import Content
+from imaging_index.entry.item import Item, plain
+from imaging_index.entry.pages import COLUMNS, unpack
+from imaging_index.profile import profile, toml_file
 
 LARGEST_ITEM = 400_000  # DynamoDB Developer Guide, "Quotas"
 INDEXES = """
@@ -58,7 +60,7 @@ ATTRIBUTES = [
     "SegmentSequence.SegmentLabel",
     "SegmentSequence.SegmentNumber",
 ]
-PROFILE = profile_file.parse(f"revision = 1\nattributes = {json.dumps(ATTRIBUTES)}\n{INDEXES}")
+PROFILE = toml_file.parse(f"revision = 1\nattributes = {json.dumps(ATTRIBUTES)}\n{INDEXES}")
 READER = Reader(PROFILE)
 
 
@@ -445,12 +447,12 @@ def test_a_series_without_a_uid_comes_last_and_is_not_listed() -> None:
     stored = plain(_build(document).attributes)
     assert (stored["SeriesInstanceUID"], stored["Modality"]) == ("1.2", "CT")
     assert stored["SeriesInstanceUIDs"] == ["1.2"]
-    hashing = profile_file.parse('revision = 1\nattributes = ["Modality"]\n[privacy]\nSeriesInstanceUID = "hash"\n')
+    hashing = toml_file.parse('revision = 1\nattributes = ["Modality"]\n[privacy]\nSeriesInstanceUID = "hash"\n')
     content = entry.build(Reader(hashing), [json.dumps(document).encode()], b"key")
     assert unpack(content.pages)[0][0]["SeriesInstanceUID"] == ""
 
 
-KEEPING = profile_file.parse(
+KEEPING = toml_file.parse(
     'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = ["SliceLocation", "PixelSpacing", "SliceThickness"]\n'
 )
 
@@ -468,7 +470,7 @@ def test_a_kept_number_has_the_digits_that_it_had(later: bool) -> None:
 def test_what_differs_from_frame_to_frame_is_not_kept_with_the_instance(
     frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_cursor, "LARGE", 100)
+    monkeypatch.setattr(cursor, "LARGE", 100)
     measures = [{"PixelSpacing": ["1", "2"], "SliceThickness": "3"}]
     values = {
         "SharedFunctionalGroupsSequence": [{"PixelMeasuresSequence": [{"SliceThickness": "5"}]}],
@@ -506,7 +508,7 @@ def test_very_many_frames_are_held_in_little_memory_wherever_their_items_end(sep
 
 
 def test_private_elements_that_nobody_selected_are_not_held() -> None:
-    selected = profile_file.parse(
+    selected = toml_file.parse(
         'revision = 1\nattributes = ["Modality"]\n[named.B]\nvr = "FD"\n'
         'from = [{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }]\n'
     )
@@ -792,7 +794,7 @@ def test_plain_values_are_those_of_python() -> None:
 def test_a_very_large_instance_says_what_a_small_one_says(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     path = "PerFrameFunctionalGroupsSequence.FrameContentSequence"
     attributes = [*ATTRIBUTES, f"{path}.FrameLabel", f"{path}.StackID"]
-    reader = Reader(profile_file.parse(f"revision = 1\nattributes = {json.dumps(attributes)}\n{INDEXES}"), 200)
+    reader = Reader(toml_file.parse(f"revision = 1\nattributes = {json.dumps(attributes)}\n{INDEXES}"), 200)
     measures = {
         "PixelMeasuresSequence": [{"SliceThickness": "5.0 ", "PixelSpacing": ["1", "2"]}],
         "FrameContentSequence": [{"FrameLabel": "b", "StackID": "1"}],
@@ -806,7 +808,7 @@ def test_a_very_large_instance_says_what_a_small_one_says(frames: int, monkeypat
         instances=[values if frames else values | {"SliceThickness": "1", "Padding": "x" * 500}], frames=frames
     )
     small = entry.build(reader, _in_pieces(document))
-    monkeypatch.setattr(json_cursor, "LARGE", 100)
+    monkeypatch.setattr(cursor, "LARGE", 100)
     large = entry.build(reader, _in_pieces(document))
     assert large == small
     if frames > 1:
@@ -822,7 +824,7 @@ def _in_pieces(document: dict[str, Any]) -> list[bytes]:
 
 
 def test_what_is_no_item_among_very_many_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_cursor, "LARGE", 100)
+    monkeypatch.setattr(cursor, "LARGE", 100)
     item = {"PixelMeasuresSequence": [{"SliceThickness": 2}]}
     document = _document(instances=[{"PerFrameFunctionalGroupsSequence": [item, None, "text", [item]] * 100}])
     said = plain(entry.build(Reader(PROFILE, 200), _in_pieces(document)).attributes)

@@ -3,17 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ResponseStreamingError
 
-from imaging_index.errors import (
-    Configuration,
-    Fault,
-    HandedBack,
-    NotReady,
-    Overload,
-    Permanent,
-    Poison,
-    Unknown,
-    classify,
-)
+from imaging_index.aws_errors import classify
+from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
 
 MARKER = "CANARY^PATIENT"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from imaging_index.form import Form
-from imaging_index.profile_file import parse
+from imaging_index.profile.form import Form
+from imaging_index.profile.toml_file import parse
 
 PROFILE = parse("""
 revision = 1

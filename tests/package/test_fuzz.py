@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from imaging_index import dicom, entry
-from imaging_index.errors import Poison
+from imaging_index.dicom import vrs
+from imaging_index.entry import entry
+from imaging_index.faults import Poison
 from tests.canary import MARKER, PACKED_MARKER
 from tests.package import fuzz
 
@@ -40,7 +41,7 @@ def test_an_error_that_quotes_a_value_is_found(fault: type[Exception], monkeypat
     def parse(value: object) -> str:
         raise fault(f"no text: {value}")
 
-    monkeypatch.setattr(dicom, "parser", lambda _: parse)
+    monkeypatch.setattr(vrs, "parser", lambda _: parse)
     assert any("quotes what it met" in harm for harm in fuzz.run(0, 100).harms)
 
 

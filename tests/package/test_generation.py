@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import generation
+from imaging_index.table import generation
 
 VERSIONS = st.integers(1, 9_999_999_999)
 REVISIONS = st.integers(1, 999_999)

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import entry, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.profile import ProfileError
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.pages import unpack
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import ProfileError
 
 PROFILE = 'revision = 1\nattributes = ["Modality", "SliceThickness"]\n'
-READER = Reader(profile_file.parse(PROFILE))
+READER = Reader(toml_file.parse(PROFILE))
 POSITION, ORIENTATION = "ImagePositionPatient", "ImageOrientationPatient"
 AXIAL = ["1", "0", "0", "0", "1", "0"]
 
@@ -114,16 +115,16 @@ def test_of_more_than_2000_frames_the_geometry_is_summed_up() -> None:
 def test_the_geometry_is_not_there_when_the_profile_does_not_want_it() -> None:
     values = {POSITION: ["1", "2", "3"], "EchoNumbers": ["1"]}
     for text in ("[instances]\ngeometry = false\n", f'[privacy]\n{POSITION} = "drop"\nEchoNumbers = "hash"\n'):
-        (row,) = rows(values, reader=Reader(profile_file.parse(PROFILE + text)))
+        (row,) = rows(values, reader=Reader(toml_file.parse(PROFILE + text)))
         assert {POSITION, "EchoNumbers"}.isdisjoint(row)
-    assert profile_file.parse(f"instances = false\n{PROFILE}").instances.geometry == ()
+    assert toml_file.parse(f"instances = false\n{PROFILE}").instances.geometry == ()
     with pytest.raises(ProfileError, match="geometry = false"):
-        profile_file.parse(f'{PROFILE}[instances]\ngeometry = "yes"\n')
+        toml_file.parse(f'{PROFILE}[instances]\ngeometry = "yes"\n')
 
 
 def test_what_is_private_in_a_path_of_the_geometry_takes_its_attribute_out() -> None:
     text = f'{PROFILE}[privacy]\nPlanePositionSequence = "drop"\n'
-    assert POSITION not in {each.name for each in profile_file.parse(text).instances.geometry}
+    assert POSITION not in {each.name for each in toml_file.parse(text).instances.geometry}
 
 
 def test_the_geometry_of_very_many_instances_is_as_small_as_promised() -> None:
@@ -138,6 +139,6 @@ def test_the_geometry_of_very_many_instances_is_as_small_as_promised() -> None:
         }
     }
     body = [json.dumps(document).encode()]
-    off = Reader(profile_file.parse(f"{PROFILE}[instances]\ngeometry = false\n"))
+    off = Reader(toml_file.parse(f"{PROFILE}[instances]\ngeometry = false\n"))
     sizes = [sum(map(len, entry.build(reader, body).pages)) for reader in (READER, off)]
     assert sizes[0] - sizes[1] <= 32 * 1_000, list(itertools.pairwise(sizes))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from imaging_index.errors import Permanent
-from imaging_index.hint import REPLAY_SOURCE, Cause, Hint, Kind, parse
+from imaging_index.faults import Permanent
+from imaging_index.queue.hint import REPLAY_SOURCE, Cause, Hint, Kind, parse
 
 STORE = "5" * 31 + "a"
 IMAGE_SET = "b" + "7" * 31

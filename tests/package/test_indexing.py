@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile_file
-from imaging_index.hint import Cause, Hint, Kind
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
 from imaging_index.indexing import Indexer, _Target
-from imaging_index.metadata import Reader
+from imaging_index.profile import toml_file
+from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.layout import Key
 
-PROFILE = profile_file.parse('revision = 1\nattributes = ["Modality"]')
+PROFILE = toml_file.parse('revision = 1\nattributes = ["Modality"]')
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import json_cursor, metadata, profile_file, shapes, unpacking
-from imaging_index.errors import Poison
-from imaging_index.metadata import Reader
+from imaging_index.document import cursor, gunzip, reader, types
+from imaging_index.document.reader import Reader
+from imaging_index.faults import Poison
+from imaging_index.profile import toml_file
 from tests.package import whole
 
 MARKER = "CANARY^PATIENT"
 READER = Reader(
-    profile_file.parse(
+    toml_file.parse(
         'revision = 1\nattributes = ["PatientName", "StudyDate", "Modality", "Rows", "SegmentSequence.SegmentLabel"]'
     )
 )
@@ -107,8 +108,8 @@ def test_what_is_not_selected_is_not_there() -> None:
 
 
 def test_what_pages_need_is_there_though_it_is_not_selected() -> None:
-    reader = Reader(profile_file.parse('revision = 1\nattributes = ["PatientID"]'))
-    kept = {keyword: f"{keyword}." for keyword in shapes.KEPT}
+    reader = Reader(toml_file.parse('revision = 1\nattributes = ["PatientID"]'))
+    kept = {keyword: f"{keyword}." for keyword in types.KEPT}
     body = json.dumps({"Study": {"Series": {"1": {"Instances": {"2": {"DICOM": kept | {"KVP": 1}}}}}}}).encode()
     assert _read([body], reader)["Series"]["1"]["Instances"]["2"]["values"] == kept
 
@@ -218,7 +219,7 @@ def test_deep_nesting_is_poison(deep: bytes) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MOST_BYTES", 4 * 2**20)
+    monkeypatch.setattr(gunzip, "MOST_BYTES", 4 * 2**20)
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush()
     assert len(bomb) < 100_000
@@ -238,7 +239,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
 
 
 def test_endless_packed_bytes_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MOST_BYTES", 10**6)
+    monkeypatch.setattr(gunzip, "MOST_BYTES", 10**6)
     assert "larger than" in _broken(itertools.chain([PACKED], itertools.repeat(bytes(10_000)))).reason
     assert "larger than" in _broken(itertools.repeat(b" " * 10_000)).reason
 
@@ -249,7 +250,7 @@ def test_endless_members_of_gzip_are_poison() -> None:
 
 
 def test_large_values_nested_too_deeply_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_cursor, "LARGE", 1000)
+    monkeypatch.setattr(cursor, "LARGE", 1000)
 
     def nested(levels: int) -> Iterator[bytes]:
         return _pieces(b'{"X":' + b'{"X":[' * levels + b'"%s"' % (b"x" * 2000) + b"]}" * levels + b"}", 100)
@@ -260,7 +261,7 @@ def test_large_values_nested_too_deeply_are_poison(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_document_just_within_the_bound_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MOST_BYTES", len(PLAIN))
+    monkeypatch.setattr(gunzip, "MOST_BYTES", len(PLAIN))
     _check(_read([PACKED]))
     _broken([gzip.compress(PLAIN + b" ")])
 
@@ -272,12 +273,12 @@ def test_plain_text_of_any_compressibility_is_unpacked_whole() -> None:
 
 
 def test_the_bounds_are_those_of_the_design() -> None:
-    assert (unpacking.MOST_BYTES, metadata.MOST_SERIES, metadata.MOST_INSTANCES) == (256 * 2**20, 10_000, 1_000_000)
+    assert (gunzip.MOST_BYTES, reader.MOST_SERIES, reader.MOST_INSTANCES) == (256 * 2**20, 10_000, 1_000_000)
 
 
 def test_too_many_series_or_instances_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "MOST_INSTANCES", 4)
-    monkeypatch.setattr(metadata, "MOST_SERIES", 3)
+    monkeypatch.setattr(reader, "MOST_INSTANCES", 4)
+    monkeypatch.setattr(reader, "MOST_SERIES", 3)
 
     def document(series: int, instances: int) -> bytes:
         each: Any = {"Instances": {str(number): {} for number in range(instances)}}

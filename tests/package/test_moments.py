@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import dicom
-from imaging_index.profile import ProfileError
-from imaging_index.profile_file import parse
+from imaging_index.dicom import vrs
+from imaging_index.profile.profile import ProfileError
+from imaging_index.profile.toml_file import parse
 from tests.package.built import build
 
 DT = 'attributes = ["AcquisitionDateTime"]'
@@ -43,15 +43,15 @@ def test_moments_are_ordered_as_the_instants_that_they_mean(moments: list[dateti
 
 @given(MOMENTS.map(lambda moment: moment.replace(tzinfo=moment.tzinfo or UTC)))
 def test_an_instant_counts_microseconds(moment: datetime) -> None:
-    passed = dicom.instant(written(moment), None) - dicom.instant("1970", None)
+    passed = vrs.instant(written(moment), None) - vrs.instant("1970", None)
     assert passed == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def test_a_moment_of_less_precision_counts_as_its_beginning() -> None:
     texts = ["2023123123", "2024", "20240101000001", "202402", "20240201000000.000001", "20240202"]
     for earlier, later in pairwise(texts):
-        assert dicom.instant(earlier, None) < dicom.instant(later, None)
-    assert dicom.instant("2024", None) == dicom.instant("202401", None) == dicom.instant("20240101000000", "+0000")
+        assert vrs.instant(earlier, None) < vrs.instant(later, None)
+    assert vrs.instant("2024", None) == vrs.instant("202401", None) == vrs.instant("20240101000000", "+0000")
     assert build(DT, *instances(*texts[::-1]))["AcquisitionDateTime"] == {
         "Min": texts[0],
         "Max": texts[-1],

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import entry, pages, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.pages import COLUMNS, Pages, leave_out_what_does_not_fit, unpack
-from imaging_index.profile import ProfileError
-from imaging_index.schema import LONGEST_NAMES_KEPT
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry, pages
+from imaging_index.entry.pages import COLUMNS, Pages, leave_out_what_does_not_fit, unpack
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import ProfileError
+from imaging_index.profile.schema import LONGEST_NAMES_KEPT
 
 LARGEST_PLAIN = 390_000
 LARGEST_ITEM = 400_000  # DynamoDB Developer Guide, "Quotas"
@@ -66,7 +67,7 @@ def test_of_values_that_are_too_large_together_the_largest_are_left_out_and_name
 
 def test_an_instance_that_keeps_long_lists_has_a_page_that_fits() -> None:
     names = ["ImageType", "ConvolutionKernel", "LossyImageCompressionMethod", "ScanningSequence", "ScanOptions"]
-    selected = profile_file.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(names)}\n')
+    selected = toml_file.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(names)}\n')
     chance = random.Random(1)
     values = {name: [incompressible(chance, 1_000) for _ in range(100)] for name in names}
     instances = {"1.2.3": {"DICOM": values, "ImageFrames": [{"ID": "1"}]}}
@@ -87,7 +88,7 @@ def test_names_that_a_page_has_no_room_for_are_refused() -> None:
     names = ("ReferencedSOPInstanceUID", "ReferencedSOPClassUID", "ReferencedFrameNumber")
     keep = [f"{deep[: -24 * less or None]}.{name}" for name in names for less in range(6)]
     with pytest.raises(ProfileError, match="a page has room for 20000"):
-        profile_file.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(keep)}\n')
+        toml_file.parse(f'revision = 1\nattributes = ["Modality"]\n[instances]\nkeep = {json.dumps(keep)}\n')
 
 
 def test_the_bounds_leave_a_page_room_for_everything_else_in_a_row() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.pages import unpack
-from imaging_index.privacy import Policy, Privacy
-from imaging_index.profile import ProfileError
-from imaging_index.stored import Item
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import Item
+from imaging_index.entry.pages import unpack
+from imaging_index.profile import toml_file
+from imaging_index.profile.privacy import Policy, Privacy
+from imaging_index.profile.profile import ProfileError
 
 DOCUMENT = {
     "Patient": {"DICOM": {"PatientID": "P1", "PatientName": "Canary^Carla", "PatientBirthDate": "19500101"}},
@@ -39,7 +40,7 @@ SECRET = b"secret"
 def build(privacy: dict[str, str]) -> tuple[Item, str]:
     """The entry, and all that would be written as text."""
     lines = "".join(f'{name} = "{word}"\n' for name, word in privacy.items())
-    selected = profile_file.parse(f"{SELECTED}[privacy]\n{lines}")
+    selected = toml_file.parse(f"{SELECTED}[privacy]\n{lines}")
     content = entry.build(Reader(selected), [json.dumps(DOCUMENT).encode()], SECRET)
     return content.attributes, json.dumps(content.attributes) + json.dumps(unpack(content.pages)[0])
 
@@ -95,21 +96,21 @@ def test_hashed_names_of_series_stay_equal_in_entry_and_pages() -> None:
 def test_a_named_attribute_may_not_tell_what_its_source_may_not() -> None:
     text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\n'
     with pytest.raises(ProfileError, match=r"\[named.Id\] reads PatientID, which is not kept; add .* Id = \"hash\""):
-        profile_file.parse(text)
-    assert profile_file.parse(text + 'Id = "hash"\n').find("Id")
+        toml_file.parse(text)
+    assert toml_file.parse(text + 'Id = "hash"\n').find("Id")
 
 
 def test_a_stricter_privacy_than_that_of_its_source_is_fine() -> None:
     text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\nId = "drop"\n'
-    assert profile_file.parse(text).find("Id") is None
+    assert toml_file.parse(text).find("Id") is None
 
 
 def test_a_nested_attribute_that_would_tell_a_private_one_needs_a_word_of_its_own() -> None:
     text = 'revision = 1\nattributes = ["OtherPatientIDsSequence.PatientID"]\n[privacy]\nPatientID = "hash"\n'
     with pytest.raises(ProfileError, match=r"'OtherPatientIDsSequence.PatientID' may contain the same value"):
-        profile_file.parse(text)
+        toml_file.parse(text)
     for word in ("keep", "hash", "drop"):
-        profile_file.parse(text + f'"OtherPatientIDsSequence.PatientID" = "{word}"\n')
+        toml_file.parse(text + f'"OtherPatientIDsSequence.PatientID" = "{word}"\n')
 
 
 @pytest.mark.parametrize(
@@ -134,16 +135,16 @@ def test_whatever_reads_a_private_keyword_at_any_depth_needs_a_word_of_its_own(
 ) -> None:
     text = f'revision = 1\nattributes = ["PatientName"]\n{selection}\n[privacy]\n{private} = "drop"\n'
     with pytest.raises(ProfileError, match=rf"has {private}, and '{name}' may contain the same value"):
-        profile_file.parse(text)
-    profile_file.parse(f'{text}"{name}" = "keep"\n')
-    dropped = profile_file.parse(f'{text}"{name}" = "drop"\n')
+        toml_file.parse(text)
+    toml_file.parse(f'{text}"{name}" = "keep"\n')
+    dropped = toml_file.parse(f'{text}"{name}" = "drop"\n')
     assert dropped.find(name) is None
     assert dropped.instances.keep == ()
 
 
 @pytest.mark.parametrize("written", ["100", "100.0", "1E2", "+100", 100])
 def test_equal_numbers_have_equal_tokens_however_they_are_written(written: object) -> None:
-    selected = profile_file.parse('revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n')
+    selected = toml_file.parse('revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n')
     document = {"Study": {"Series": {"1.2": {"DICOM": {"SeriesNumber": written}}}}}
     content = entry.build(Reader(selected), [json.dumps(document).encode()], SECRET)
     assert content.attributes["SeriesNumber"] == {"S": token("100")}
@@ -159,7 +160,7 @@ def test_equal_numbers_have_equal_tokens_however_they_are_written(written: objec
 )
 def test_a_privacy_that_cannot_be_is_told(line: str, message: str) -> None:
     with pytest.raises(ProfileError) as refused:
-        profile_file.parse(f"{SELECTED}[privacy]\n{line}\n")
+        toml_file.parse(f"{SELECTED}[privacy]\n{line}\n")
     assert message in str(refused.value)
 
 
@@ -179,7 +180,7 @@ def test_nothing_has_no_token(policy: Policy, empty: str | None) -> None:
 
 
 def test_the_hash_of_a_profile_that_hashes_is_what_it_was_before_there_were_policies() -> None:
-    selected = profile_file.parse(
+    selected = toml_file.parse(
         'revision = 1\nattributes = ["PatientID", "Modality", "Rows"]\n[instances]\nkeep = ["InstanceNumber"]\n'
         '[privacy]\nPatientID = "hash"\nInstanceNumber = "hash"\nModality = "drop"\n'
     )
@@ -187,7 +188,7 @@ def test_the_hash_of_a_profile_that_hashes_is_what_it_was_before_there_were_poli
 
 
 def test_a_hashed_attribute_is_text_whatever_its_vr() -> None:
-    hashed = profile_file.parse(
+    hashed = toml_file.parse(
         'revision = 1\nattributes = ["SeriesNumber"]\n[privacy]\nSeriesNumber = "hash"\n'
         '[indexes.number]\npartition = ["SeriesNumber"]\nsort = ["ImageSetId"]\n'
     )

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile_file
-from imaging_index.dictionary import Level, keywords, lookup
-from imaging_index.metadata import Reader
-from imaging_index.profile import Index, ProfileError
-from imaging_index.profile_file import load, parse
-from imaging_index.schema import LONGEST_SEVERAL
-from imaging_index.selection import Source
-from imaging_index.stored import plain
+from imaging_index.dicom.dictionary import Level, keywords, lookup
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.profile import toml_file
+from imaging_index.profile.attributes import Source
+from imaging_index.profile.profile import Index, ProfileError
+from imaging_index.profile.schema import LONGEST_SEVERAL
+from imaging_index.profile.toml_file import load, parse
 
 ROOT = Path(__file__).parents[2]
 RADIOLOGY = ROOT / "profiles/radiology.toml"
@@ -301,7 +302,7 @@ def test_the_hash_changes_with_what_entries_hold_and_with_nothing_else() -> None
     ]
     assert {parse(text).hash for text in same} == {parse(usual).hash}
     assert len({parse(text).hash for text in (usual, *other)}) == 3
-    assert len(profile_file.parse(usual).hash) == 16
+    assert len(toml_file.parse(usual).hash) == 16
 
 
 def test_an_attribute_is_found_by_its_name_alone() -> None:
@@ -365,7 +366,7 @@ def _bytes(value: Any) -> int:
     ids=["long", "many", "numbers", "moments"],
 )
 def test_an_attribute_takes_no_more_of_an_entry_than_is_counted(file: str, texts: list[str]) -> None:
-    selected = profile_file.load(ROOT / f"profiles/{file}.toml")
+    selected = toml_file.load(ROOT / f"profiles/{file}.toml")
 
     def level(name: Level) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -390,4 +391,4 @@ def test_an_attribute_takes_no_more_of_an_entry_than_is_counted(file: str, texts
         names = [name for name in (each.name, f"{each.name}Folded") if name in attributes]
         missing = len(each.name) + 12 if each.name in plain(attributes).get("MissingIn", {}) else 0
         taken = sum(len(name) + _bytes(attributes[name]) for name in names) + missing
-        assert taken <= profile_file.largest(each), each.name
+        assert taken <= toml_file.largest(each), each.name

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index.profile import ProfileError
-from imaging_index.profile_file import parse
-from imaging_index.toml_lines import Lines, Step
+from imaging_index.profile.profile import ProfileError
+from imaging_index.profile.toml_file import parse
+from imaging_index.profile.toml_lines import Lines, Step
 
 _MESSAGE: Final = re.compile(r"(?:line ([0-9]+): )?(.*)")
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from imaging_index import entry, profile_file
-from imaging_index.metadata import Reader
-from imaging_index.stored import plain
+from imaging_index.document.reader import Reader
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.profile import toml_file
 
-RADIOLOGY = profile_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
+RADIOLOGY = toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
 REFERENCES = RADIOLOGY.find("ReferencedSeries")
 assert REFERENCES
 PATHS = [source.path for source in REFERENCES.sources]

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import dicom, dictionary, profile_file, searching
-from imaging_index.profile import Index
+from imaging_index import searching
+from imaging_index.dicom import dictionary, vrs
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Index
 from imaging_index.searching import Plan, SearchError, parse, plan
 from imaging_index.table.layout import Between
 from imaging_index.table.reading import TableDescription, TableReader
 
-INDEXES = dict(profile_file.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes)
+INDEXES = dict(toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml").indexes)
 STORE = "d" * 32
 LAST = "\U0010ffff"
 
@@ -207,7 +209,7 @@ def test_a_range_that_ends_before_it_begins_is_told_so() -> None:
 def test_any_name_begins_with_a_star() -> None:
     found = _plan("PatientName=*").conditions["PatientNameKey"]
     assert isinstance(found, Between)
-    assert all(found.low <= dicom.name_key(name) <= found.high for name in ("Aaa", "山田", "zz", "\x1b$B"))
+    assert all(found.low <= vrs.name_key(name) <= found.high for name in ("Aaa", "山田", "zz", "\x1b$B"))
 
 
 @pytest.mark.parametrize("name", ["^", "^^*", " ", "="])

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from imaging_index import dicom, entry, functional_groups, profile_file
-from imaging_index.dictionary import lookup
-from imaging_index.metadata import Reader, Run
-from imaging_index.profile import ProfileError
-from imaging_index.stored import plain
+from imaging_index.dicom import functional_groups, vrs
+from imaging_index.dicom.dictionary import lookup
+from imaging_index.document.reader import Reader, Run
+from imaging_index.entry import entry
+from imaging_index.entry.item import plain
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import ProfileError
 from tests.package.built import build
 
 SIEMENS = '{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }'
@@ -322,7 +324,7 @@ def test_each_standard_functional_group_is_looked_into(keyword: str, group: str)
     for path in functional_groups.MACROS[keyword]:
         last = lookup((*path, *more)[-1])
         assert last
-        value = VALUES.get(last.vr, 7 if last.vr in dicom.NUMBERS else "A")
+        value = VALUES.get(last.vr, 7 if last.vr in vrs.NUMBERS else "A")
         found = build(f'attributes = ["{name}"]', nested((group, *path, *more), value))
         assert name in found, path
 
@@ -382,7 +384,7 @@ def test_a_macro_goes_before_what_was_converted() -> None:
 @pytest.mark.parametrize("escaped", [False, True])
 @pytest.mark.parametrize("frames", [3, 3000])
 def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_are(frames: int, escaped: bool) -> None:
-    selected = profile_file.parse('revision = 1\nattributes = ["KVP", "AcquisitionTime", "ScanOptions"]')
+    selected = toml_file.parse('revision = 1\nattributes = ["KVP", "AcquisitionTime", "ScanOptions"]')
     groups: list[dict[str, Any]] = [
         {
             "PlanePositionSequence": [{"ImagePositionPatient": [0, 0, frame]}],
@@ -406,7 +408,7 @@ def test_what_the_frames_of_a_converted_object_say_is_found_however_many_there_a
 
 
 def test_of_what_very_many_frames_were_converted_with_only_what_is_selected_is_held_and_once() -> None:
-    selected = profile_file.parse('revision = 1\nattributes = ["KVP"]')
+    selected = toml_file.parse('revision = 1\nattributes = ["KVP"]')
     converted = [{"Other": f"{frame:0200}", "KVP": str(frame % 2)} for frame in range(3000)]
     groups = [{"UnassignedPerFrameConvertedAttributesSequence": [each]} for each in converted]
     instance = {"DICOM": {"PerFrameFunctionalGroupsSequence": groups}}
@@ -484,5 +486,5 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
 )
 def test_a_source_that_cannot_be_is_told_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ProfileError, match=r"line [0-9]+: ") as refused:
-        profile_file.parse(f"revision = 1\n{text}")
+        toml_file.parse(f"revision = 1\n{text}")
     assert message in str(refused.value)

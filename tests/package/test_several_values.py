@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import dicom, dictionary
+from imaging_index.dicom import dictionary, vrs
 from tests.package.built import SECRET, build
 
 PROFILE = """
@@ -136,7 +136,7 @@ def test_a_backslash_is_text_in_a_text_that_has_one_value(vr: str, name: str) ->
     found = build(PROFILE, {name: "A\\A"}, series={name: "A\\A"})
     assert found[name] in ("A\\A", ["A\\A"])
     assert "InvalidAttributes" not in found
-    assert dicom.components("UT", "A\\B") == dicom.components("UR", ["A\\B"]) == ["A\\B"]
+    assert vrs.components("UT", "A\\B") == vrs.components("UR", ["A\\B"]) == ["A\\B"]
 
 
 def test_a_list_where_backslashes_are_split_is_a_list_either_way() -> None:

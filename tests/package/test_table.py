@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from imaging_index.profile import Index
+from imaging_index.profile.profile import Index
 from imaging_index.table.reading import TableReader
 
 

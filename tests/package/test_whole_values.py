@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import json_cursor
+from imaging_index.document import cursor
 from tests.package.built import SECRET, build
 
 CODE = "ConceptNameCodeSequence"
@@ -103,7 +103,7 @@ def test_what_stands_in_the_items_of_frames_themselves_is_summed_up_by_itself(mo
     text = f'attributes = ["{path}.InstanceNumber", "{path}.ImageComments"]'
     instance = {path: [{"InstanceNumber": 2, "ImageComments": "b"}, {"InstanceNumber": 1}]}
     found = build(text, instance)
-    monkeypatch.setattr(json_cursor, "LARGE", 20)
+    monkeypatch.setattr(cursor, "LARGE", 20)
     for said in (found, build(text, instance)):
         assert said[f"{path}.InstanceNumber"] == {"Min": 1, "Max": 2, "Values": [1, 2]}
         assert said[f"{path}.ImageComments"] == ["", "b"]

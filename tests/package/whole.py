@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from imaging_index.metadata import Reader, Run
+from imaging_index.document.reader import Reader, Run
 
 Instances = dict[str, dict[str, Any]]
 

@@ -30,9 +30,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("lambda/imaging_index/dicom.py", "from imaging_index import handlers"),
-        ("lambda/imaging_index/dicom.py", "def late():\n    from infra import indexes"),
-        ("lambda/imaging_index/dicom.py", "import boto3"),
+        ("lambda/imaging_index/dicom/vrs.py", "from imaging_index import handlers"),
+        ("lambda/imaging_index/dicom/vrs.py", "def late():\n    from infra import indexes"),
+        ("lambda/imaging_index/dicom/vrs.py", "import boto3"),
         ("infra/indexes.py", "from imaging_index import handlers"),
         ("infra/indexes.py", "import local"),
         ("cli/output.py", "import ministack"),

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imaging_index import hint, observability, profile_file
-from imaging_index.breaker import Breaker
-from imaging_index.delivery import Delivery, Queue, to_be_parked
-from imaging_index.errors import HandedBack, classify
+from imaging_index import observability
+from imaging_index.aws_errors import classify
+from imaging_index.document.reader import Reader
+from imaging_index.faults import HandedBack
 from imaging_index.handlers import started
 from imaging_index.handlers.environment import client, variables
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer, Outcome
-from imaging_index.metadata import Reader
 from imaging_index.observability import logger, metrics
+from imaging_index.profile import toml_file
+from imaging_index.queue import hint
+from imaging_index.queue.breaker import Breaker
+from imaging_index.queue.delivery import Delivery, Queue, to_be_parked
 from imaging_index.table.writing import TableWriter
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
 
 _variables: Final = variables(_Variables)
 _datastores: Final = None if _variables.datastores == "all" else frozenset(_variables.datastores.split(","))
-_profile: Final = profile_file.load(Path(__file__).parents[2] / _variables.profile)
+_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile)
 _queue: Final = Queue(client("sqs"), _variables.queue_url, _variables.dead_letter_queue_url)
 _table: Final = TableWriter(client("dynamodb"), _variables.table_name)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imaging_index import generation
+from imaging_index.table import generation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imaging_index.stored import Item
+    from imaging_index.entry.item import Item
 
 ENTRY: Final = "entry"
 PAGES: Final = "page/"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from imaging_index.pages import unpack
-from imaging_index.profile import Index
+from imaging_index.entry.pages import unpack
+from imaging_index.profile.profile import Index
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from imaging_index.stored import Item
+    from imaging_index.entry.item import Item
 
 _READS: Final = 5
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
@@ -46,7 +46,7 @@ class TableDescription(msgspec.Struct, frozen=True):
 
 
 class TableReader:
-    """Reads one table. Errors of botocore pass through; `errors.classify` knows them."""
+    """Reads one table. Errors of botocore pass through; `aws_errors.classify` knows them."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client

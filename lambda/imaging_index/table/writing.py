@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from imaging_index import generation
-from imaging_index.errors import Overload
+from imaging_index.faults import Overload
+from imaging_index.table import generation
 from imaging_index.table.layout import ENTRY, PAGES, Head, Key, item_key
 from imaging_index.table.reading import TableReader
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from imaging_index.stored import Item
+    from imaging_index.entry.item import Item
 
 _NEWER: Final = "attribute_not_exists(ImageSet) OR Generation < :generation"
 
@@ -29,7 +29,7 @@ _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
 
 class TableWriter(TableReader):
-    """Writes and reads one table. Errors of botocore pass through; `errors.classify` knows them."""
+    """Writes and reads one table. Errors of botocore pass through; `aws_errors.classify` knows them."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         super().__init__(client, name)

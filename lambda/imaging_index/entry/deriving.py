@@ -1,0 +1,44 @@
+"""Makes the derived attributes of an entry: what `derived` declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from imaging_index.dicom import vrs
+from imaging_index.entry import patient_age
+from imaging_index.entry.item import Item, stored
+from imaging_index.profile.derived import PATIENT_AGE, PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.profile.privacy import Policy
+
+if TYPE_CHECKING:
+    from imaging_index.document.types import Values
+    from imaging_index.entry.typed import Flaws
+    from imaging_index.profile.profile import Profile
+
+_ZEROS: Final = {"StudyDate": "0" * 8, "StudyTime": "0" * 6}
+
+
+def derived(attributes: Item, patient: Values, study: Values, profile: Profile, flaws: Flaws) -> Item:
+    """The derived attributes of an entry that has `attributes`, from a document whose patient and study are given."""
+    parts = [(_kept(name, attributes, profile) or zeros)[: len(zeros)] for name, zeros in _ZEROS.items()]
+    item: Item = {STUDY_MOMENT.name: {"S": "".join(parts)}}
+    name = _kept("PatientName", attributes, profile)
+    if key := vrs.name_key(name or ""):
+        item[PATIENT_NAME_KEY.name] = {"S": key}
+    if profile.find(PATIENT_AGE.name):
+        try:
+            age = patient_age.in_years(patient, study, profile.private.keys())
+        except vrs.Unusable:
+            flaws.invalid.add(PATIENT_AGE.name)
+        else:
+            item |= {} if age is None else {PATIENT_AGE.name: stored(age)}
+    return item
+
+
+def _kept(name: str, attributes: Item, profile: Profile) -> str | None:
+    """The text of an attribute; None when the entry has none, or a token for it."""
+    attribute = profile.find(name)
+    if attribute is None or attribute.policy is not Policy.KEEP or name not in attributes:
+        return None
+    text: str = attributes[name]["S"]
+    return text

@@ -1,0 +1,153 @@
+"""The profile: which DICOM attributes the index holds, the indexes over them, and what is not stored.
+
+The stack makes the table's indexes from it, and the function the entries. `profile_file` reads it from its TOML file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, Final
+
+import msgspec
+
+from imaging_index.dicom import dictionary
+from imaging_index.dicom.dictionary import Level
+from imaging_index.dicom.functional_groups import PER_FRAME
+from imaging_index.profile.attributes import Attribute, Source
+from imaging_index.profile.derived import PATIENT_AGE
+from imaging_index.profile.privacy import Policy
+from imaging_index.profile.schema import OWN_KEYS
+
+_ZONE: Final = Source(("TimezoneOffsetFromUTC",))
+# With another hash all entries would be written anew.
+_IN_HASH: Final = {Policy.KEEP: False, Policy.HASH: True}
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used. Its text has one line for each mistake, and says what to do."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+
+
+class Index(msgspec.Struct, frozen=True):
+    """The key attributes of one global secondary index, as declared."""
+
+    partition: tuple[str, ...]
+    sort: tuple[str, ...]
+
+
+class Instances(msgspec.Struct, frozen=True, array_like=True):
+    """What the pages keep of each instance, besides what they always keep: nothing at all when not `on`."""
+
+    on: bool = True
+    frames: bool = True
+    keep: tuple[Attribute, ...] = ()
+    geometry: tuple[Attribute, ...] = ()
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author."""
+
+    revision: int
+    attributes: tuple[Attribute, ...]
+    indexes: Mapping[str, Index]
+    private: Mapping[str, Policy]
+    instances: Instances
+    warnings: tuple[str, ...]
+
+    @property
+    def hash(self) -> str:
+        """Stands for all that decides what an entry holds, in 16 hexadecimal digits."""
+        # Keys count, since an attribute that is one is never cut.
+        keys = sorted([sorted(index.partition), sorted(index.sort)] for index in self.indexes.values())
+        instances = [self.instances.on, self.instances.frames]
+        content = [_contents(self.attributes), keys, sorted(self.private.items())]
+        content.append([[*instances, _contents(self.instances.keep), _contents(self.instances.geometry)]])
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The names of all attributes that are a key of some index."""
+        return frozenset(key for index in self.indexes.values() for key in (*index.partition, *index.sort))
+
+    @property
+    def hashes(self) -> bool:
+        """Whether some attribute is hashed, for which the function needs a key."""
+        return Policy.HASH in self.private.values()
+
+    def policy(self, keyword: str) -> Policy:
+        """What becomes of a keyword's values."""
+        return self.private.get(keyword, Policy.KEEP)
+
+    def at(self, level: Level) -> tuple[Attribute, ...]:
+        """The attributes of one level, in the order of the profile."""
+        return tuple(attribute for attribute in self.attributes if attribute.level is level)
+
+    @property
+    def read(self) -> tuple[Attribute, ...]:
+        """The attributes that a document is read for: those of the entry, and those that the pages have."""
+        return (*self.attributes, *self.instances.keep, *self.instances.geometry)
+
+    def keywords(self, level: Level) -> frozenset[str]:
+        """The top keywords that a document is read for at one level."""
+        read = [attribute for attribute in self.read if attribute.level is level]
+        sources = chain.from_iterable((*attribute.sources, *self.zone(attribute)) for attribute in read)
+        public = (source for source in sources if source.vr is None)
+        keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
+        if self.find(PATIENT_AGE.name):
+            elements = map(dictionary.lookup, PATIENT_AGE.made_of)
+            keywords |= {element.keyword for element in elements if element and element.level is level}
+        return frozenset(keywords)
+
+    def per_frame(self) -> dict[str, frozenset[str]]:
+        """The sequences that an item of PerFrameFunctionalGroupsSequence is read for, and what is read in each."""
+        paths = {source.path for attribute in self.read for source in attribute.sources if source.path[0] == PER_FRAME}
+        macros = sorted({path[1] for path in paths})
+        return {macro: frozenset(path[2] for path in paths if path[1] == macro and len(path) > 2) for macro in macros}
+
+    def by_tag(self) -> tuple[Source, ...]:
+        """What an instance is read for under tags: private elements, and what HealthImaging may know no keyword of."""
+        sources = (source for attribute in self.read for source in attribute.sources)
+        return tuple(dict.fromkeys(source for source in sources if source.vr is not None))
+
+    def conditional_sources(self) -> list[Source]:
+        """The sources that count in some instances only."""
+        return [*dict.fromkeys(source for each in self.read for source in each.sources if source.unless)]
+
+    def summed_up(self) -> list[list[Attribute]]:
+        """The attributes of the instances, those together whose values are in the same rows."""
+        groups: dict[str, list[Attribute]] = {}
+        for each in self.at(Level.INSTANCE):
+            groups.setdefault(each.sequence if each.column else each.name, []).append(each)
+        return [*groups.values()]
+
+    def zone(self, attribute: Attribute) -> tuple[Source, ...]:
+        """The source of what orders a DT of the instances that has no offset; none where that is private."""
+        return (_ZONE,) if attribute.by_instant and _ZONE.path[0] not in self.private else ()
+
+    def in_order(self) -> frozenset[str]:
+        """The sequences in an item of PerFrameFunctionalGroupsSequence whose values are kept frame by frame."""
+        paths = (source.path for attribute in self.instances.geometry for source in attribute.sources)
+        return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
+
+    def find(self, name: str) -> Attribute | None:
+        """The selected attribute of a name, or None."""
+        return next((attribute for attribute in self.attributes if attribute.name == name), None)
+
+    def key_type(self, name: str) -> str:
+        """The DynamoDB type, `S` or `N`, of an attribute that an index names."""
+        attribute = self.find(name)
+        if attribute is None:
+            return OWN_KEYS[name]
+        return attribute.form.type
+
+
+def _contents(attributes: Iterable[Attribute]) -> list[Any]:
+    """Attributes as the hash has them: with whether they are hashed, as before there were policies."""
+    place = Attribute.__struct_fields__.index("policy")
+    contents = [msgspec.to_builtins(each) for each in attributes]
+    for content in contents:
+        content[place] = _IN_HASH.get(content[place], content[place])
+    return contents
