@@ -100,7 +100,8 @@ def record(message: Mapping[str, Any]) -> dict[str, Any]:
 def import_handler() -> ModuleType:
     """The handler's module, made anew from this process's variables."""
     boto3.DEFAULT_SESSION = None
-    for package, name in (("imaging_index.handlers", "index"), ("imaging_index", "observability")):
+    handlers = "imaging_index.handlers"
+    for package, name in ((handlers, "index"), (handlers, "environment"), ("imaging_index", "observability")):
         if sys.modules.pop(f"{package}.{name}", None):
             # `from package import name` would still find it.
             delattr(sys.modules[package], name)

@@ -1,4 +1,4 @@
-"""Writes the two dictionaries of lambda/imaging_index from pydicom's. Run it when pydicom was upgraded.
+"""Writes the two dictionaries of lambda/imaging_index/dicom from pydicom's. Run it when pydicom was upgraded.
 
 dictionary.tsv takes two columns from files beside this one, which are kept by hand:
 
@@ -21,7 +21,7 @@ from pydicom.datadict import get_entry, keyword_dict
 from imaging_index.dicom.vrs import MOMENTS, NUMBERS, TEXTS
 from imaging_index.profile.attributes import PRIVATE
 
-FOLDER = Path(__file__).parent.parent / "lambda" / "imaging_index"
+FOLDER = Path(__file__).parent.parent / "lambda" / "imaging_index" / "dicom"
 HEADER = "keyword\ttag\tvr\tvm\tlevel\tretired\tnewer"
 HEADER_PRIVATE = "creator\telement\tvr"
 

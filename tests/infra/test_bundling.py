@@ -149,7 +149,7 @@ def locked(root: Path) -> set[str]:
 
 def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(first: Path, package: Path) -> None:
     assert (package / "profile.toml").read_bytes() == (first / "profiles" / "radiology.toml").read_bytes()
-    assert (package / "imaging_index" / "profile.py").is_file()
+    assert (package / "imaging_index" / "indexing.py").is_file()
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")
         for folder in package.glob("*.dist-info")
@@ -319,7 +319,7 @@ def test_the_hash_changes_with_whatever_changes_the_package(tmp_path: Path) -> N
         with (root / changed).open("a") as file:
             file.write("# changed\n")
         hashes.append(bundle(root).hash)
-    (root / "lambda" / "imaging_index" / "profile.py").rename(root / "lambda" / "imaging_index" / "renamed.py")
+    (root / "lambda" / "imaging_index" / "indexing.py").rename(root / "lambda" / "imaging_index" / "renamed.py")
     hashes.append(bundle(root).hash)
     assert len(set(hashes)) == len(hashes)
 

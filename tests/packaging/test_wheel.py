@@ -83,7 +83,7 @@ def test_the_command_answers(run: Run) -> None:
 def test_a_profile_is_checked_by_name_and_by_path(run: Run, tmp_path: Path) -> None:
     for name in ("radiology", "minimal"):
         checked = run("imaging-index", "profile", "check", name)
-        assert checked.stdout.startswith(f"{name} can be used: revision "), checked.stderr
+        assert checked.stdout.startswith(f"{name} is valid: revision "), checked.stderr
     (tmp_path / "own.toml").write_text('revision = 1\nattributes = ["PatientId"]\n', "utf-8")
     wrong = run("imaging-index", "profile", "check", "own.toml")
     assert (wrong.returncode, wrong.stdout) == (1, "")
@@ -92,7 +92,7 @@ def test_a_profile_is_checked_by_name_and_by_path(run: Run, tmp_path: Path) -> N
 
 def test_a_program_that_uses_the_package_is_checked_against_its_types(python: Path, tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "python" / "uses.py", tmp_path)
-    (tmp_path / "wrong.py").write_text("from imaging_index import profile\n\nprofile.parse(1)\n", "utf-8")
+    (tmp_path / "wrong.py").write_text("from imaging_index.profile import toml_file\n\ntoml_file.parse(1)\n", "utf-8")
     # The types of boto3's clients are a distribution of their own, which this environment does not have.
     (tmp_path / "mypy.ini").write_text(
         "[mypy]\nstrict = true\n[mypy-mypy_boto3_dynamodb]\nignore_missing_imports = true\n"

@@ -1,6 +1,6 @@
 """The profile: which DICOM attributes the index holds, the indexes over them, and what is not stored.
 
-The stack makes the table's indexes from it, and the function the entries. `profile_file` reads it from its TOML file.
+The stack makes the table's indexes from it, and the function the entries. `toml_file` reads it from its TOML file.
 """
 
 import hashlib
