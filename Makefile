@@ -12,7 +12,7 @@ unexport CDK
 WORKERS ?= auto
 # In the order of tests/conftest.py: by numbers of tests, the files with few long ones would come last.
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-SOURCES := lambda infra local cli deploy bench tests tools examples app.py
+SOURCES := lambda infra local cli deploy bench proof tests tools examples app.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-fast coverage lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean
@@ -52,10 +52,10 @@ bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes:
 	$(BIN)/python -m bench $(BENCH)
 
 prove: $(VENV)/.ready  ## the write protocol, proven at length: an hour on two cores
-	$(BIN)/python -m tests.convergence.prove
+	$(BIN)/python -m proof
 
 soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed
-	$(BIN)/python tests/convergence/soak.py
+	$(BIN)/python proof/campaigns/soak.py
 
 lint: $(VENV)/.ready  ## ruff, mypy, and what may import what
 	$(BIN)/ruff check $(SOURCES)

@@ -2,7 +2,7 @@
 
     python -m bench.hostile [--mib 20 48 200] [SHAPE ...]
 
-Each is the second message of a batch, in Lambda's environment as `tests.runtime.exact` makes it, with the memory and
+Each is the second message of a batch, in Lambda's environment as `bench.runtime.exact` makes it, with the memory and
 the time that the function has by default. The first message is a good one and has to be indexed; the hostile one is
 indexed or comes back as a failure. No document is held here whole: a shape is a generator of its plain JSON.
 """
@@ -26,11 +26,11 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from bench import DATASTORE_ID, IMAGE_SET_ID, documents, stub
+from bench.runtime.events import event
+from bench.runtime.exact import Runtime, conditions
 from infra.bundling import Bundle, Platform
 from infra.config import FUNCTION_SECONDS, ROOT
 from local.healthimaging.importing import scan
-from tests.runtime.events import event
-from tests.runtime.exact import Runtime, conditions
 
 # The bytes of a document to be -> its plain JSON.
 Shape = Callable[[int], Iterator[bytes]]

@@ -3,7 +3,7 @@
     python -m bench.memory
 
 Of each size and document it tells how long the function takes and what Lambda charges for (memory times time). AWS's
-answers take 10 ms each. `tests.runtime.exact` says how near to Lambda this machine comes.
+answers take 10 ms each. `bench.runtime.exact` says how near to Lambda this machine comes.
 """
 
 import json
@@ -11,10 +11,10 @@ import sys
 from typing import Final, NamedTuple
 
 from bench import documents, stub
+from bench.runtime.events import event
+from bench.runtime.exact import Runtime, conditions
 from infra.bundling import Bundle, Platform
 from infra.config import FUNCTION_SECONDS, ROOT
-from tests.runtime.events import event
-from tests.runtime.exact import Runtime, conditions
 
 SIZES: Final = (128, 256, 512, 1024, 1769)
 DOCUMENTS: Final = ("mr_1", "mr_1000", "ct_10000", "mr_50000", "mr_85000")

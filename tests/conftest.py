@@ -1,6 +1,7 @@
 """One local cloud and one synthesized stack for all tests that ask for them; an account of its own for each test.
 
-And the canary (`tests/canary.py`): a test fails when something of a document has left by another way than the table.
+And the canary (`proof/harness/canary.py`): a test fails if anything of a document has left by another way than the
+table.
 """
 
 import itertools
@@ -12,7 +13,7 @@ import pytest
 
 from infra.assembly import Assembly
 from local.cloud import LocalCloud
-from tests import canary
+from proof.harness import canary
 from tests.assemblies import synth_here
 
 _accounts = itertools.count(100_000_000_001)

@@ -25,7 +25,7 @@ from local.cloud import LocalCloud
 from local.deployment import deploy
 from local.healthimaging.importing import folder
 from local.stack import import_folder, make_datastore, metrics
-from tests.image_sets import (
+from proof.harness.image_sets import (
     PROFILE,
     delete,
     deliver,

@@ -26,7 +26,7 @@ from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.image_sets import wait_for
+from proof.harness.image_sets import wait_for
 
 COMMAND = [sys.executable, "-c", "from cli.main import main; main()", "dlq"]
 STORE = "5" * 32

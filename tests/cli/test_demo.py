@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 
-from tests.image_sets import PATIENCE
+from proof.harness.image_sets import PATIENCE
 
 COMMAND = [sys.executable, "-u", "-c", "from cli.main import main; main()"]
 

@@ -18,9 +18,9 @@ from cli.main import application
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
+from proof.harness.image_sets import throttles_off, wait_for
+from proof.harness.pipeline import response
 from tests.assemblies import synth_here
-from tests.image_sets import throttles_off, wait_for
-from tests.pipeline import response
 
 MARKERS = ("1CT1", "CompressedSamples")
 

@@ -21,10 +21,9 @@ from botocore.exceptions import (
 from typer.testing import CliRunner
 
 from cli.main import application
-from tests import canary
-from tests.canary import MARKER
-from tests.convergence import leaks
-from tests.package import fuzz
+from proof.campaigns import fuzz, leaks
+from proof.harness import canary
+from proof.harness.canary import MARKER
 
 COMMANDS = (
     ["search", "PatientID=P1", "--datastore", "a" * 32],

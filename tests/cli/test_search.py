@@ -14,7 +14,7 @@ from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.image_sets import wait_for
+from proof.harness.image_sets import wait_for
 
 
 def search(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from infra.assembly import Assembly
 from local.cloud import LocalCloud
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.image_sets import wait_for
+from proof.harness.image_sets import wait_for
 
 
 class _Account:

@@ -18,7 +18,7 @@ from imaging_index.table.layout import Key
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.pipeline import Pipeline, import_handler, response
+from proof.harness.pipeline import Pipeline, import_handler, response
 
 MARKER = "CANARY^MARKER"
 

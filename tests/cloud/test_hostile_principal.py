@@ -29,10 +29,10 @@ from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import StackError, import_folder, make_datastore
-from tests import canary, image_sets
-from tests.canary import DAY, MARKER
-from tests.forgeries import INTRUDER, LARGE, forged, lies, malformed
-from tests.image_sets import wait_for
+from proof.harness import canary, image_sets
+from proof.harness.canary import DAY, MARKER
+from proof.harness.forgeries import INTRUDER, LARGE, forged, lies, malformed
+from proof.harness.image_sets import wait_for
 
 _BACKLOG = 200  # forged messages that wait at any time
 _POURED = 600

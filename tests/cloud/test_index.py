@@ -16,7 +16,7 @@ from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.image_sets import wait_for
+from proof.harness.image_sets import wait_for
 
 
 @pytest.fixture

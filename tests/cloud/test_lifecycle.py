@@ -18,7 +18,7 @@ import pytest
 
 from local import cloud as cloud_module
 from local.cloud import LocalCloud, LocalCloudError
-from tests.image_sets import PATIENCE
+from proof.harness.image_sets import PATIENCE
 
 _SLEEPER = """
 import pathlib, time

@@ -22,9 +22,9 @@ from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud
 from local.deployment import ROOT, deploy
 from local.stack import import_folder
+from proof.harness.image_sets import delete, make_image_set, update, wait_for
+from proof.harness.pipeline import record
 from tests.assemblies import synth_here
-from tests.image_sets import delete, make_image_set, update, wait_for
-from tests.pipeline import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

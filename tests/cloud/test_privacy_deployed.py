@@ -12,8 +12,8 @@ from pydicom.data import get_testdata_file
 
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
+from proof.harness.image_sets import wait_for
 from tests.assemblies import synth_here
-from tests.image_sets import wait_for
 
 PROFILE = """
 revision = 1

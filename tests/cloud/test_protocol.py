@@ -19,7 +19,7 @@ from imaging_index.table import generation
 from imaging_index.table.layout import Head, Key
 from imaging_index.table.writing import TableWriter
 from local.cloud import LocalCloud
-from tests.image_sets import (
+from proof.harness.image_sets import (
     PROFILE,
     delete,
     deliver,

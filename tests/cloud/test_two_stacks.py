@@ -10,8 +10,8 @@ from pydicom.data import get_testdata_file
 from infra.assembly import Assembly
 from local.deployment import deploy, destroy
 from local.stack import import_folder, make_datastore
+from proof.harness.image_sets import wait_for
 from tests.assemblies import synth_here
-from tests.image_sets import wait_for
 
 
 def test_two_stacks_index_the_same_data_stores_and_neither_knows_of_the_other(

@@ -23,8 +23,8 @@ from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import LOCAL_CONTEXT, ROOT, deploy
 from local.stack import import_folder, make_datastore
+from proof.harness.image_sets import wait_for
 from tests.assemblies import synth_here
-from tests.image_sets import wait_for
 
 SELECTED = 'attributes = ["PatientID", "StudyDate", "Modality", "StudyDescription"]\n'
 NUMBER = '[named.Number]\nvr = "{}"\nfrom = ["SeriesNumber"]\n'

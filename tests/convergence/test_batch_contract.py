@@ -17,9 +17,9 @@ from imaging_index.indexing import Outcome, Result
 from imaging_index.queue import delivery
 from imaging_index.queue.hint import Hint, Kind
 from imaging_index.table.layout import Key
-from tests.convergence.refusals import event
-from tests.image_sets import hint
-from tests.pipeline import Pipeline, make_pipeline, response
+from proof.campaigns.refusals import event
+from proof.harness.image_sets import hint
+from proof.harness.pipeline import Pipeline, make_pipeline, response
 
 RECORDS = 10
 PATTERNS = list(itertools.product([False, True], repeat=RECORDS))

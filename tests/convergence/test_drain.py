@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from imaging_index.queue import delivery
-from tests.convergence import drain
+from proof.campaigns import drain
 
 _HINTS = 3_000
 

@@ -7,10 +7,10 @@ import boto3
 import pytest
 
 from local.cloud import LocalCloud
-from tests.convergence import refusals
-from tests.convergence.refusals import Stage
-from tests.image_sets import throttles_off
-from tests.pipeline import make_pipeline
+from proof.campaigns import refusals
+from proof.campaigns.refusals import Stage
+from proof.harness.image_sets import throttles_off
+from proof.harness.pipeline import make_pipeline
 
 
 @pytest.fixture

@@ -23,10 +23,11 @@ from imaging_index.table import reading, writing
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from local.cloud import LocalCloud
-from tests.convergence import kills, proxy, truth
-from tests.convergence.kills import Scenario
-from tests.convergence.proxy import Proxy, Spoiling
-from tests.image_sets import PROFILE, hint, indexer, make_image_set, make_table, throttles_off
+from proof.campaigns import kills, proxy
+from proof.campaigns.kills import Scenario
+from proof.campaigns.proxy import Proxy, Spoiling
+from proof.harness.image_sets import PROFILE, hint, indexer, make_image_set, make_table, throttles_off
+from proof.simulation import truth
 
 SHARE = 0.25  # of the requests are spoiled
 ROUNDS = 5  # of each scenario

@@ -9,8 +9,9 @@ from imaging_index.faults import Configuration, Fault
 from imaging_index.table.layout import Head, Key
 from imaging_index.table.reading import TableReader
 from imaging_index.table.writing import TableWriter
-from tests.convergence import flood, mutants
-from tests.convergence.environments import DATASTORE, NEW, environments
+from proof.campaigns import flood
+from proof.simulation import mutants
+from proof.simulation.environments import DATASTORE, NEW, environments
 
 _FORGED = 3_000
 

@@ -18,9 +18,9 @@ from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table import generation, writing
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
-from tests.convergence import memory
-from tests.convergence.environments import DATASTORE
-from tests.convergence.happenings import document
+from proof.simulation import memory
+from proof.simulation.environments import DATASTORE
+from proof.simulation.happenings import document
 
 IMAGE_SET: Final = "1" * 32
 KEY: Final = Key(DATASTORE, IMAGE_SET)

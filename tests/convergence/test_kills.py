@@ -13,10 +13,11 @@ from botocore.awsrequest import AWSResponse
 from imaging_index.queue.hint import Kind
 from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
-from tests.convergence import kills, truth
-from tests.convergence.kills import Scenario, Stage
-from tests.image_sets import PROFILE, hint, throttles_off
-from tests.pipeline import response
+from proof.campaigns import kills
+from proof.campaigns.kills import Scenario, Stage
+from proof.harness.image_sets import PROFILE, hint, throttles_off
+from proof.harness.pipeline import response
+from proof.simulation import truth
 
 if TYPE_CHECKING:
     from imaging_index.table.reading import ImageSet

@@ -10,10 +10,10 @@ import boto3
 import pytest
 
 from imaging_index import aws_errors, faults, indexing
-from tests import canary
-from tests.canary import MARKER
-from tests.convergence import leaks
-from tests.convergence.environments import NEW, environments
+from proof.campaigns import leaks
+from proof.harness import canary
+from proof.harness.canary import MARKER
+from proof.simulation.environments import NEW, environments
 
 _RUNS = 500
 

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
-from tests.convergence import memory
-from tests.image_sets import make_image_set, throttles_off, wait_for_state
+from proof.harness.image_sets import make_image_set, throttles_off, wait_for_state
+from proof.simulation import memory
 
 _STEPS = 150
 # As the function's own clients.

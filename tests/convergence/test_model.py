@@ -8,21 +8,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.convergence import model
-from tests.convergence.model import (
+from proof.model import configurations, search
+from proof.model.calls import (
     BURIED,
-    CREATED,
-    DELETED,
     ENTRY,
-    MERGED,
     NOTHING,
-    PURGED,
     STUDY,
     TOMBSTONE,
-    UPDATED,
-    Budget,
     Condition,
-    Configuration,
     Content,
     Delete,
     Document,
@@ -31,25 +24,22 @@ from tests.convergence.model import (
     Get,
     GetImageSet,
     GetImageSetMetadata,
-    Harm,
-    Hint,
     Items,
     NewAttempt,
-    Outcome,
     Page,
     Parts,
-    Program,
-    Protocol,
     Put,
     State,
     newer,
     pages_of,
 )
+from proof.model.protocol import Hint, Outcome, Program, Protocol
+from proof.model.world import CREATED, DELETED, MERGED, PURGED, UPDATED, Budget, Configuration, Harm
 
 
-@pytest.mark.parametrize("configuration", model.CONFIGURATIONS, ids=lambda configuration: configuration.name)
+@pytest.mark.parametrize("configuration", configurations.CONFIGURATIONS, ids=lambda configuration: configuration.name)
 def test_the_protocol_does_no_harm_in_any_state(configuration: Configuration) -> None:
-    report = model.run(configuration, limit=1_000_000)
+    report = search.run(configuration, limit=1_000_000)
     assert report.violation is None, f"\n{report.violation}"
     assert report.exhaustive
 
@@ -484,6 +474,6 @@ KILL = Budget(kills=1)
     ],
 )
 def test_a_neighbour_that_looks_right_is_exposed(configuration: Configuration, steps: int) -> None:
-    violation = model.run(configuration, limit=1_000_000).violation
+    violation = search.run(configuration, limit=1_000_000).violation
     assert violation, "nothing was found"
     assert len(violation.steps) == steps, f"\n{violation}"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.convergence import orders
-from tests.convergence.orders import World
+from proof.campaigns import orders
+from proof.campaigns.orders import World
 
 LISTS = 500
 LOSSES = 200

@@ -16,10 +16,10 @@ from imaging_index.indexing import Indexer
 from imaging_index.profile import toml_file
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.writing import TableWriter
-from tests.convergence import memory, simulation
-from tests.convergence.environments import DATASTORE
-from tests.convergence.happenings import document
-from tests.convergence.mutants import Mutant
+from proof.simulation import memory, simulation
+from proof.simulation.environments import DATASTORE
+from proof.simulation.happenings import document
+from proof.simulation.mutants import Mutant
 
 _SEEDS = 8_000  # make prove: a million
 _AT_A_TIME = 1_000

@@ -24,7 +24,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from local.healthimaging import HealthImaging
-from tests.image_sets import PATIENCE
+from proof.harness.image_sets import PATIENCE
 
 Event = dict[str, Any]
 ROLE = "arn:aws:iam::000000000000:role/import"

@@ -30,10 +30,10 @@ from infra.config import ROOT
 from infra.monitoring import QUERIES, RUNBOOK
 from local.cloud import LocalCloud
 from local.deployment import deploy
-from tests.convergence.refusals import event
-from tests.image_sets import PROFILE_FILE, delete, make_image_set, update, wait_for
+from proof.campaigns.refusals import event
+from proof.harness.image_sets import PROFILE_FILE, delete, make_image_set, update, wait_for
+from proof.harness.pipeline import Pipeline, import_handler, response
 from tests.infra.conftest import synthesize
-from tests.pipeline import Pipeline, import_handler, response
 
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 Only = Callable[[Template, str], dict[str, Any]]

@@ -21,7 +21,7 @@ from imaging_index.table.reading import ImageSet, TableReader
 from infra.assembly import Assembly
 from local.cloud import LocalCloud
 from local.deployment import deploy
-from tests.image_sets import wait_for
+from proof.harness.image_sets import wait_for
 
 
 @dataclass(frozen=True)

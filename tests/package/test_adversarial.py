@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.package import adversarial
+from proof.campaigns import adversarial
 
 CASES = 5_000  # make prove: 500,000
 

@@ -7,8 +7,8 @@ import pytest
 from imaging_index.dicom import vrs
 from imaging_index.entry import entry
 from imaging_index.faults import Poison
-from tests.canary import MARKER, PACKED_MARKER
-from tests.package import fuzz
+from proof.campaigns import fuzz
+from proof.harness.canary import MARKER, PACKED_MARKER
 
 CASES = 10_000  # make prove: 600,000
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from imaging_index import handlers
-from tests.image_sets import PROFILE_FILE
+from proof.harness.image_sets import PROFILE_FILE
 
 
 class Allowed(NamedTuple):

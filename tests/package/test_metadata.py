@@ -15,7 +15,7 @@ from imaging_index.document import cursor, gunzip, reader, types
 from imaging_index.document.reader import Reader
 from imaging_index.faults import Poison
 from imaging_index.profile import toml_file
-from tests.package import whole
+from proof.harness import whole
 
 MARKER = "CANARY^PATIENT"
 READER = Reader(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from imaging_index.dicom import vrs
 from imaging_index.profile.profile import ProfileError
 from imaging_index.profile.toml_file import parse
-from tests.package.built import build
+from proof.harness.built import build
 
 DT = 'attributes = ["AcquisitionDateTime"]'
 BOTH = 'attributes = ["AcquisitionDate", "AcquisitionTime"]'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.package.built import build
+from proof.harness.built import build
 
 PROFILE = 'attributes = ["PatientAgeYears", "PatientAge"]'
 DAYS = st.dates(date(1850, 1, 1), date(2030, 12, 31))

@@ -17,7 +17,7 @@ from imaging_index.entry import entry
 from imaging_index.entry.item import plain
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import ProfileError
-from tests.package.built import build
+from proof.harness.built import build
 
 SIEMENS = '{ creator = "SIEMENS MR HEADER", element = "0019xx0C" }'
 

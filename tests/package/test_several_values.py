@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaging_index.dicom import dictionary, vrs
-from tests.package.built import SECRET, build
+from proof.harness.built import SECRET, build
 
 PROFILE = """
 attributes = ["PatientID", "PatientName", "PatientBirthDate", "PatientAge", "PatientAgeYears", "StudyInstanceUID",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaging_index.document import cursor
-from tests.package.built import SECRET, build
+from proof.harness.built import SECRET, build
 
 CODE = "ConceptNameCodeSequence"
 SIBLINGS = f'attributes = ["{CODE}.CodeValue", "{CODE}.CodingSchemeDesignator", "{CODE}.ContextGroupVersion"]'

@@ -14,7 +14,7 @@ from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.image_sets import PROFILE_FILE, wait_for
+from proof.harness.image_sets import PROFILE_FILE, wait_for
 
 PROFILE = 'revision = 1\nattributes = ["PatientID", "Modality", "SliceThickness"]\n'
 DOCUMENT = {

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import cli.main
 import imaging_index
-from tests.image_sets import PROFILE_FILE
-from tests.pipeline import response
+from proof.harness.image_sets import PROFILE_FILE
+from proof.harness.pipeline import response
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "000000000000",

@@ -21,7 +21,7 @@ from infra.bundling import Bundle, Platform
 from infra.config import ROOT
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
-from tests.image_sets import wait_for
+from proof.harness.image_sets import wait_for
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

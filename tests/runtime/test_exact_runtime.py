@@ -13,11 +13,11 @@ import pytest
 import urllib3
 
 from bench import DATASTORE_ID, documents, hostile
+from bench.runtime.events import event
+from bench.runtime.exact import Answer, Runtime, conditions
 from bench.stub import Stub, running
 from infra.bundling import Bundle, Platform
 from infra.config import FUNCTION_SECONDS, ROOT
-from tests.runtime.events import event
-from tests.runtime.exact import Answer, Runtime, conditions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS's runtime client is for Linux alone")
 

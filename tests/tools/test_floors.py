@@ -20,7 +20,7 @@ def test_contributing_shows_the_imports_as_they_are() -> None:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources, in which nothing is refused."""
     copy = tmp_path_factory.mktemp("sources")
-    for folder in ("lambda/imaging_index", "infra", "local", "cli", "deploy", "bench", "tools"):
+    for folder in ("lambda/imaging_index", "infra", "local", "cli", "deploy", "bench", "tools", "proof"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     assert _lint(copy).returncode == 0

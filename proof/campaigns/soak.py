@@ -1,6 +1,6 @@
 """The deployed index under load while its functions are killed: in the end it agrees with HealthImaging.
 
-    python tests/convergence/soak.py --minutes 30
+    python proof/campaigns/soak.py --minutes 30
 
 Image sets are imported, updated, copied and deleted; events are lost, doubled, delayed, wrong about their version, and
 falsely Deleted; every 5 to 20 seconds the process of one function is killed. A reader reads all the while. At the end

@@ -31,17 +31,17 @@ from imaging_index.faults import NotReady, Permanent, Poison
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer
 from imaging_index.queue.hint import Cause, Hint, Kind
-from tests import canary
-from tests.canary import MARKER
-from tests.convergence import environments, memory, simulation
-from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE
-from tests.package import fuzz
-from tests.pipeline import context, record
+from proof.campaigns import fuzz
+from proof.harness import canary
+from proof.harness.canary import MARKER
+from proof.harness.pipeline import context, record
+from proof.simulation import environments, memory, simulation
+from proof.simulation.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.convergence.memory import Answer
+    from proof.simulation.memory import Answer
 
 IMAGE_SET: Final = "1" * 32
 _VISIBILITY: Final = 3600.0

@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any, Final
 import greenlet  # type: ignore[import-untyped]
 
 from imaging_index.queue.hint import Kind
-from tests.convergence import environments, memory
-from tests.convergence.environments import DATASTORE, NEW, QUEUE, TABLE, Environment
-from tests.convergence.happenings import document
-from tests.pipeline import context, record
+from proof.harness.pipeline import context, record
+from proof.simulation import environments, memory
+from proof.simulation.environments import DATASTORE, NEW, QUEUE, TABLE, Environment
+from proof.simulation.happenings import document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.convergence.memory import Answer
+    from proof.simulation.memory import Answer
 
 METADATA_A_SECOND: Final = 50.0
 _QUOTAS: Final = {"get_image_set": (25.0, 50.0), "get_image_set_metadata": (METADATA_A_SECOND, 100.0)}

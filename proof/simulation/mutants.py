@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
-from tests.convergence.environments import environments
+from proof.simulation.environments import environments
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import msgspec
 
 from imaging_index.queue.hint import REPLAY_SOURCE, Cause, Kind
 from imaging_index.table import generation
-from tests.canary import MARKER
-from tests.convergence import memory
-from tests.convergence.environments import DATASTORE, NEW
-from tests.convergence.timeline import Timeline
+from proof.harness.canary import MARKER
+from proof.simulation import memory
+from proof.simulation.environments import DATASTORE, NEW
+from proof.simulation.timeline import Timeline
 
 EVENT_TIME: Final = "2026-01-01T00:00:00Z"
 # For how long GetImageSet may not know of a change, however few asked: less than the index waits for it.

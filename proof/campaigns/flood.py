@@ -22,17 +22,17 @@ from imaging_index.faults import NotReady, Permanent, Poison
 from imaging_index.queue.hint import Kind
 from imaging_index.table import generation
 from imaging_index.table.layout import Key
-from tests import canary
-from tests.convergence import environments, memory, simulation
-from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE
-from tests.convergence.happenings import document
-from tests.forgeries import AWS_SOURCE, INTRUDER, lies, malformed
-from tests.pipeline import context, record
+from proof.harness import canary
+from proof.harness.forgeries import AWS_SOURCE, INTRUDER, lies, malformed
+from proof.harness.pipeline import context, record
+from proof.simulation import environments, memory, simulation
+from proof.simulation.environments import DATASTORE, DEAD_LETTERS, NEW, QUEUE, TABLE
+from proof.simulation.happenings import document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.convergence.memory import Answer
+    from proof.simulation.memory import Answer
 
 _IMAGE_SETS: Final = 20  # at the beginning
 _FORGED_TO_ONE: Final = 50  # live hint, when they arrive; as many live ones follow

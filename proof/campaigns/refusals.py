@@ -23,10 +23,11 @@ from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Ove
 from imaging_index.queue.hint import REPLAY_SOURCE, Cause
 from imaging_index.table import writing
 from imaging_index.table.layout import Key
-from tests import canary
-from tests.canary import MARKER
-from tests.convergence import kills, truth
-from tests.pipeline import response
+from proof.campaigns import kills
+from proof.harness import canary
+from proof.harness.canary import MARKER
+from proof.harness.pipeline import response
+from proof.simulation import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from mypy_boto3_medical_imaging import HealthImagingClient
 
     from imaging_index.queue.hint import Hint
-    from tests.convergence.kills import Progress
-    from tests.convergence.truth import Dump
-    from tests.pipeline import Pipeline
+    from proof.campaigns.kills import Progress
+    from proof.harness.pipeline import Pipeline
+    from proof.simulation.truth import Dump
 
 Class = type[Fault]
 # What each code means, whoever answers with it; the status is the one that AWS documents. The first ones are any

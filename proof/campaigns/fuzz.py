@@ -27,8 +27,8 @@ from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile
 from imaging_index.queue import hint
 from local.healthimaging.importing import folder, scan
-from tests import canary
-from tests.canary import MARKER, PACKED_MARKER
+from proof.harness import canary
+from proof.harness.canary import MARKER, PACKED_MARKER
 
 _DOCUMENTS_IN_TEN: Final = 8  # the others are events
 _PACKED_IN: Final = 16  # one document of so many comes as gzip, and half of these are broken as such

@@ -21,8 +21,8 @@ from imaging_index.faults import NotReady
 from imaging_index.queue.hint import Cause, Kind
 from imaging_index.table import generation, writing
 from imaging_index.table.writing import TableWriter
-from tests.convergence import truth
-from tests.image_sets import PROFILE, delete, hint, indexer, make_image_set, make_table, raised, update
+from proof.harness.image_sets import PROFILE, delete, hint, indexer, make_image_set, make_table, raised, update
+from proof.simulation import truth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from imaging_index.profile.profile import Profile
     from imaging_index.queue.hint import Hint
     from imaging_index.table.layout import Key
-    from tests.convergence.truth import Dump
+    from proof.simulation.truth import Dump
 
 Progress = Callable[[int, int], None]  # how much is done, and of how much
 

@@ -16,7 +16,7 @@ from imaging_index.document import cursor
 from imaging_index.document.reader import Reader
 from imaging_index.document.types import KEPT
 from imaging_index.profile import toml_file
-from tests.package import whole
+from proof.harness import whole
 
 SIEMENS: Final = "SIEMENS MR HEADER"
 PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"

@@ -20,12 +20,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import screen
 from local.cloud import LocalCloud
-from tests.convergence import drain, flood, kills, leaks, model, orders, refusals, simulation
-from tests.image_sets import throttles_off
-from tests.package import adversarial, fuzz
-from tests.pipeline import make_pipeline
+from proof.campaigns import adversarial, drain, flood, fuzz, kills, leaks, orders, refusals
+from proof.harness.image_sets import throttles_off
+from proof.harness.pipeline import make_pipeline
+from proof.model import configurations, search
+from proof.simulation import simulation
 
-REPORT: Final = Path(__file__).parents[2] / "build" / "prove.txt"
+REPORT: Final = Path(__file__).parents[1] / "build" / "prove.txt"
 SEEDS: Final = 1_000_000
 SEEDS_AT_ONCE: Final = 5_000
 LAGGING: Final = 2_000
@@ -78,8 +79,8 @@ def mutant(number: int) -> Outcome:
 
 def states(number: int) -> Outcome:
     """Explore one configuration of the model."""
-    configuration = [*model.CONFIGURATIONS, *model.PROVE][number]
-    report = model.run(configuration, MODEL_STATES)
+    configuration = [*configurations.CONFIGURATIONS, *configurations.PROVE][number]
+    report = search.run(configuration, MODEL_STATES)
     notes = [] if report.exhaustive else [f"'{configuration.name}' stopped at {report.states} states"]
     return Outcome(report.states, [f"{configuration.name}: {report.violation}"] if report.violation else [], notes)
 
@@ -168,7 +169,7 @@ class Suite:
 
 def programme() -> list[Suite]:
     """The suites, the long pieces first."""
-    models = range(len(model.CONFIGURATIONS) + len(model.PROVE))
+    models = range(len(configurations.CONFIGURATIONS) + len(configurations.PROVE))
     return [
         Suite("Kills in pairs, local cloud", "pairs", [(pairs_of_kills, ())]),
         Suite("Errors in pairs, local cloud", "pairs", [(pairs_of_errors, ())]),

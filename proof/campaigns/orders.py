@@ -14,15 +14,15 @@ from imaging_index.profile import toml_file
 from imaging_index.queue.hint import Cause, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
-from tests.convergence import memory, truth
-from tests.image_sets import deliver, hint, indexer
+from proof.harness.image_sets import deliver, hint, indexer
+from proof.simulation import memory, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from imaging_index.queue.hint import Hint
-    from tests.convergence.kills import Progress
-    from tests.convergence.truth import Dump
+    from proof.campaigns.kills import Progress
+    from proof.simulation.truth import Dump
 
 PROFILE: Final = toml_file.parse('revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n')
 _DATASTORE: Final = "d" * 32

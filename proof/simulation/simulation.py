@@ -26,20 +26,20 @@ from imaging_index.faults import NotReady, Permanent, Poison
 from imaging_index.queue.hint import Cause, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
-from tests import canary
-from tests.convergence import environments, memory, promises
-from tests.convergence.environments import DATASTORE, DEAD_LETTERS, NEW, OLD, QUEUE, TABLE, Environment
-from tests.convergence.happenings import Happenings, Promise, document
-from tests.convergence.mutants import MUTANTS
-from tests.convergence.promises import Promises
-from tests.convergence.timeline import Timeline, Violation
-from tests.pipeline import context, record
+from proof.harness import canary
+from proof.harness.pipeline import context, record
+from proof.simulation import environments, memory, promises
+from proof.simulation.environments import DATASTORE, DEAD_LETTERS, NEW, OLD, QUEUE, TABLE, Environment
+from proof.simulation.happenings import Happenings, Promise, document
+from proof.simulation.mutants import MUTANTS
+from proof.simulation.promises import Promises
+from proof.simulation.timeline import Timeline, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from imaging_index.faults import Fault
-    from tests.convergence.memory import Answer
+    from proof.simulation.memory import Answer
 
 __all__ = ["FAULTS", "MUTANTS", "Failure", "history", "run"]
 

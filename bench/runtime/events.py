@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench import DATASTORE_ID, IMAGE_SET_ID
-from tests.pipeline import record
+from proof.harness.pipeline import record
 
 
 def event(*versions: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from imaging_index.queue import breaker, delivery
 from imaging_index.table import reading as table_reading
 from imaging_index.table import writing as table_writing
 from imaging_index.table.reading import TableReader
-from tests.convergence.memory import Answer, QueryPaginator
+from proof.simulation.memory import Answer, QueryPaginator
 
 DATASTORE: Final = "d" * 32
 TABLE: Final = "table"

@@ -8,10 +8,10 @@ from imaging_index.entry import entry
 from imaging_index.table import generation
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
-from tests.convergence import environments, memory
-from tests.convergence.environments import DATASTORE, NEW
-from tests.convergence.happenings import EVENT_TIME, Happenings, Promise, expected, instances
-from tests.convergence.timeline import Timeline
+from proof.simulation import environments, memory
+from proof.simulation.environments import DATASTORE, NEW
+from proof.simulation.happenings import EVENT_TIME, Happenings, Promise, expected, instances
+from proof.simulation.timeline import Timeline
 
 # After these, pages may stay that no event's sweep can know of: reconcile looks for them.
 LATE: Final = "a write landed late"

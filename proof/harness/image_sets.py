@@ -28,7 +28,7 @@ from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from local.stack import import_folder, make_datastore
 
-PROFILE_FILE = Path(__file__).parents[1] / "profiles" / "radiology.toml"
+PROFILE_FILE = Path(__file__).parents[2] / "profiles" / "radiology.toml"
 PROFILE = toml_file.load(PROFILE_FILE)
 PATIENCE = 180.0  # seconds: on a busy machine too, only what is broken takes as long
 _names = itertools.count()

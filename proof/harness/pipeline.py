@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from imaging_index.table.writing import TableWriter
-from tests.image_sets import PROFILE_FILE, make_table
+from proof.harness.image_sets import PROFILE_FILE, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
