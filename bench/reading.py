@@ -20,7 +20,8 @@ import orjson
 from isal import igzip, isal_zlib
 
 from bench.fresh import peak, tell
-from imaging_index.document.reader import Reader, Run
+from imaging_index.document.document import Run
+from imaging_index.document.reader import Reader
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile
 

@@ -13,9 +13,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
-from imaging_index import metric_names, searching
+from imaging_index import metric_names
 from imaging_index.entry.item import plain
 from imaging_index.indexing import Outcome
+from imaging_index.searching.search import search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.stack import StackError, existing, import_folder, make_datastore, metrics, running
@@ -80,7 +81,7 @@ class _Walk:
     def entries(self, **conditions: str) -> list[Entry]:
         """The entries that match the conditions, or all entries, newest study first."""
         index = None if conditions else "date"
-        found = searching.search(self._table, [self._datastore], conditions, index)
+        found = search(self._table, [self._datastore], conditions, index)
         return [plain(item) for item in found][::-1]
 
     def follow_events(self) -> None:

@@ -9,8 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import deployed
 from cli.output import Failure, Misuse, counted, image_sets_table, print_json_array, screen
 from cli.refusals import why
-from imaging_index import searching
 from imaging_index.entry.item import plain
+from imaging_index.searching.conditions import SearchError, parse
+from imaging_index.searching.search import search as find_entries
 
 # AWS HealthImaging API Reference, "GetDatastore".
 _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
@@ -35,18 +36,18 @@ def search(
             "A data store's id is 32 lower-case letters and digits; aws medical-imaging list-datastores shows it."
         )
     try:
-        wanted = searching.parse(conditions or [])
-    except searching.SearchError as error:
+        wanted = parse(conditions or [])
+    except SearchError as error:
         raise Misuse(str(error)) from None
     try:
         found_stack = deployed.find(stack)
         stores = datastore or deployed.datastores(found_stack.session)
-        found = (plain(item) for item in searching.search(found_stack.table, stores, wanted, index))
+        found = (plain(item) for item in find_entries(found_stack.table, stores, wanted, index))
         if json:
             print_json_array(found)
             return
         entries = list(found)
-    except searching.SearchError as error:
+    except SearchError as error:
         raise (Failure if wanted or index else Misuse)(str(error)) from None
     except (ClientError, BotoCoreError) as error:
         raise Failure(

@@ -1,10 +1,11 @@
-"""Draws who imports whom into CONTRIBUTING.md. Run it when an import or a module was added or moved:
-`python -m tools.floors`.
+"""Writes into CONTRIBUTING.md who imports whom, and what each module is. Run it when an import or a module was added,
+moved or described anew: `python -m tools.floors`.
 
 pyproject.toml's contracts say what may import what, and `make lint` checks them. The pictures are made from the imports
 themselves. An arrow that follows from others is left out: if A imports B and B imports C, there is none from A to C.
 """
 
+import ast
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,21 @@ FILE: Final = ROOT / "CONTRIBUTING.md"
 
 _BEGIN: Final = "<!-- by python -m tools.floors -->\n"
 _END: Final = "<!-- end -->\n"
+
+
+def modules() -> str:
+    """The modules of the functions' package as a Markdown table, each with the first line of its docstring."""
+    package = ROOT / "lambda" / "imaging_index"
+    files = [file for file in package.rglob("*.py") if file.name != "__init__.py"]
+    rows = [
+        f"| {file.relative_to(package).as_posix()} | {_first_line(file)} |"
+        for file in sorted(files, key=lambda file: (file.parent != package, file))
+    ]
+    return "\n".join(("| module | |", "| --- | --- |", *rows, ""))
+
+
+def _first_line(file: Path) -> str:
+    return (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0]
 
 
 def picture() -> str:
@@ -55,9 +71,9 @@ def _box(package: str) -> str:
 
 
 def main() -> None:
-    """Write the picture between its two marks."""
+    """Write the table and the pictures between their two marks."""
     before, _, rest = FILE.read_text("utf-8").partition(_BEGIN)
-    FILE.write_text(before + _BEGIN + picture() + _END + rest.partition(_END)[2], "utf-8")
+    FILE.write_text(f"{before}{_BEGIN}{modules()}\n{picture()}{_END}{rest.partition(_END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imaging_index import searching
 from imaging_index.dicom import dictionary
 from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
@@ -17,6 +16,8 @@ from imaging_index.entry.pages import unpack
 from imaging_index.faults import Poison
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import ProfileError
+from imaging_index.searching.conditions import parse
+from imaging_index.searching.search import search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 
@@ -62,14 +63,14 @@ def entry_of_document(document: bytes, text: str) -> tuple[dict[str, Any], list[
 
 def image_sets_of_patient(client: DynamoDBClient, table: str, datastore_id: str, patient_id: str) -> list[str]:
     """The ids of a patient's image sets, by the index of the table that serves it."""
-    found = searching.search(TableReader(client, table), [datastore_id], {"PatientID": patient_id})
+    found = search(TableReader(client, table), [datastore_id], {"PatientID": patient_id})
     return [plain(item)["ImageSetId"] for item in found]
 
 
 def image_sets_of_year(client: DynamoDBClient, table: str, datastore_id: str, year: int) -> list[str]:
     """The ids of the image sets of a year's studies, with a condition as the command takes it."""
-    conditions = searching.parse([f"StudyDate={year}0101-{year}1231"])
-    found = searching.search(TableReader(client, table), [datastore_id], conditions)
+    conditions = parse([f"StudyDate={year}0101-{year}1231"])
+    found = search(TableReader(client, table), [datastore_id], conditions)
     return [plain(item)["ImageSetId"] for item in found]
 
 

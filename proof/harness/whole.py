@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from imaging_index.document.reader import Reader, Run
+from imaging_index.document.document import Run
+from imaging_index.document.reader import Reader
 
 Instances = dict[str, dict[str, Any]]
 

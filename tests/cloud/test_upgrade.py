@@ -16,9 +16,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from imaging_index import searching
 from imaging_index.entry.item import plain
-from imaging_index.searching import SearchError
+from imaging_index.searching.conditions import SearchError, parse
+from imaging_index.searching.search import search
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import LOCAL_CONTEXT, ROOT, deploy
@@ -121,7 +121,7 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
         return {item["Modality"]["S"]: item for item in items if item["Part"]["S"] == "entry"}
 
     def found(*conditions: str) -> list[str]:
-        items = searching.search(table, [datastore], searching.parse(conditions))
+        items = search(table, [datastore], parse(conditions))
         return sorted(str(plain(item)["Modality"]) for item in items)
 
     before = wait_for(lambda: len(all_ := entries()) == 4 and all_)

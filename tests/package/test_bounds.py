@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench import hostile
-from imaging_index.document import cursor, reader
+from imaging_index.document import cursor, streaming
 from imaging_index.document.reader import Reader
-from imaging_index.entry import columns, entry, typed
+from imaging_index.entry import columns, conversion, entry
 from imaging_index.entry.entry import Content
 from imaging_index.entry.item import plain
 from imaging_index.entry.pages import unpack
@@ -127,29 +127,29 @@ def test_functional_groups_that_say_too_much_of_a_macro_leave_its_attributes_out
         ]
         return indexed(of_instances({"DICOM": {"PerFrameFunctionalGroupsSequence": groups}}))
 
-    monkeypatch.setattr(reader, "MOST_OF_AN_ATTRIBUTE", 2_000)
+    monkeypatch.setattr(streaming, "MOST_OF_AN_ATTRIBUTE", 2_000)
     assert stored(2_000)["SliceThickness"]["Max"] == 1_999
     many = stored(2_001)
     assert ("SliceThickness" in many, many["EchoTime"]) == (False, {"Min": 3, "Max": 3})
     assert "SliceThickness" in many["InvalidAttributes"]
     monkeypatch.undo()
-    monkeypatch.setattr(reader, "_MOST_OF_MACROS", 100_000)
+    monkeypatch.setattr(streaming, "_MOST_OF_MACROS", 100_000)
     many = stored(5_000)
     assert ("SliceThickness" in many, many["EchoTime"]) == (False, {"Min": 3, "Max": 3})
 
 
 def test_more_selected_values_than_anybody_has_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
     document = of_instances(*({"DICOM": {"PixelSpacing": [str(row), "1"]}} for row in range(400)))
-    monkeypatch.setattr(typed, "MOST_TYPED", 900)
+    monkeypatch.setattr(conversion, "MOST_TYPED", 900)
     build(document)
-    monkeypatch.setattr(typed, "MOST_TYPED", 700)
+    monkeypatch.setattr(conversion, "MOST_TYPED", 700)
     assert refused(document) == "the document has more than 700 selected values"
 
 
 @pytest.mark.parametrize("place", ["document", "patient", "study", "series", "DICOM", "an instance", "its DICOM"])
 def test_too_many_keys_of_an_object_are_poison(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cursor.MOST_KEYS == 100_000
-    for module in (cursor, reader):
+    for module in (cursor, streaming):
         monkeypatch.setattr(module, "MOST_KEYS", 10_000)
     monkeypatch.setattr(cursor, "LARGE", 1_000)
 
@@ -171,8 +171,8 @@ def test_too_many_keys_of_an_object_are_poison(place: str, monkeypatch: pytest.M
 
 
 def test_more_than_a_million_frames_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reader.MOST_FRAMES == 1_000_000
-    for module in (reader, columns):
+    assert streaming.MOST_FRAMES == 1_000_000
+    for module in (streaming, columns):
         monkeypatch.setattr(module, "MOST_FRAMES", 6_000)
 
     def frames(count: int) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def test_more_than_a_million_frames_are_poison(monkeypatch: pytest.MonkeyPatch) 
 def test_the_frames_of_one_instance_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     document = of_instances({"ImageFrames": [{"ID": "f" * 1_000}] * 500})
     assert indexed(document)["FrameCount"] == 500
-    monkeypatch.setattr(reader, "_MOST_OF_FRAMES", 400_000)
+    monkeypatch.setattr(streaming, "_MOST_OF_FRAMES", 400_000)
     assert refused(document) == "the frames of an instance have more than 400000 bytes"
 
 
@@ -276,9 +276,9 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostile, "MIB", MIB // SMALLER)
     for module, names in (
         (cursor, ("LARGE", "LARGEST_VALUE", "MOST_KEYS", "_LONGEST_KEY", "_MOST_HALVES")),
-        (reader, ("MOST_KEYS", "MOST_SERIES", "MOST_INSTANCES", "MOST_FRAMES", "MOST_OF_AN_ATTRIBUTE")),
-        (reader, ("_MOST_OF_MACROS", "_MOST_OF_FRAMES")),
-        (typed, ("MOST_OF_AN_ATTRIBUTE", "MOST_TYPED")),
+        (streaming, ("MOST_KEYS", "MOST_SERIES", "MOST_INSTANCES", "MOST_FRAMES", "MOST_OF_AN_ATTRIBUTE")),
+        (streaming, ("_MOST_OF_MACROS", "_MOST_OF_FRAMES")),
+        (conversion, ("MOST_OF_AN_ATTRIBUTE", "MOST_TYPED")),
         (columns, ("_MOST_HELD", "_ROWS_A_PAGE")),
     ):
         for name in names:

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from imaging_index import searching
 from imaging_index.dicom.dictionary import Level, lookup
 from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
@@ -12,6 +11,7 @@ from imaging_index.profile.attributes import select
 from imaging_index.profile.derived import BY_NAME, PARTS, Derived
 from imaging_index.profile.profile import Index
 from imaging_index.profile.toml_file import parse
+from imaging_index.searching import conditions, planner
 
 PROFILE = parse("""
 revision = 1
@@ -47,8 +47,8 @@ def test_what_a_derived_attribute_is_made_of_is_read(derived: Derived) -> None:
 @pytest.mark.parametrize("derived", [each for each in BY_NAME.values() if each.compared], ids=lambda each: each.name)
 def test_a_condition_on_what_is_compared_is_answered_by_the_index_of_what_is_derived(derived: Derived) -> None:
     indexes = {"only": Index(("DatastoreId",), (derived.name, "ImageSetId"))}
-    conditions = searching.parse([f"{derived.compared}=20240131"])
-    plan = searching.plan(indexes, {"DatastoreId": "d" * 32, **conditions})
+    wanted = conditions.parse([f"{derived.compared}=20240131"])
+    plan = planner.plan(indexes, {"DatastoreId": "d" * 32, **wanted})
     assert plan.conditions.keys() == {"DatastoreId", derived.name}
 
 

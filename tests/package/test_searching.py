@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index import searching
-from imaging_index.dicom import dictionary, vrs
+from imaging_index.dicom import dictionary
+from imaging_index.dicom.person_names import name_key
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index
-from imaging_index.searching import Plan, SearchError, parse, plan
+from imaging_index.searching.conditions import SearchError, parse
+from imaging_index.searching.planner import Plan, plan
+from imaging_index.searching.search import search
 from imaging_index.table.layout import Between
 from imaging_index.table.reading import TableDescription, TableReader
 
@@ -209,7 +211,7 @@ def test_a_range_that_ends_before_it_begins_is_told_so() -> None:
 def test_any_name_begins_with_a_star() -> None:
     found = _plan("PatientName=*").conditions["PatientNameKey"]
     assert isinstance(found, Between)
-    assert all(found.low <= vrs.name_key(name) <= found.high for name in ("Aaa", "山田", "zz", "\x1b$B"))
+    assert all(found.low <= name_key(name) <= found.high for name in ("Aaa", "山田", "zz", "\x1b$B"))
 
 
 @pytest.mark.parametrize("name", ["^", "^^*", " ", "="])
@@ -312,9 +314,9 @@ class _Numbers:
 @pytest.mark.parametrize("wrong", ["SeriesNumber=three", "SeriesNumber=3*", "SeriesNumber=1-3", "InstanceCount=1*"])
 def test_a_number_is_compared_with_a_whole_number_only(wrong: str) -> None:
     table = cast("TableReader", _Numbers())
-    assert len(list(searching.search(table, [STORE], parse(["SeriesNumber=-03 "])))) == 1
+    assert len(list(search(table, [STORE], parse(["SeriesNumber=-03 "])))) == 1
     with pytest.raises(SearchError, match=r"(SeriesNumber|InstanceCount) is a number: write it whole"):
-        list(searching.search(table, [STORE], parse([wrong])))
+        list(search(table, [STORE], parse([wrong])))
 
 
 class _Entries:
@@ -331,7 +333,7 @@ class _Entries:
 
 @pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "xyz"), ([], "")])
 def test_only_the_entries_of_the_data_stores_asked_for_are_found(stores: Sequence[str], names: str) -> None:
-    found = searching.search(cast("TableReader", _Entries()), stores, {"StudyInstanceUID": "1.2"})
+    found = search(cast("TableReader", _Entries()), stores, {"StudyInstanceUID": "1.2"})
     assert [item["ImageSetId"]["S"] for item in found] == list(names)
 
 
@@ -339,5 +341,5 @@ def test_a_search_of_many_data_stores_describes_the_table_once() -> None:
     table = mock.Mock(spec=TableReader)
     table.describe.return_value = TableDescription(INDEXES, {})
     table.query.return_value = iter(())
-    assert list(searching.search(table, ["a", "b", "c"], parse(["PatientID=P"]))) == []
+    assert list(search(table, ["a", "b", "c"], parse(["PatientID=P"]))) == []
     assert (table.describe.call_count, table.query.call_count) == (1, 3)

@@ -11,9 +11,9 @@ from infra.config import ROOT
 from tools import floors
 
 
-def test_contributing_shows_the_imports_as_they_are() -> None:
+def test_contributing_shows_the_modules_and_the_imports_as_they_are() -> None:
     shown = floors.FILE.read_text("utf-8")
-    assert floors.picture() in shown, "imports were added or moved: run `python -m tools.floors`"
+    assert f"{floors.modules()}\n{floors.picture()}" in shown, "something has moved: run `python -m tools.floors`"
 
 
 @pytest.fixture(scope="module")

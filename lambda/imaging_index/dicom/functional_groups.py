@@ -1,4 +1,4 @@
-"""Where multi-frame objects keep what others have at the top: PS3.3, section C.7.6.16, and the macros of sections C.8.
+"""Functional groups: where multi-frame objects keep what others have at the top (PS3.3, sections C.7.6.16 and C.8).
 
 Enhanced objects hold such values in items of SharedFunctionalGroupsSequence (of all frames) or of
 PerFrameFunctionalGroupsSequence (one item a frame), each in a sequence that its macro defines. Those that were

@@ -17,13 +17,14 @@ the brackets in the block show which are open after it.
 """
 
 import hashlib
-import itertools
 import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from imaging_index.document.mending import UNUSABLE, mended, mended_key
+from imaging_index.document.structure import cut_at_quotes, last_comma, no_json, too_deep, unclosed
 from imaging_index.faults import Poison
 
 # A value that does not end within so many bytes is looked into instead of being held.
@@ -36,8 +37,6 @@ MOST_KEYS: Final = 100_000
 _LONGEST_KEY: Final = 2**20
 # DynamoDB's longest text: a longer key names nothing, and only has to differ from others.
 _LONGEST_NAME: Final = 1024
-# Only what is larger than LARGE is looked into: no document has levels of that size by the dozen.
-_DEEPEST: Final = 64
 
 _BLANKS: Final = re.compile(rb"[ \t\n\r]*+")
 _KEY: Final = re.compile(rb'[ \t\n\r]*+"((?:[^"\\\x00-\x1f]++|\\.)*+)"[ \t\n\r]*+:')
@@ -49,26 +48,9 @@ _NEAR: Final = 16
 _WHOLE_CHARACTERS: Final = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 # A number's digits or blanks that the end of the text cuts off: one of them says the same.
 _LONG_TAIL: Final = re.compile(rb"(?<=[0-9])[0-9]++\Z|(?<=[ \t\n\r])[ \t\n\r]++\Z")
-_NOT_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
-_NOT_SIGNS: Final = bytes({*range(256)} - {*b'[]{},"'})
-_STEPS: Final = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
-_TAIL: Final = 512
-# Most is not deeper.
-_USUAL_DEPTH: Final = 6
 # Texts with half a character in them; each is looked at.
 _MOST_HALVES: Final = 100_000
 
-# What some encoders write where JSON has no number, and a half of a surrogate pair without the other.
-_WORDS: Final = (b"-Infinity", b"Infinity", b"NaN")
-_HALF: Final = re.compile(
-    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
-)
-_REPLACEMENT: Final = rb"\\ufffd"
-# Control characters, which JSON never contains, replace an escaped backslash, an escaped quote and an unusable text.
-_BACKSLASH, _QUOTE, _NO_TEXT = b"\0\0", b"\1\1", b"\2"
-# No parser of a VR accepts this: the value is left out, and its keyword is listed as invalid.
-UNUSABLE: Final = b"false"
 
 _any: Final = msgspec.json.Decoder(msgspec.Raw)
 _text: Final = msgspec.json.Decoder(str)
@@ -140,7 +122,7 @@ class JsonCursor:
         if self.peek() != b"n":
             return False
         if self.whole(_NEAR) != b"null":
-            raise _no_json()
+            raise no_json()
         return True
 
     def skip(self) -> None:
@@ -161,7 +143,7 @@ class JsonCursor:
             if not self._more():
                 return
             self._blanks()
-        raise _no_json()
+        raise no_json()
 
     def runs(self, kind: Long[_Members], large: Callable[[str], _Members]) -> Iterator[tuple[_Members, bytes]]:
         """The members of the map or list that comes next, by runs, each with the text that it was.
@@ -232,20 +214,19 @@ class JsonCursor:
             _any.decode(memoryview(self._text)[start:])
         except msgspec.DecodeError as error:
             if _TRAILING.search(str(error)):
-                return _last_comma(self._text[self._at :])
+                return last_comma(self._text[self._at :])
         return -1
 
     def _key(self) -> str:
         self.peek()
         while not (match := _KEY.match(self._text, self._at)):
             if self._held() > _LONGEST_KEY or not self._more(self._held()):
-                raise _no_json()
+                raise no_json()
         self._at = match.end()
-        written = match[1].replace(rb"\\", _BACKSLASH)
         try:
-            key = _text.decode(b'"%b"' % _HALF.sub(_REPLACEMENT, written).replace(_BACKSLASH, rb"\\"))
+            key = _text.decode(b'"%b"' % mended_key(match[1]))
         except (msgspec.MsgspecError, UnicodeError):
-            raise _no_json() from None
+            raise no_json() from None
         if len(key) > _LONGEST_NAME:
             digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
             return f"{key[:_LONGEST_NAME]}{digest}"
@@ -255,7 +236,7 @@ class JsonCursor:
         """The next byte that is no blank, which must be one of those wanted."""
         byte = self.peek()
         if byte not in wanted:
-            raise _no_json()
+            raise no_json()
         self._at += 1
         return byte
 
@@ -264,7 +245,7 @@ class JsonCursor:
         self._blanks()
         while not self._held():
             if not self._more():
-                raise _no_json()
+                raise no_json()
             self._blanks()
         return self._text[self._at : self._at + 1]
 
@@ -285,7 +266,7 @@ class JsonCursor:
         """Read as much again: a text is then gone through twice at most, whatever the size of a block."""
         # What looks cut off may be half a character, when nothing follows.
         if not self._more(self._held()) and not self._mend():
-            raise _no_json()
+            raise no_json()
 
     def _more(self, least: int = 1) -> bool:
         """Read on by at least so many bytes, if there are; whether there were any."""
@@ -308,7 +289,7 @@ class JsonCursor:
             try:
                 _any.decode(b"".join((before, rest)) if before else rest)
             except RecursionError:
-                raise _too_deep() from None
+                raise too_deep() from None
             except msgspec.DecodeError as error:
                 message = str(error)
             else:
@@ -324,7 +305,7 @@ class JsonCursor:
                 # In a text that is not here whole, it is mended later.
                 whole = malformed and int(malformed[1]) < len(before) + len(rest) - _NEAR
                 if whole and "hex escape" not in message and "surrogate" not in message:
-                    raise _no_json()
+                    raise no_json()
                 return None
 
     def _let_go(self, opened: bytes) -> bytes:
@@ -332,15 +313,15 @@ class JsonCursor:
 
         Where there is no comma, one long text, number or row of blanks is under way, and becomes short.
         """
-        pieces = _pieces(rest := self._text[self._at :])
+        pieces = cut_at_quotes(rest := self._text[self._at :])
         place = len(rest)
         for number in reversed(range(len(pieces))):
             place -= len(pieces[number])
             if number % 2 == 0 and (comma := pieces[number].rfind(b",")) >= 0:
                 self._at += place + comma + 1
-                return _unclosed(opened, b"".join((*pieces[:number:2], pieces[number][:comma])))
+                return unclosed(opened, b"".join((*pieces[:number:2], pieces[number][:comma])))
             place -= 1
-        _unclosed(opened, b"".join(pieces[::2]))
+        unclosed(opened, b"".join(pieces[::2]))
         if len(pieces) % 2 == 0:
             before = len(rest) - len(pieces[-1])
             self._at += before
@@ -360,20 +341,20 @@ class JsonCursor:
                 return
             # Not even an escape is longer.
             if self._held() >= _NEAR or not self._more():
-                raise _no_json()
+                raise no_json()
 
     def _mend(self) -> bool:
         """Make JSON of what is held, where it is only what other readers let through; whether anything was."""
         rest = self._text[self._at :]
         if not any(sign in rest for sign in (b"\\u", b"NaN", b"Infinity")):
             return False
-        mended, spoilt = _mended(rest)
-        if mended == rest:
+        text, spoilt = mended(rest)
+        if text == rest:
             return False
         self._halves += spoilt
         if self._halves > _MOST_HALVES:
             raise Poison(f"the document has more than {_MOST_HALVES} texts with half a character in them")
-        self._text, self._at, self.mended = mended, 0, True
+        self._text, self._at, self.mended = text, 0, True
         return True
 
 
@@ -386,7 +367,7 @@ def _decoded(decoder: "msgspec.json.Decoder[_Members]", run: bytes) -> tuple[_Me
     try:
         return decoder.decode(run), len(run)
     except (msgspec.ValidationError, UnicodeError, RecursionError):
-        raise _no_json() from None
+        raise no_json() from None
     except msgspec.DecodeError as error:
         trailing = _TRAILING.search(str(error))
     if not trailing:
@@ -404,92 +385,4 @@ def _proven(decoder: "msgspec.json.Decoder[_Members]", run: bytes) -> _Members:
     try:
         return decoder.decode(run)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise _no_json() from None
-
-
-def _pieces(text: bytes) -> list[bytes]:
-    """JSON cut at the quotes of its texts: by turns what is outside and inside of them, with its length unchanged."""
-    if b"\\" in text:
-        text = text.replace(rb"\\", _BACKSLASH).replace(rb"\"", _QUOTE)
-    return text.split(b'"')
-
-
-def _last_comma(text: bytes) -> int:
-    """Where the last comma between two members is in their JSON, or -1. The last member may be cut off."""
-    pieces = _pieces(text)
-    # Of each text a quote is left.
-    signs = b'"'.join(pieces[::2]).translate(None, _NOT_SIGNS)
-    end = len(signs.rstrip(b'"'))
-    depth = sum(map(signs.count, (b"[", b"{"))) - sum(map(signs.count, (b"]", b"}")))
-    if not depth and signs[end - 1 : end] in (b"]", b"}"):
-        # The last member is here whole: before its last bracket it is cut off like any other.
-        end, depth = end - 1, 1
-    comma = signs.rfind(b",", 0, _opening_of_last(signs, end, depth) if depth else end)
-    if comma < 0:
-        return -1
-    texts = signs.count(b'"', 0, comma)
-    following = signs.find(b'"', comma)
-    later = signs.count(b",", comma, following if following >= 0 else len(signs))
-    return sum(map(len, pieces[: 2 * texts])) + 2 * texts + len(pieces[2 * texts].rsplit(b",", later)[0])
-
-
-def _opening_of_last(signs: bytes, end: int, depth: int) -> int:
-    """Where the outermost of `depth` brackets that are open at `end` was opened: most often not far from there."""
-    size = _TAIL
-    while True:
-        start = max(0, end - size)
-        depths = [*itertools.accumulate(map(_STEPS.__getitem__, signs[start:end]), initial=0)]
-        least = min(depths)
-        if depths[-1] - least == depth:
-            return start + len(depths) - 1 - depths[::-1].index(least)
-        if not start:
-            raise _no_json()
-        size *= 8
-
-
-def _unclosed(opened: bytes, text: bytes) -> bytes:
-    """The brackets that are open behind a text which holds none in quotes, after those that were before it."""
-    left = opened + text.translate(None, _NOT_BRACKETS)
-    for _ in range(_USUAL_DEPTH):
-        left = left.replace(b"[]", b"").replace(b"{}", b"")
-    try:
-        depths = bytes(itertools.accumulate(map(_STEPS.__getitem__, left), initial=0))
-    except ValueError:  # a byte holds no more
-        raise _too_deep() from None
-    if depths[-1] > _DEEPEST:
-        raise _too_deep()
-    return bytes(left[depths.rfind(depth)] for depth in range(depths[-1]))
-
-
-def _mended(text: bytes) -> tuple[bytes, int]:
-    """JSON of what other readers let through, and how many texts it cost; one that is not here whole stays what it is.
-
-    What `_NO_TEXT` and its like are in, is no JSON in any case.
-    """
-    if any(sign in text for sign in (b"\0", b"\1", b"\2")):
-        return text, 0
-    pieces = _pieces(text)
-    outside = b'"'.join(pieces[::2])
-    for word in _WORDS:
-        outside = outside.replace(word, UNUSABLE)
-    pieces[::2] = outside.split(b'"')
-    inside = b'"'.join(pieces[1::2])
-    place = number = spoilt = 0
-    for half in _HALF.finditer(inside):
-        number += inside.count(b'"', place, half.start())
-        place = half.start()
-        following = pieces[2 * number + 2].lstrip() if 2 * number + 2 < len(pieces) else b""
-        if following and pieces[2 * number + 1] != _NO_TEXT:
-            key = following.startswith(b":")
-            pieces[2 * number + 1] = _HALF.sub(_REPLACEMENT, pieces[2 * number + 1]) if key else _NO_TEXT
-            spoilt += 1
-    mended = b'"'.join(pieces).replace(b'"%b"' % _NO_TEXT, UNUSABLE)
-    return mended.replace(_BACKSLASH, rb"\\").replace(_QUOTE, rb"\""), spoilt
-
-
-def _no_json() -> Poison:
-    return Poison("the document is not HealthImaging's JSON")
-
-
-def _too_deep() -> Poison:
-    return Poison("the document is nested too deeply")
+        raise no_json() from None

@@ -1,4 +1,4 @@
-"""The bytes of a metadata document's body -> its plain text, block by block, within the bounds on bytes."""
+"""Unpacks a document's body, gzip or plain, into blocks of text, within the bounds on bytes."""
 
 import codecs
 import itertools

@@ -1,4 +1,4 @@
-"""Elements of an instance that HealthImaging keeps under their tags, `GGGGEEEE`, since it knows no keyword for them.
+"""Finds the elements that HealthImaging keeps under their tags, `GGGGEEEE`, since it has no keyword for them.
 
 Most are private, and found by their creator (PS3.5, section 7.8.1). A creator reserves a block of its group, in each
 data set anew: `00190010: "SIEMENS MR HEADER"` makes `0019100C` the element `0019xx0C` of that creator. Creators are

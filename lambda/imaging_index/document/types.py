@@ -1,4 +1,4 @@
-"""What a metadata document is decoded into: types made from the profile, so that nothing else becomes an object.
+"""The types that a document is decoded into, made from the profile so that nothing else becomes an object.
 
 Every value stays the JSON text that it is: most instances say the same, and whoever takes them decodes what differs.
 """

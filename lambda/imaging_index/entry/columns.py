@@ -1,4 +1,4 @@
-"""The instances of a document as they stream by: summed up for the entry, and packed into pages.
+"""Takes the instances of a document as they stream by: sums them up for the entry, and packs them into pages.
 
 They are gathered in columns, of each keyword the JSON texts, until there are enough for a page: what most instances say
 alike is then typed once.
@@ -15,15 +15,17 @@ from typing import Any, Final, TypeVar, cast
 from imaging_index.dicom import vrs
 from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import GROUPS, PER_FRAME
-from imaging_index.document.cursor import UNUSABLE
-from imaging_index.document.reader import MOST_FRAMES, Run
+from imaging_index.document.document import Run
+from imaging_index.document.mending import UNUSABLE
+from imaging_index.document.streaming import MOST_FRAMES
+from imaging_index.document.texts import decoded, one, only_uid, present, series_uid, uid
 from imaging_index.document.types import KEPT, Values
+from imaging_index.entry.conversion import Conversion, Text
 from imaging_index.entry.geometry import placed
 from imaging_index.entry.item import Item
 from imaging_index.entry.pages import Columns, Pages, leave_out_what_does_not_fit
 from imaging_index.entry.siblings import Siblings
 from imaging_index.entry.summary import Summary
-from imaging_index.entry.typed import Conversion, Text, decoded, one, only_uid, present, series_uid, uid
 from imaging_index.faults import Poison
 from imaging_index.profile.attributes import Attribute, Source
 from imaging_index.profile.privacy import Policy

@@ -1,10 +1,11 @@
-"""Makes the derived attributes of an entry: what `derived` declares."""
+"""Makes the derived attributes that `profile/derived.py` declares."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from imaging_index.dicom import vrs
+from imaging_index.dicom.person_names import name_key
 from imaging_index.entry import patient_age
 from imaging_index.entry.item import Item, stored
 from imaging_index.profile.derived import PATIENT_AGE, PATIENT_NAME_KEY, STUDY_MOMENT
@@ -12,7 +13,7 @@ from imaging_index.profile.privacy import Policy
 
 if TYPE_CHECKING:
     from imaging_index.document.types import Values
-    from imaging_index.entry.typed import Flaws
+    from imaging_index.entry.conversion import Flaws
     from imaging_index.profile.profile import Profile
 
 _ZEROS: Final = {"StudyDate": "0" * 8, "StudyTime": "0" * 6}
@@ -23,7 +24,7 @@ def derived(attributes: Item, patient: Values, study: Values, profile: Profile, 
     parts = [(_kept(name, attributes, profile) or zeros)[: len(zeros)] for name, zeros in _ZEROS.items()]
     item: Item = {STUDY_MOMENT.name: {"S": "".join(parts)}}
     name = _kept("PatientName", attributes, profile)
-    if key := vrs.name_key(name or ""):
+    if key := name_key(name or ""):
         item[PATIENT_NAME_KEY.name] = {"S": key}
     if profile.find(PATIENT_AGE.name):
         try:

@@ -1,4 +1,4 @@
-"""What a document becomes: the entry's searchable attributes, and its instances packed into pages.
+"""Builds an entry from a document: the searchable attributes, and the instances packed into pages.
 
 Values are in DynamoDB's own form, `{"S": "CT"}`. An attribute's stored type depends on the profile alone:
 
@@ -16,11 +16,12 @@ import msgspec
 
 from imaging_index.dicom.dictionary import Level
 from imaging_index.document.reader import Reader
+from imaging_index.document.texts import series_uid
 from imaging_index.document.types import Values
 from imaging_index.entry.columns import Instances
+from imaging_index.entry.conversion import LONGEST_PARTITION, Conversion, Flaws
 from imaging_index.entry.deriving import derived
 from imaging_index.entry.item import Item, fitting, folded, size, stored, stored_list
-from imaging_index.entry.typed import LONGEST_PARTITION, Conversion, Flaws, series_uid
 from imaging_index.profile.attributes import Attribute
 from imaging_index.profile.derived import PATIENT_NAME_KEY, SEVERAL
 from imaging_index.profile.privacy import Privacy

@@ -1,4 +1,4 @@
-"""Where an instance or each of its frames lies, as the pages have it."""
+"""The position and direction of an instance, or of each of its frames, as the pages hold it."""
 
 import itertools
 import re
@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from imaging_index.document.types import MOST_IN_ORDER
-from imaging_index.entry.typed import Conversion, Text, Whole
+from imaging_index.entry.conversion import Conversion, Text, Whole
 from imaging_index.profile.attributes import Attribute
 
 # A list of DS as most are: plain numbers in as few signs as JSON's, with a blank at the end or without.

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from imaging_index.dicom import vrs
-from imaging_index.entry.typed import Flaws, Value
+from imaging_index.dicom.person_names import cut, name_folded
+from imaging_index.entry.conversion import Flaws, Value
 from imaging_index.profile.attributes import Attribute
 from imaging_index.profile.derived import FOLDED
 from imaging_index.profile.privacy import Policy
@@ -39,8 +39,8 @@ def folded(attribute: Attribute, values: Iterable[object], flaws: Flaws) -> Item
     """A person's name as search compares it."""
     if attribute.vr != "PN" or attribute.policy is not Policy.KEEP:
         return {}
-    words = vrs.name_folded([value for value in values if isinstance(value, str)])
-    short = vrs.cut(words, LONGEST_TEXT)
+    words = name_folded([value for value in values if isinstance(value, str)])
+    short = cut(words, LONGEST_TEXT)
     if short != words:
         flaws.truncated.add(attribute.name)
     return {f"{attribute.name}{FOLDED}": {"S": short}} if short else {}

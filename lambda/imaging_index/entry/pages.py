@@ -1,4 +1,4 @@
-"""Instances in pages: of each value a column, compressed, in the order of the document; and back as rows in theirs."""
+"""Packs instances into pages, a compressed column for each value, and unpacks them as rows."""
 
 import gzip
 import hashlib

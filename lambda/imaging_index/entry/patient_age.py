@@ -1,12 +1,12 @@
-"""The patient's age at the study, in years: what PatientAge says, held against the birth date and the study date."""
+"""The patient's age at the study in years, from PatientAge, the birth date and the study date."""
 
 from collections.abc import Container
 from decimal import Decimal
 from typing import Final
 
 from imaging_index.dicom import vrs
+from imaging_index.document.texts import decoded, one
 from imaging_index.document.types import Values
-from imaging_index.entry.typed import decoded, one
 
 _OLDEST: Final = 130
 # By how many years the two may differ: the one is rounded, and not always in the same direction.

@@ -1,4 +1,4 @@
-"""Attributes in the items of one sequence, summed up together over all instances as they come.
+"""Sums up the attributes of one sequence together, item by item, over all instances.
 
 Two values of one item stay in one row, so that a code is found with its own scheme and not with another's.
 """
@@ -7,9 +7,9 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imaging_index.entry.conversion import Conversion, Text, Whole
 from imaging_index.entry.item import Item, fitting, folded, stored
 from imaging_index.entry.summary import MOST_HELD
-from imaging_index.entry.typed import Conversion, Text, Whole
 from imaging_index.profile.attributes import Attribute, Source
 from imaging_index.profile.schema import MOST_VALUES
 

@@ -1,4 +1,4 @@
-"""An instance-level attribute, summed up over all instances of an image set as they come."""
+"""Sums up an instance-level attribute over all instances of an image set."""
 
 import heapq
 import itertools
@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from imaging_index.dicom import vrs
+from imaging_index.document.texts import decoded, one
+from imaging_index.entry.conversion import Conversion, Text, Whole
 from imaging_index.entry.item import AttributeValue, Item, folded, size, stored, stored_list
-from imaging_index.entry.typed import Conversion, Text, Whole, decoded, one
 from imaging_index.profile.attributes import Attribute
 from imaging_index.profile.schema import LONGEST_LIST, MOST_LISTED, MOST_VALUES
 

@@ -1,4 +1,4 @@
-"""What a function's environment gives it: its variables by name, and clients of AWS."""
+"""A function's environment: its variables by name, and its clients of AWS."""
 
 import os
 from typing import Any, Final, TypeVar

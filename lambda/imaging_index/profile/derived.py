@@ -1,4 +1,4 @@
-"""The attributes that the index derives from DICOM's: their names, what they are made of, and their forms.
+"""What is derived from what: the derived attributes with their names, what they are made of, and their forms.
 
 `deriving` makes them, and `searching` turns a condition on a DICOM attribute into one on what is compared instead.
 """

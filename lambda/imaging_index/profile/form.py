@@ -1,4 +1,4 @@
-"""How an entry holds the values of an attribute. The entry, its largest size and the table's indexes go by it."""
+"""How an attribute is stored: the kind of its values, and how an entry arranges them."""
 
 from functools import cache
 from typing import Final, Literal

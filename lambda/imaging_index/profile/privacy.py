@@ -1,4 +1,4 @@
-"""What becomes of a value before anything is derived from it or written."""
+"""What privacy does to a value: the policies keep, drop and hash, applied before anything else is made of it."""
 
 import hmac
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The line on which each table, key and value of a TOML text begins. `tomllib` does not say."""
+"""The line on which each table, key and value of a TOML text begins, which `tomllib` does not report."""
 
 from __future__ import annotations
 

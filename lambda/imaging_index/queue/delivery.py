@@ -1,4 +1,4 @@
-"""One message of the queue: when it comes again, and how it is parked."""
+"""One message of the queue: when it comes again, and when it is parked in the dead-letter queue."""
 
 from __future__ import annotations
 

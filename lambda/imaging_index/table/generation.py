@@ -1,4 +1,4 @@
-"""The generation of an entry: which of two descriptions of one image set is the newer.
+"""The generation of an entry, which decides which of two descriptions of an image set is newer.
 
 It is text, so that DynamoDB compares it: (image set version, profile revision, entry format, repair number), each
 padded with zeros. A tombstone's is greater than all.

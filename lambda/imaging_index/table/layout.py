@@ -1,4 +1,4 @@
-"""The table's layout: its keys, and what of an item the write protocol reads.
+"""The table's layout: its keys, and the head of an entry that the write protocol reads.
 
 The partition key `ImageSet` is `<datastoreId>/<imageSetId>`. The sort key `Part` is `entry`, or for a page
 `page/<generation>/<attempt>/<nnnn>`.

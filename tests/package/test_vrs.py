@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaging_index.dicom import vrs
+from imaging_index.dicom.person_names import cut, fold, name_folded, name_key
 
 ANY_JSON = st.one_of(
     st.none(),
@@ -352,18 +353,18 @@ def test_a_vr_without_searchable_values_has_no_parser(vr: str) -> None:
     ],
 )
 def test_case_width_and_latin_and_greek_accents_are_folded_and_other_marks_are_kept(text: str, folded: str) -> None:
-    assert vrs.fold(text) == folded
-    assert vrs.fold(unicodedata.normalize("NFD", text)) == folded
+    assert fold(text) == folded
+    assert fold(unicodedata.normalize("NFD", text)) == folded
 
 
 @given(st.text())
 def test_what_was_folded_is_not_folded_further(text: str) -> None:
-    assert vrs.fold(vrs.fold(text)) == vrs.fold(text)
+    assert fold(fold(text)) == fold(text)
 
 
 @given(st.text(), st.text(max_size=5))
 def test_folding_does_not_hang_on_the_form_a_text_comes_in(text: str, more: str) -> None:
-    assert vrs.fold(unicodedata.normalize("NFC", text + more)) == vrs.fold(unicodedata.normalize("NFD", text + more))
+    assert fold(unicodedata.normalize("NFC", text + more)) == fold(unicodedata.normalize("NFD", text + more))
 
 
 @pytest.mark.parametrize(
@@ -383,24 +384,24 @@ def test_folding_does_not_hang_on_the_form_a_text_comes_in(text: str, more: str)
 def test_a_name_is_found_by_the_words_of_all_its_groups_and_sorted_by_the_first(
     name: str, folded: str, key: str
 ) -> None:
-    assert vrs.name_folded([name]) == folded
-    assert vrs.name_key(name) == key
+    assert name_folded([name]) == folded
+    assert name_key(name) == key
 
 
 def test_several_names_are_folded_into_one_text() -> None:
-    assert vrs.name_folded(["Doe^John", "Roe"]) == " doe john roe"
+    assert name_folded(["Doe^John", "Roe"]) == " doe john roe"
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_every_word_of_a_name_stands_behind_a_blank_and_the_key_is_bounded(name: str) -> None:
-    folded = vrs.name_folded([name])
+    folded = name_folded([name])
     assert folded == "".join(f" {word}" for word in folded.split())
-    assert len(vrs.name_key(name).encode()) <= 256
+    assert len(name_key(name).encode()) <= 256
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")), st.integers(0, 40))
 def test_a_cut_text_is_a_beginning_within_the_size_and_as_long_as_fits(text: str, size: int) -> None:
-    short = vrs.cut(text, size)
+    short = cut(text, size)
     assert text.startswith(short)
     assert len(short.encode()) <= size
     assert short == text or len(text[: len(short) + 1].encode()) > size

@@ -1,6 +1,5 @@
-"""The JSON at an attribute's sources -> its typed values, as the profile's privacy and DynamoDB's bounds allow."""
+"""Converts values: the JSON at an attribute's sources -> its typed values, within its policy and DynamoDB's bounds."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal
 from functools import partial
@@ -10,6 +9,8 @@ import msgspec
 
 from imaging_index.dicom import vrs
 from imaging_index.dicom.dictionary import Level
+from imaging_index.dicom.person_names import cut
+from imaging_index.document.texts import NO_VALUE, decoded
 from imaging_index.document.types import in_order
 from imaging_index.faults import Poison
 from imaging_index.profile.attributes import Attribute, Source
@@ -36,11 +37,8 @@ _EXACT: Final = Context(prec=300)
 # What is typed of one document: of a thousand instances, what they say alike counts once.
 MOST_TYPED: Final = 2_500_000
 
-_NO_VALUE: Final = object()  # what no parser takes
-_LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (vrs.LONGEST_NUMBER + 1))
-_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 
-# Of several values of one of these, the first stands under the keyword: indexes are by such texts.
+# Of several values of one of these, the first is stored under the keyword: indexes are by such texts.
 _FIRST_OF_SEVERAL: Final = frozenset({"AE", "CS", "LO", "SH", "UC"})
 
 _PARTS: Final = {"DA": vrs.date_of_moment, "TM": vrs.time_of_moment}
@@ -130,7 +128,7 @@ class Conversion(msgspec.Struct):
         if len(text) * 4 <= LONGEST_TEXT:
             return text
         key = attribute.name in self.profile.keys
-        short = vrs.cut(text, LONGEST_PARTITION if key else LONGEST_TEXT)
+        short = cut(text, LONGEST_PARTITION if key else LONGEST_TEXT)
         if short != text:
             if key or attribute.identifier:
                 raise vrs.Unusable
@@ -256,62 +254,6 @@ class Conversion(msgspec.Struct):
         return self.bounded(attribute, value) if isinstance(value, str) else value
 
 
-def decoded(text: bytes | None) -> object:
-    """The value of a JSON text; of one that cannot be decoded, like a number beyond Python's, what no parser takes."""
-    if text is None:
-        return None
-    if len(text) > vrs.LONGEST_NUMBER and _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_TEXT.sub(b"", text)):
-        return _NO_VALUE
-    try:
-        return msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        return _NO_VALUE
-
-
-def one(vr: str, parse: Callable[[object], _Read | None], value: object) -> _Read | None:
-    """The value of an attribute of one VR that DICOM gives one; None for none, for several, and for what is none."""
-    try:
-        if isinstance(value, str) and "\\" not in value:
-            return parse(value)
-        found = {parse(part) for part in vrs.components(vr, value)} - {None}
-    except vrs.Unusable:
-        return None
-    return found.pop() if len(found) == 1 else None
-
-
-def uid(value: object) -> str | None:
-    """A UID, or None for what is none, or several."""
-    if isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isascii() and value.isprintable():
-        # All but a few are, and this is far cheaper: blanks are all that is left to strip.
-        return None if "\\" in value else value.strip(" ") or None
-    try:
-        text = vrs.text_both_ends(value)
-    except vrs.Unusable:
-        return None
-    return text if text and "\\" not in text and len(text.encode()) <= LONGEST_TEXT else None
-
-
-def only_uid(value: object) -> str | None:
-    """The UID in a value that may be a list, or say it several times; None for what is none, or several."""
-    return uid(value) or uid(one("UI", vrs.text_both_ends, value))
-
-
-def series_uid(values: object, key: str) -> str:
-    """The UID of a series: what its values say counts, and where they say nothing the key of the map; or nothing."""
-    value = decoded(getattr(values, "SeriesInstanceUID", None))
-    # Of several, none is the right one, and so the key is not either.
-    return only_uid(value) or (len(present("UI", value)) <= 1 and uid(key)) or ""
-
-
-def present(vr: str, value: object) -> list[object]:
-    """The single values in one value of a VR that are not empty, also those that cannot be used."""
-    return [
-        part
-        for part in vrs.components(vr, value)
-        if (part.strip(" \0\t\r\n") if isinstance(part, str) else part is not None)
-    ]
-
-
 def _inside(path: Iterable[str], values: list[object]) -> list[object]:
     """The values at the end of a path within some values of the sequence that it begins in: one an item."""
     for keyword in path:
@@ -328,7 +270,7 @@ def _count(raw: object) -> int:
 
 def _parts(attribute: Attribute, source: Source, raw: object) -> list[object]:
     """The single values in a JSON value, or the one that the source picks."""
-    # What stands under a tag came apart by its own VR.
+    # What is stored under a tag was split by its own VR.
     parts = vrs.components(attribute.vr, raw) if source.vr is None else raw if isinstance(raw, list) else [raw]
     return parts if source.component is None else parts[source.component - 1 : source.component]
 
@@ -345,7 +287,7 @@ def _items(value: object) -> list[object]:
 def _in_item(item: object, keyword: str) -> object:
     if item is None:
         return None
-    return item.get(keyword) if isinstance(item, dict) else _NO_VALUE
+    return item.get(keyword) if isinstance(item, dict) else NO_VALUE
 
 
 def _joined(value: object) -> object:
@@ -354,4 +296,4 @@ def _joined(value: object) -> object:
         return value
     if len(value) <= 1:
         return value[0] if value else None
-    return "\\".join(value) if all(isinstance(each, str) for each in value) else _NO_VALUE
+    return "\\".join(value) if all(isinstance(each, str) for each in value) else NO_VALUE

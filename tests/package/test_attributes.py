@@ -12,7 +12,8 @@ import pytest
 
 from imaging_index.dicom import functional_groups, vrs
 from imaging_index.dicom.dictionary import lookup
-from imaging_index.document.reader import Reader, Run
+from imaging_index.document.document import Run
+from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
 from imaging_index.entry.item import plain
 from imaging_index.profile import toml_file

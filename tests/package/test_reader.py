@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging_index.document import cursor, gunzip, reader, types
+from imaging_index.document import cursor, gunzip, streaming, types
 from imaging_index.document.reader import Reader
 from imaging_index.faults import Poison
 from imaging_index.profile import toml_file
@@ -273,12 +273,12 @@ def test_plain_text_of_any_compressibility_is_unpacked_whole() -> None:
 
 
 def test_the_bounds_are_those_of_the_design() -> None:
-    assert (gunzip.MOST_BYTES, reader.MOST_SERIES, reader.MOST_INSTANCES) == (256 * 2**20, 10_000, 1_000_000)
+    assert (gunzip.MOST_BYTES, streaming.MOST_SERIES, streaming.MOST_INSTANCES) == (256 * 2**20, 10_000, 1_000_000)
 
 
 def test_too_many_series_or_instances_are_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST_INSTANCES", 4)
-    monkeypatch.setattr(reader, "MOST_SERIES", 3)
+    monkeypatch.setattr(streaming, "MOST_INSTANCES", 4)
+    monkeypatch.setattr(streaming, "MOST_SERIES", 3)
 
     def document(series: int, instances: int) -> bytes:
         each: Any = {"Instances": {str(number): {} for number in range(instances)}}
