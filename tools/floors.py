@@ -31,6 +31,21 @@ def modules() -> str:
     return "\n".join(("| module | |", "| --- | --- |", *rows, ""))
 
 
+def rooms() -> str:
+    """The other programs' modules as a Markdown table, by folder."""
+    rows = ["| folder | modules |", "| --- | --- |"]
+    for program in ("infra", "deploy", "local", "cli", "bench", "proof", "tools"):
+        for folder in (ROOT / program, *sorted(each for each in (ROOT / program).rglob("*") if each.is_dir())):
+            if names := sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")):
+                rows.append(f"| {folder.relative_to(ROOT).as_posix()}/ | {', '.join(names)} |")
+    return "\n".join((*rows, ""))
+
+
+def contents() -> str:
+    """All that CONTRIBUTING.md shows between the two marks."""
+    return f"{modules()}\n{rooms()}\n{picture()}"
+
+
 def _first_line(file: Path) -> str:
     return (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0]
 
@@ -73,7 +88,7 @@ def _box(package: str) -> str:
 def main() -> None:
     """Write the table and the pictures between their two marks."""
     before, _, rest = FILE.read_text("utf-8").partition(_BEGIN)
-    FILE.write_text(f"{before}{_BEGIN}{modules()}\n{picture()}{_END}{rest.partition(_END)[2]}", "utf-8")
+    FILE.write_text(f"{before}{_BEGIN}{contents()}{_END}{rest.partition(_END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":
