@@ -33,12 +33,11 @@ def modules() -> str:
 
 def rooms() -> str:
     """The other programs' modules as a Markdown table, by folder."""
-    rows = ["| folder | modules |", "| --- | --- |"]
-    for program in ("infra", "deploy", "local", "cli", "bench", "proof", "tools"):
-        for folder in (ROOT / program, *sorted(each for each in (ROOT / program).rglob("*") if each.is_dir())):
-            if names := sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")):
-                rows.append(f"| {folder.relative_to(ROOT).as_posix()}/ | {', '.join(names)} |")
-    return "\n".join((*rows, ""))
+    programs = [ROOT / name for name in ("infra", "deploy", "local", "cli", "bench", "proof", "tools")]
+    inside = [folder for program in programs for folder in (program, *sorted(program.rglob("*/")))]
+    names = {folder: sorted(file.stem for file in folder.glob("[!_]*.py")) for folder in inside}
+    rows = [f"| {folder.relative_to(ROOT).as_posix()}/ | {', '.join(held)} |" for folder, held in names.items() if held]
+    return "\n".join(("| folder | modules |", "| --- | --- |", *rows, ""))
 
 
 def contents() -> str:
