@@ -62,7 +62,7 @@ def _demo(dicom: Path | None) -> None:
         _say_what_was_imported(imported)
         walk.follow_events()
         entries = walk.entries()
-        screen.print("\nThe studies, read back from DynamoDB through the index [b]date[/b]:")
+        screen.print("\nThe studies, read back from DynamoDB through the [b]date[/b] index:")
         screen.print(studies_table(entries), end="")
         chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
         walk.delete(walk.copy(walk.update(chosen)))

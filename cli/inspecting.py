@@ -34,7 +34,7 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print the entry and its instances as JSON.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Print one line of counts and sizes instead.")] = False,
 ) -> None:
-    """Show what a metadata document of HealthImaging would become in the index, and whether its ids are valid."""
+    """Show the entry that a metadata document of HealthImaging would become, and whether its ids are valid."""
     if json and summary:
         raise Misuse("Use either --json or --summary, not both.")
     name = "Standard input" if file == "-" else file

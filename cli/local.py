@@ -19,7 +19,7 @@ local = typer.Typer(no_args_is_help=True, help="The whole index on this machine.
 @local.command()
 def up(
     dicom: Annotated[Path | None, typer.Option(help="A folder of DICOM files to import at the start.")] = None,
-    port: Annotated[int, typer.Option(help="The port of 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="The port to listen on at 127.0.0.1; 0 takes a free one.")] = 0,
 ) -> None:
     """Start the local cloud with the index in it, and keep it running until Ctrl-C."""
     try:

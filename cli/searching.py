@@ -20,7 +20,7 @@ _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
 def search(
     conditions: Annotated[
         list[str] | None,
-        typer.Argument(help="Keyword=value; value* matches a beginning; StudyDate=20240101-20240131 a range."),
+        typer.Argument(help="Keyword=value; value* for what begins so; StudyDate=20240101-20240131 for a range."),
     ] = None,
     index: Annotated[str | None, typer.Option(help="The index to use. Default: the one that fits best.")] = None,
     datastore: Annotated[

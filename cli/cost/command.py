@@ -20,13 +20,18 @@ from infra.prices import AS_OF, REGION, Prices
 def cost(
     studies: Annotated[int, typer.Option(min=1, help="New studies a year.")],
     series: Annotated[int, typer.Option(min=1, help="New series a year: each becomes an image set.")],
-    instances: Annotated[int, typer.Option(min=1, help="New instances a year; count each frame of a multi-frame one.")],
-    updates: Annotated[int, typer.Option(min=0, help="Changes of image sets a year, including merged imports.")] = 0,
+    instances: Annotated[
+        int, typer.Option(min=1, help="New instances a year. Count a multi-frame instance once per frame.")
+    ],
+    updates: Annotated[
+        int,
+        typer.Option(min=0, help="Changes of existing image sets a year, including imports that are merged into one."),
+    ] = 0,
     deletions: Annotated[int, typer.Option(min=0, help="Deletions of image sets a year.")] = 0,
     existing: Annotated[int, typer.Option(min=0, help="Image sets that are already indexed.")] = 0,
     profile: Annotated[str, typer.Option(help="A profile's name, or a path to its .toml file.")] = profiles.DEFAULT,
     sample: Annotated[
-        Path | None, typer.Option(help="A folder of your DICOM files, to measure the sizes of entries with.")
+        Path | None, typer.Option(help="A folder of your DICOM files, to measure the size of their entries.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="The function's mean duration for a hint, in seconds.")] = 0.25,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

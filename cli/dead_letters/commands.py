@@ -57,7 +57,7 @@ def _read(stack: deployed.Stack) -> tuple[list[DeadLetter], datetime | None]:
 
 @dead_letters.command(name="list")
 def list_(stack: Stack = deployed.DEFAULT_STACK, json: Json = False) -> None:
-    """List the dead letters by class, with what to do about each class, and then one by one."""
+    """Count the dead letters by class, with what to do about each class, then list every one."""
     letters, forgotten = _read(deployed.find(stack))
     by_class: dict[str, list[DeadLetter]] = {}
     for letter in letters:
@@ -195,7 +195,8 @@ class _Redrive:
 @dead_letters.command()
 def redrive(
     only: Annotated[
-        list[str] | None, typer.Option(help="A class to send; may be repeated. Default: all but Permanent.")
+        list[str] | None,
+        typer.Option(help="A class to send; may be repeated. Default: every class but Permanent (malformed)."),
     ] = None,
     stack: Stack = deployed.DEFAULT_STACK,
     json: Json = False,

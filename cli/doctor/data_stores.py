@@ -8,7 +8,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cli.deployed import Stack
-from cli.doctor import mends, policies
+from cli.doctor import policies
+from cli.doctor import repairs
 from cli.doctor.finding import Finding, failure, ok, warning
 from cli.refusals import code, denied
 
@@ -54,7 +55,7 @@ def _read_one_image_set(client: Any, datastore: str) -> str:
 def _unreadable(stack: Stack, datastore: str, error: ClientError) -> Finding:
     found = f"{datastore}: {error.operation_name} answers {code(error)}"
     if "kms" in str(error).lower():
-        return failure(f"{found} because of the data store's own key.", mends.add_key_statement(stack))
+        return failure(f"{found} because of the data store's own key.", repairs.add_key_statement(stack))
     if denied(error):
         return failure(f"{found}.", f"Grant your credentials medical-imaging:{error.operation_name} on it.")
     if code(error) == "ResourceNotFoundException":
@@ -80,7 +81,7 @@ def _of_own_key(stack: Stack, properties: Any) -> list[Finding]:
     except ClientError as error:
         return [
             warning(
-                f"{datastore}: the policy of its key cannot be read ({code(error)}).", mends.add_key_statement(stack)
+                f"{datastore}: the policy of its key cannot be read ({code(error)}).", repairs.add_key_statement(stack)
             )
         ]
     if policies.lets_role_decrypt(policy, json.loads(stack.outputs["DataStoreKeyPolicyStatement"])["Principal"]["AWS"]):
@@ -88,6 +89,6 @@ def _of_own_key(stack: Stack, properties: Any) -> list[Finding]:
     return [
         failure(
             f"{datastore}: the policy of its key does not let the function decrypt.",
-            mends.add_key_statement(stack),
+            repairs.add_key_statement(stack),
         )
     ]

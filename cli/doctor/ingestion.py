@@ -8,9 +8,10 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cli.deployed import Stack
-from cli.doctor import mends, policies
+from cli.doctor import policies
+from cli.doctor import repairs
 from cli.doctor.finding import Finding, failure, ok, warning
-from cli.doctor.mends import queue_name
+from cli.doctor.repairs import queue_name
 from cli.output import counted
 
 # A hint that is handled at once waits for seconds. One that is older waits for something.
@@ -26,14 +27,14 @@ def rule(stack: Stack) -> list[Finding]:
         state = client.describe_rule(Name=name)["State"]
         targets = client.list_targets_by_rule(Rule=name)["Targets"]
     except client.exceptions.ResourceNotFoundException:
-        return [failure(f"The rule {name} is gone: no change reaches the index.", mends.find_drift(stack))]
+        return [failure(f"The rule {name} is gone: no change reaches the index.", repairs.find_drift(stack))]
     problems = []
     if state == "DISABLED":
         problems.append(
             failure(f"{name} is disabled: no change reaches the index.", f"aws events enable-rule --name {name}")
         )
     if not any(target["Arn"].rpartition(":")[2] == queue_name(stack.outputs["QueueUrl"]) for target in targets):
-        problems.append(failure(f"{name} does not send to the queue.", mends.find_drift(stack)))
+        problems.append(failure(f"{name} does not send to the queue.", repairs.find_drift(stack)))
     return problems or [ok(f"{name} is enabled.")]
 
 
@@ -43,7 +44,7 @@ def queue(stack: Stack) -> list[Finding]:
     attributes = _attributes(stack, url)
     if attributes is None:
         return [
-            failure(f"The queue {queue_name(url)} is gone: no change reaches the index.", mends.make_queue(stack, url))
+            failure(f"The queue {queue_name(url)} is gone: no change reaches the index.", repairs.make_queue(stack, url))
         ]
     problems = _of_policy(stack, url, attributes)
     waiting, in_flight = _counts(attributes)
@@ -66,7 +67,7 @@ def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
     attributes = _attributes(stack, url)
     if attributes is None:
         return [
-            failure(f"The dead-letter queue of {sender}, {queue_name(url)}, is gone.", mends.make_queue(stack, url))
+            failure(f"The dead-letter queue of {sender}, {queue_name(url)}, is gone.", repairs.make_queue(stack, url))
         ]
     problems = _of_policy(stack, url, attributes) if sender == "the rule" else []
     if count := sum(_counts(attributes)):
@@ -88,7 +89,7 @@ def mapping(stack: Stack) -> list[Finding]:
         state = client.get_event_source_mapping(UUID=identifier)["State"]
     except client.exceptions.ResourceNotFoundException:
         return [
-            failure("The function gets no hints: the event source mapping is gone.", mends.find_drift(stack)),
+            failure("The function gets no hints: the event source mapping is gone.", repairs.find_drift(stack)),
         ]
     if state in ("Disabled", "Disabling"):
         return [
@@ -109,7 +110,7 @@ def function(stack: Stack) -> list[Finding]:
     try:
         configuration = client.get_function_configuration(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
-        return [failure(f"The function {name} is gone.", mends.find_drift(stack))]
+        return [failure(f"The function {name} is gone.", repairs.find_drift(stack))]
     problems = []
     if client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions") == 0:
         problems.append(
@@ -132,13 +133,13 @@ def function(stack: Stack) -> list[Finding]:
         problems.append(
             failure(
                 f"{name} has variables other than the stack's: {', '.join(wrong)}.",
-                mends.find_drift(stack),
+                repairs.find_drift(stack),
             )
         )
     state, last_update = configuration.get("State", "Active"), configuration.get("LastUpdateStatus")
     if state not in ("Active", "Inactive") or last_update == "Failed":
         reason = configuration.get("StateReason", "its last update failed")
-        problems.append(failure(f"{name}: {reason}.", mends.find_drift(stack)))
+        problems.append(failure(f"{name}: {reason}.", repairs.find_drift(stack)))
     return problems or [ok(f"{name} was last changed {configuration['LastModified'][:16].replace('T', ' ')}.")]
 
 
@@ -165,7 +166,7 @@ def _of_policy(stack: Stack, url: str, attributes: dict[str, str]) -> list[Findi
     return [
         failure(
             f"The policy of {queue_name(url)} does not let the rule send: events are lost.",
-            mends.set_policy(stack, url),
+            repairs.set_policy(stack, url),
         )
     ]
 

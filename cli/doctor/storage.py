@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cli.deployed import Stack
-from cli.doctor import mends
+from cli.doctor import repairs
 from cli.doctor.finding import Finding, failure, ok, warning
 from imaging_index.table.layout import Key
 from infra import indexes as typed_indexes
@@ -36,11 +36,11 @@ def indexes(stack: Stack) -> list[Finding]:
     (declared,) = (each["Properties"] for each in resources if each["Type"] == "AWS::DynamoDB::GlobalTable")
     wanted, present = typed_indexes.of_table(declared), typed_indexes.of_table(described)
     problems = [
-        failure(f"{index} is gone: searches by it fail.", mends.make_index(name, declared, index))
+        failure(f"{index} is gone: searches by it fail.", repairs.make_index(name, declared, index))
         for index in wanted.keys() - present.keys()
     ]
     problems += [
-        failure(f"{index} has other keys than the template's.", f"Drop it. {mends.make_index(name, declared, index)}")
+        failure(f"{index} has other keys than the template's.", f"Drop it. {repairs.make_index(name, declared, index)}")
         for index in wanted.keys() & present.keys()
         if wanted[index] != present[index]
     ]
@@ -91,7 +91,7 @@ def secret(stack: Stack) -> Iterator[Finding]:
             scheduled = "DeletedDate" in client.describe_secret(SecretId=identifier)
         except client.exceptions.ResourceNotFoundException:
             yield failure(
-                f"{identifier} is gone: the tokens of hashed values can never be made again.", mends.find_drift(stack)
+                f"{identifier} is gone: the tokens of hashed values can never be made again.", repairs.find_drift(stack)
             )
             return
         if scheduled:

@@ -77,9 +77,7 @@ def test_a_seed_is_one_history_and_says_what_went_wrong() -> None:
 
 
 def test_a_seed_is_the_same_in_every_process() -> None:
-    code = (
-        "from proof.simulation import simulation\nfor seed in range(40): print(*simulation.history(seed), sep='\\n')"
-    )
+    code = "from proof.simulation import simulation\nfor seed in range(40): print(*simulation.history(seed), sep='\\n')"
     told = {
         subprocess.run(
             [sys.executable, "-c", code],
