@@ -8,8 +8,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cli.deployed import Stack
-from cli.doctor import policies
-from cli.doctor import repairs
+from cli.doctor import policies, repairs
 from cli.doctor.finding import Finding, failure, ok, warning
 from cli.refusals import code, denied
 

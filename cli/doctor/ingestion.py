@@ -8,8 +8,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cli.deployed import Stack
-from cli.doctor import policies
-from cli.doctor import repairs
+from cli.doctor import policies, repairs
 from cli.doctor.finding import Finding, failure, ok, warning
 from cli.doctor.repairs import queue_name
 from cli.output import counted
@@ -44,7 +43,9 @@ def queue(stack: Stack) -> list[Finding]:
     attributes = _attributes(stack, url)
     if attributes is None:
         return [
-            failure(f"The queue {queue_name(url)} is gone: no change reaches the index.", repairs.make_queue(stack, url))
+            failure(
+                f"The queue {queue_name(url)} is gone: no change reaches the index.", repairs.make_queue(stack, url)
+            )
         ]
     problems = _of_policy(stack, url, attributes)
     waiting, in_flight = _counts(attributes)
