@@ -201,7 +201,7 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
     screen.print(
         f"\nThe demo took {seconds:.0f} s. The function handled {handled:.0f} hints, wrote "
         f"{written:.0f} entries and used {units:.0f} write units ({units / written:.1f} an "
-        "entry with its pages and indexes). The local cloud has ended and left nothing behind.\n\n"
+        "entry with its pages and indexes). The local cloud has shut down and left nothing behind.\n\n"
         "Next:\n"
         "  make demo DICOM=~/scans              your own files\n"
         "  .venv/bin/imaging-index local up     keeps it running, for any AWS client\n"

@@ -114,6 +114,6 @@ def _stored(form: Form) -> str:
         case "column":
             return f"{form.kind}s in rows with those of its sequence"
         case "range":
-            return f"least and greatest {form.kind}{' of each component' if form.whole else ''}"
+            return f"min and max {form.kind}{' of each component' if form.whole else ''}"
         case "distinct":
-            return f"list of distinct {'whole ' if form.whole else ''}{form.kind}s"
+            return f"list of distinct {form.kind}s{', each with all its components' if form.whole else ''}"

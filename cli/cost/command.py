@@ -77,18 +77,18 @@ def cost(
         f"US dollars a year, list prices of {REGION} in {AS_OF}, no free tier deducted. {fixed:,.2f} of this is a "
         f"fixed cost, due even without image sets. Indexing the year's {series:,} image sets costs {indexing:,.2f}, or "
         f"{indexing / series * 1e6:,.2f} a million. Sizes were measured on "
-        f"{counted(measured.image_sets, 'image set')}{'' if sample else ' that pydicom ships'}."
+        f"{counted(measured.image_sets, 'image set')}{'' if sample else ' made of files that pydicom ships'}."
     )
     mean = instances / series
     pages_of_all = measured.page(min(mean, sizes.INSTANCES_A_PAGE)) * max(mean / sizes.INSTANCES_A_PAGE, 1) / 1e3
     geometry = measured.geometry_bytes * mean / 1e3
     screen.print(
         f"The pages of a million image sets take {pages_of_all:,.1f} GB. {geometry:,.1f} GB of this is the position of "
-        "each instance, which [instances] geometry = false omits.",
+        "each instance in space; `geometry = false` under [instances] in the profile leaves it out.",
         markup=False,
     )
     screen.print(
-        "Not included: searches, and new revisions of the profile. To read all documents again for one costs "
+        "Not included: searches, and new revisions of the profile. Reading all documents again for a revision costs "
         f"{anew:,.2f} if HealthImaging has archived them all."
     )
 

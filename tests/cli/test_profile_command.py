@@ -63,9 +63,9 @@ def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
         "stored": "text",
         "indexes": ["patient"],
     }
-    assert rows["SliceThickness"]["stored"] == "least and greatest number"
-    assert rows["PixelSpacing"]["stored"] == "least and greatest number of each component"
-    assert rows["ImageType"]["stored"] == "list of distinct whole texts"
+    assert rows["SliceThickness"]["stored"] == "min and max number"
+    assert rows["PixelSpacing"]["stored"] == "min and max number of each component"
+    assert rows["ImageType"]["stored"] == "list of distinct texts, each with all its components"
     assert rows["SOPClassUID"]["stored"] == "list of distinct texts"
     assert rows["BValue"]["level"] == "Instance"
     assert rows["StudyDate"]["indexes"] == rows["StudyTime"]["indexes"] == ["patient", "date"]

@@ -198,7 +198,7 @@ def test_text_that_is_no_toml_is_told_with_its_line() -> None:
         ),
         (
             'partition = ["Rows"]\nsort = ["ImageSetId"]',
-            "[indexes.patient] cannot have 'Rows' as a key, since it is summed up over the instances; "
+            "[indexes.patient] cannot have 'Rows' as a key, since it is summarized over the instances; "
             "take it out of the index.",
         ),
         (
@@ -230,7 +230,7 @@ def test_an_index_of_what_only_some_have_is_by_it_and_never_sorted_by_it() -> No
     by = _index('partition = ["DatastoreId", "NonPrimary"]\nsort = ["FirstIndexedAt", "ImageSetId"]')
     assert parse(by).key_type("NonPrimary") == "S"
     (message,) = _mistakes(_index('partition = ["DatastoreId"]\nsort = ["NonPrimary"]'))
-    assert message.startswith("[indexes.patient] sorts by 'NonPrimary', which not every image set has")
+    assert message.startswith("[indexes.patient] sorts by 'NonPrimary', and the index would leave out")
 
 
 def test_a_key_that_resembles_nothing_is_told_which_there_are() -> None:
@@ -339,7 +339,7 @@ def test_what_only_some_image_sets_have_may_be_a_partition_key_and_no_sort_key()
     usable = parse(text + 'partition = ["DatastoreId", "NonPrimary"]\nsort = ["FrameBytes", "ImageSetId"]')
     assert (usable.key_type("NonPrimary"), usable.key_type("FrameBytes")) == ("S", "N")
     (message,) = _mistakes(text + 'partition = ["DatastoreId"]\nsort = ["NonPrimary", "ImageSetId"]')
-    assert "[indexes.other] sorts by 'NonPrimary', which not every image set has" in message
+    assert "[indexes.other] sorts by 'NonPrimary', and the index would leave out" in message
 
 
 def _bytes(value: Any) -> int:

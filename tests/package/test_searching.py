@@ -100,7 +100,7 @@ def test_a_range_of_dates_holds_its_ends_and_no_study_without_a_date(
     "date", ["2024-01-01", "20240101-2024", "yesterday", "2024", "2024*01", "２０２４０１０１", "2024.02.30"]
 )
 def test_a_date_that_is_written_otherwise_is_told_how_to_write_it(date: str) -> None:
-    with pytest.raises(SearchError, match="Write StudyDate as 20240131"):
+    with pytest.raises(SearchError, match="Write StudyDate as a day"):
         parse([f"StudyDate={date}"])
 
 

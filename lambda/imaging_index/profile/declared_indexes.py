@@ -73,8 +73,8 @@ def read(
         for at, key in enumerate(index.sort):
             if key in attributes or key in SOMETIMES:
                 mistakes.add(
-                    f"{where} sorts by '{key}', which not every image set has, and would miss those without; make it a "
-                    "partition key, or sort by what every entry has, like StudyMoment or ImageSetId.",
+                    f"{where} sorts by '{key}', and the index would leave out every image set without it. Sort by "
+                    "what every entry has, like StudyMoment or ImageSetId, or make it a partition key.",
                     *place,
                     "sort",
                     at,
@@ -136,5 +136,5 @@ def _wrong_key(key: str, attributes: Mapping[str, Attribute], selected: Mapping[
     if attribute.multiple:
         return f"cannot have '{key}' as a key, since it holds several values; take it out of the index."
     if attribute.level is Level.INSTANCE:
-        return f"cannot have '{key}' as a key, since it is summed up over the instances; take it out of the index."
+        return f"cannot have '{key}' as a key, since it is summarized over the instances; take it out of the index."
     return None

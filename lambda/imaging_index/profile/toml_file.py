@@ -78,7 +78,7 @@ def parse(text: str) -> Profile:
     revision = document.get("revision")
     if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision <= 999_999:
         mistakes.add(
-            "The profile needs `revision = 1`, a whole number up to 999999 that rises with every change.", "revision"
+            "The profile needs `revision = 1`, a whole number up to 999999. Raise it with every change.", "revision"
         )
         revision = 1
     selected = _attributes(document, mistakes)
@@ -124,7 +124,9 @@ def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, At
             mistakes.add(str(error), *place)
     for name, table in named.items():
         if name in OWN_NAMES or name in BY_NAME:
-            mistakes.add(f"[named.{name}] cannot have a name of the index's own; choose another.", "named", name)
+            mistakes.add(
+                f"[named.{name}] cannot have that name, which the index itself uses; choose another.", "named", name
+            )
             continue
         try:
             selected[name] = select_named(name, table)
@@ -176,8 +178,8 @@ def _privacy(
         for read in sorted(whole & private.keys()):
             if private.get(name) not in (private[read], Policy.DROP):
                 mistakes.add(
-                    f"{f'[named.{name}]' if named else name} reads {read}, which is not kept; add to [privacy] "
-                    f'{name} = "{private[read]}".',
+                    f"{f'[named.{name}]' if named else name} reads {read}, whose plain value [privacy] does "
+                    f'not allow; add `{name} = "{private[read]}"` to [privacy].',
                     *(("named", name) if named else ("privacy", read)),
                 )
         parts = {keyword for source in sources for keyword in source.path} - whole - {name}

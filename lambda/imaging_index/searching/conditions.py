@@ -99,7 +99,8 @@ def _condition(name: str, value: str) -> str | Between:
         return Between(first, last)
     if name == "StudyDate" and not _DATE.fullmatch(value):
         raise SearchError(
-            "Write StudyDate as 20240131, as a range 20240101-20240131, 20240101- or -20240131, or as 202401*."
+            "Write StudyDate as a day (20240131), a range (20240101-20240131, 20240101- or -20240131) or a beginning "
+            "(202401*)."
         )
     if name == "PatientName" and not name_key(value.rstrip("*")) and value != "*":
         raise SearchError("Write PatientName with at least one letter, the family name first, like PatientName=doe*.")
