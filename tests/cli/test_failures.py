@@ -76,6 +76,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     session = boto3.Session()
     monkeypatch.setattr("cli.deployed.Session", lambda: session)
     return session
