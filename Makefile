@@ -9,9 +9,10 @@ export UV_NO_PROGRESS := 1
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
 unexport CDK
 
-WORKERS ?= auto
-# In the order of tests/conftest.py: by numbers of tests, the files with few long ones would come last.
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Some tests wait, for Lambda or for a pause: three workers keep two cores busy.
+WORKERS ?= 3
+# The order is that of tests/conftest.py: ordered by numbers of tests, the files with a few long ones would come last.
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SOURCES := lambda infra local cli deploy bench proof tests tools examples app.py
 
 .DEFAULT_GOAL := help

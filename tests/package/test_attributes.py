@@ -459,7 +459,7 @@ def test_the_pages_keep_what_the_profile_says_and_nothing_when_it_says_so() -> N
     ("text", "message"),
     [
         (named("PatientID", '"Rows"'), "is a DICOM keyword"),
-        (named("StudyMoment", '"Rows"'), "a name of the index's own"),
+        (named("StudyMoment", '"Rows"'), "which the index itself uses"),
         (named("A", '"Rows", "PatientID"'), "sources at several levels (Instance, Patient)"),
         (named("A", ""), "has no source"),
         (named("PatientNameFolded", '"Rows"'), "cannot have a name that ends in Folded or Values"),
