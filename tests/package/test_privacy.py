@@ -95,7 +95,9 @@ def test_hashed_names_of_series_stay_equal_in_entry_and_pages() -> None:
 
 def test_a_named_attribute_may_not_tell_what_its_source_may_not() -> None:
     text = SELECTED + '[named.Id]\nfrom = ["PatientID"]\n[privacy]\nPatientID = "hash"\n'
-    with pytest.raises(ProfileError, match=r"\[named.Id\] reads PatientID, whose plain value .* not allow; add `Id = \"hash\""):
+    with pytest.raises(
+        ProfileError, match=r"\[named.Id\] reads PatientID, whose plain value .* not allow; add `Id = \"hash\""
+    ):
         toml_file.parse(text)
     assert toml_file.parse(text + 'Id = "hash"\n').find("Id")
 
