@@ -20,7 +20,7 @@ from pydicom.uid import UID
 
 from bench.results import Pipeline
 from imaging_index import metric_names
-from imaging_index.searching.search import search
+from imaging_index.searching.search import Search
 from imaging_index.table.reading import TableReader
 from local.stack import import_folder, make_datastore, metrics, running
 
@@ -52,7 +52,7 @@ def measure(count: int) -> Pipeline:
         indexed = 0
         while indexed < imported:
             time.sleep(_POLL)
-            indexed = sum(1 for _ in search(table, [datastore], {}, "arrived"))
+            indexed = sum(1 for _ in Search(table, [datastore], [], "arrived", budget=None))
         taken = time.monotonic() - begun
         sums = metrics(outputs["FunctionName"])
     return Pipeline(indexed, indexed / taken, sums[metric_names.WRITE_UNITS] / indexed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -12,11 +13,13 @@ import pydicom.data
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli import profiles
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import metric_names
 from imaging_index.entry.item import plain
 from imaging_index.indexing import Outcome
-from imaging_index.searching.search import search
+from imaging_index.searching.grammar import parse
+from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.stack import StackError, existing, import_folder, make_datastore, metrics, running
@@ -80,9 +83,10 @@ class _Walk:
 
     def entries(self, **conditions: str) -> list[Entry]:
         """The entries that match the conditions, or all entries, newest study first."""
-        index = None if conditions else "date"
-        found = search(self._table, [self._datastore], conditions, index)
-        return [plain(item) for item in found][::-1]
+        texts = [f"{name}={value}" for name, value in conditions.items()]
+        wanted = parse(texts, profiles.load(profiles.DEFAULT), datetime.now().astimezone().date())
+        found = Search(self._table, [self._datastore], wanted, None if conditions else "date", budget=None)
+        return [plain(item) for item, _ in found]
 
     def follow_events(self) -> None:
         """Show how events fill the index, until it agrees with HealthImaging's own search."""

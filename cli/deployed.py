@@ -8,6 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.output import Failure
 from cli.refusals import code, why
+from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
 from imaging_index.table.reading import TableReader
 
 DEFAULT_STACK: Final = "ImagingIndex"
@@ -43,6 +45,18 @@ class Stack:
         """The template that is deployed."""
         template: Any = self.session.client("cloudformation").get_template(StackName=self.name)["TemplateBody"]
         return dict(template)
+
+    @property
+    def profile(self) -> Profile:
+        """The profile that is deployed.
+
+        Raises:
+            Failure: CloudFormation did not give the template.
+        """
+        try:
+            return toml_file.parse(self.template["Metadata"]["Profile"])
+        except (ClientError, BotoCoreError) as error:
+            raise Failure(why("CloudFormation", error, "on the stack")) from None
 
     @cached_property
     def resources(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ version.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imaging_index.dicom import dictionary
@@ -16,8 +17,9 @@ from imaging_index.entry.pages import unpack
 from imaging_index.faults import Poison
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import ProfileError
-from imaging_index.searching.conditions import parse
-from imaging_index.searching.search import search
+from imaging_index.searching.grammar import parse
+from imaging_index.searching.matching import Match
+from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from imaging_index.profile.profile import Profile
 
 
 def levels_of_selected_attributes(path: Path) -> dict[str, str]:
@@ -61,17 +65,20 @@ def entry_of_document(document: bytes, text: str) -> tuple[dict[str, Any], list[
     return plain(content.attributes), instances
 
 
-def image_sets_of_patient(client: DynamoDBClient, table: str, datastore_id: str, patient_id: str) -> list[str]:
-    """The ids of a patient's image sets, by the index of the table that serves it."""
-    found = search(TableReader(client, table), [datastore_id], {"PatientID": patient_id})
-    return [plain(item)["ImageSetId"] for item in found]
+def image_sets_of_patient(
+    client: DynamoDBClient, table: str, datastore_id: str, profile: Profile, patient_id: str
+) -> list[str]:
+    """The ids of a patient's image sets, by the index of the table that reads the least."""
+    return image_sets_that_match(client, table, datastore_id, profile, f"PatientID={patient_id}")
 
 
-def image_sets_of_year(client: DynamoDBClient, table: str, datastore_id: str, year: int) -> list[str]:
-    """The ids of the image sets of a year's studies, with a condition as the command takes it."""
-    conditions = parse([f"StudyDate={year}0101-{year}1231"])
-    found = search(TableReader(client, table), [datastore_id], conditions)
-    return [plain(item)["ImageSetId"] for item in found]
+def image_sets_that_match(
+    client: DynamoDBClient, table: str, datastore_id: str, profile: Profile, *conditions: str
+) -> list[str]:
+    """The ids of the image sets that surely match conditions, which are written as for the command."""
+    wanted = parse(conditions, profile, datetime.now().astimezone().date())
+    found = Search(TableReader(client, table), [datastore_id], wanted)
+    return [plain(item)["ImageSetId"] for item, match in found if match is Match.YES]
 
 
 def instances_of_image_set(

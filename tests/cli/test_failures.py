@@ -24,6 +24,7 @@ from cli.main import application
 from proof.campaigns import fuzz, leaks
 from proof.harness import canary
 from proof.harness.canary import MARKER
+from proof.harness.image_sets import PROFILE_FILE
 
 COMMANDS = (
     ["search", "PatientID=P1", "--datastore", "a" * 32],
@@ -137,7 +138,7 @@ def test_a_stack_that_cannot_be_seen_is_told_with_its_reason(code: str, sentence
     assert sentence in ended.stderr
 
 
-@pytest.mark.parametrize("refusing", ["DescribeTable", "Query", "ListDatastores"])
+@pytest.mark.parametrize("refusing", ["GetTemplate", "DescribeTable", "Query", "ListDatastores"])
 def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusing: str, session: boto3.Session) -> None:
     keys = [{"AttributeName": "StudyInstanceUID", "KeyType": "HASH"}]
     table = {"GlobalSecondaryIndexes": [{"IndexName": "study", "KeySchema": keys}], "AttributeDefinitions": []}
@@ -146,6 +147,7 @@ def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusin
         "DescribeStacks": {"Stacks": [STACK]},
         "ListDatastores": {"datastoreSummaries": [{"datastoreId": "a" * 32}]},
         "DescribeTable": {"Table": table},
+        "GetTemplate": {"TemplateBody": {"Metadata": {"Profile": PROFILE_FILE.read_text("utf-8")}}},
     }
 
     def answer(model: Any, **_: Any) -> Any:
@@ -156,7 +158,7 @@ def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusin
     session.events.register("before-call", answer)
     ended = CliRunner().invoke(application, ["search", "StudyInstanceUID=1.2"])
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
-    service = "medical-imaging" if refusing == "ListDatastores" else "dynamodb"
+    service = {"ListDatastores": "medical-imaging", "GetTemplate": "cloudformation"}.get(refusing, "dynamodb")
     assert f"refuses {refusing} (AccessDeniedException). You need the permission {service}:{refusing}" in ended.stderr
 
 

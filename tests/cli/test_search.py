@@ -49,23 +49,28 @@ def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
     assert found("StudyInstanceUID=1.3.6.1.4.1.5962.1.2.1.20040119072730.12322") == ["1CT1"]
     assert found("--index", "arrived") == ["1CT1", "4MR1"]
     assert found("PatientID=nobody") == []
+    assert found("Modality=CT,US") == ["1CT1"]
+    assert found("Modality=CT", "StudyDate=2004", "Rows=128", "ImageType=axial") == ["1CT1"]
+    assert found("PatientName=~ct1", "Rows=100..200") == ["1CT1"]
+    assert found("Modality!=CT") == ["4MR1"]
+    assert found("StudyDescription=E*1") == ["1CT1"]
+    assert found("StudyDescription=E*1", "--exact") == []
+    assert found("00080060=MR", "--scan") == ["4MR1"]
 
     shown = search("PatientID=1CT1").stdout
     assert "2004-01-19" in shown
     assert shown.endswith("\n1 image set\n")
     assert search("--index", "arrived").stdout.endswith("\n2 image sets\n")
     for wrong, status, told in (
-        (["Modality=CT"], 1, "'Modality' is in no index."),
-        (["--index", "none"], 1, "There is no index 'none'."),
+        (["Rows=CT"], 2, "Rows is a number"),
+        (["Modalty=CT"], 2, "The profile does not select Modalty. Did you mean Modality?"),
+        (["--index", "none"], 2, "There is no index 'none'."),
+        (["--index", "patient", "Modality=CT"], 2, "The index patient needs a whole value of PatientID."),
         (["--stack", "None", "PatientID=1"], 1, "There is no stack None in us-east-1."),
         ([], 2, "Give a condition"),
         (["PatientID"], 2, "Write a condition as"),
         (["StudyDate=20049999"], 2, "a day that no calendar has"),
-        (
-            ["StudyInstanceUID=1.2.3\\1.2.4"],
-            2,
-            "There are several values of StudyInstanceUID; search for one at a time.",
-        ),
+        (["StudyInstanceUID=1.2*"], 2, "StudyInstanceUID takes no * and no ?"),
         (["PatientID=1CT1", "--datastore", "hospital"], 2, "A data store's id is 32"),
     ):
         ended = search(*wrong)

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from cli.main import application
 from imaging_index.entry.item import plain
 from imaging_index.queue.hint import REPLAY_SOURCE, Kind
-from imaging_index.searching.search import search
+from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
@@ -96,7 +96,7 @@ class Hospital:
             assert len(found.instances) == 1
             assert MARKER in str(found.entry["PatientID"])
         assert all(self._is_tombstone(key) for key in self.deleted)
-        entries = [plain(item) for item in search(self._table, [self._datastore], {}, "arrived")]
+        entries = [plain(item) for item, _ in Search(self._table, [self._datastore], [], "arrived")]
         assert {entry["ImageSetId"] for entry in entries} == {key.image_set_id for key in keys}
         assert INTRUDER not in str(self._table._client.scan(TableName=self._outputs["TableName"])["Items"])
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from imaging_index.entry.item import plain
-from imaging_index.searching.conditions import SearchError, parse
-from imaging_index.searching.search import search
+from imaging_index.profile import toml_file
+from imaging_index.searching.grammar import SearchError, parse
+from imaging_index.searching.search import Search
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import LOCAL_CONTEXT, ROOT, deploy
@@ -121,13 +123,13 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
         return {item["Modality"]["S"]: item for item in items if item["Part"]["S"] == "entry"}
 
     def found(*conditions: str) -> list[str]:
-        items = search(table, [datastore], parse(conditions))
-        return sorted(str(plain(item)["Modality"]) for item in items)
+        wanted = parse(conditions, toml_file.load(profile), date(2024, 1, 31))
+        return sorted(str(plain(item)["Modality"]) for item, _ in Search(table, [datastore], wanted))
 
     before = wait_for(lambda: len(all_ := entries()) == 4 and all_)
     assert found("Number=10") == ["MR"]
     assert found("PatientID=1CT1") == ["CR", "CT", "MR", "US"]
-    with pytest.raises(SearchError, match="is in no index"):
+    with pytest.raises(SearchError, match="The table has no index of a whole data store"):
         found("Modality=MR")
     made = dynamodb.describe_table(TableName=outputs["TableName"])["Table"]
 
@@ -154,7 +156,7 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     assert found("Modality=MR") == ["MR"]
     assert found("Number=9") == ["CT"]
     assert found("Number=10") == []
-    with pytest.raises(SearchError, match="is in no index"):
+    with pytest.raises(SearchError, match="The table has no index of a whole data store"):
         found("PatientID=1CT1")
     for modality in ("MR", "US", "CR"):
         replay(aws, datastore, before[modality]["ImageSetId"]["S"], "reindex")

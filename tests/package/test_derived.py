@@ -1,6 +1,7 @@
 """The table of derived attributes agrees with DICOM's dictionary, with the entries, and with search."""
 
 import json
+from datetime import date
 
 import pytest
 
@@ -11,7 +12,8 @@ from imaging_index.profile.attributes import select
 from imaging_index.profile.derived import BY_NAME, PARTS, Derived
 from imaging_index.profile.profile import Index
 from imaging_index.profile.toml_file import parse
-from imaging_index.searching import conditions, planner
+from imaging_index.searching.grammar import parse as parse_conditions
+from imaging_index.searching.planner import plan
 
 PROFILE = parse("""
 revision = 1
@@ -47,9 +49,9 @@ def test_what_a_derived_attribute_is_made_of_is_read(derived: Derived) -> None:
 @pytest.mark.parametrize("derived", [each for each in BY_NAME.values() if each.compared], ids=lambda each: each.name)
 def test_a_condition_on_what_is_compared_is_answered_by_the_index_of_what_is_derived(derived: Derived) -> None:
     indexes = {"only": Index(("DatastoreId",), (derived.name, "ImageSetId"))}
-    wanted = conditions.parse([f"{derived.compared}=20240131"])
-    plan = planner.plan(indexes, {"DatastoreId": "d" * 32, **wanted})
-    assert plan.conditions.keys() == {"DatastoreId", derived.name}
+    wanted = parse_conditions([f"{derived.compared}=20240131"], PROFILE, date(2024, 1, 31))
+    (query,) = plan(indexes, wanted, "d" * 32).queries
+    assert query.keys() == {"DatastoreId", derived.name}
 
 
 @pytest.mark.parametrize(("part", "whole"), PARTS.items())

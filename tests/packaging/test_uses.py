@@ -10,6 +10,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from examples.python import uses
+from imaging_index.profile import toml_file
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
@@ -69,10 +70,13 @@ def test_the_table_is_searched_and_read(
     types = table.describe().key_types
     wait_for(lambda: len(list(table.query("arrived", {"DatastoreId": datastore}, types))) == 1)
 
-    (image_set,) = uses.image_sets_of_patient(dynamodb, name, datastore, "1CT1")
-    assert uses.image_sets_of_patient(dynamodb, name, datastore, "nobody") == []
-    assert uses.image_sets_of_year(dynamodb, name, datastore, 2004) == [image_set]
-    assert uses.image_sets_of_year(dynamodb, name, datastore, 2005) == []
+    selected = toml_file.load(PROFILE_FILE)
+    (image_set,) = uses.image_sets_of_patient(dynamodb, name, datastore, selected, "1CT1")
+    assert uses.image_sets_of_patient(dynamodb, name, datastore, selected, "nobody") == []
+    assert uses.image_sets_that_match(dynamodb, name, datastore, selected, "StudyDate=2004", "Modality=CT,MR") == [
+        image_set
+    ]
+    assert uses.image_sets_that_match(dynamodb, name, datastore, selected, "StudyDate=2005") == []
     (instance,) = uses.instances_of_image_set(dynamodb, name, datastore, image_set)
     assert instance["SOPInstanceUID"].startswith("1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730")
     assert uses.instances_of_image_set(dynamodb, name, datastore, "0" * 32) == []

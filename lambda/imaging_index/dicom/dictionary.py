@@ -54,6 +54,13 @@ def lookup(keyword: str) -> Element | None:
     return Element(keyword, tag, vr, vm, Level(level), retired == "retired", newer == "newer")
 
 
+def keyword_of(tag: str) -> str | None:
+    """The keyword of a tag, 8 hexadecimal digits in capitals, or None when the dictionary has none."""
+    text = _text()
+    at = text.find(f"\t{tag}\t")
+    return None if at < 0 else text[text.rindex("\n", 0, at) + 1 : at]
+
+
 def private_vr(creator: str, element: str) -> str | None:
     """The VR of a creator's private element, like `0019xx0C`, or None when it is not known.
 

@@ -194,6 +194,21 @@ def instant(moment: str, offset: str | None) -> int:
     return passed * 10**6 + int((fraction or "").ljust(6, "0"))
 
 
+def end_of(value: object) -> int:
+    """The last microsecond that a DT can mean, as `instant` counts: of one without a time the end of its day or year.
+
+    Raises:
+        Unusable: it is no DT.
+    """
+    match = _MOMENT.fullmatch(moment(value) or "")
+    if not match:
+        raise Unusable
+    year, month, day, hour, minute, second, fraction, own = match.groups()
+    last = calendar.monthrange(int(year), int(month or 12))[1]
+    digits = f"{year}{month or 12}{day or last}{hour or 23}{minute or 59}{second or 59}"
+    return instant(f"{digits}.{fraction.ljust(6, '0') if fraction else '9' * 6}{own or ''}", None)
+
+
 def age(value: object) -> str | None:
     """An AS as `nnnD`, `nnnW`, `nnnM` or `nnnY`; fewer digits are padded, a missing unit is not guessed."""
     text = _stripped(value)

@@ -1,78 +1,105 @@
-"""Chooses the index that answers a search."""
+"""Chooses the index that a search reads, and what of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from imaging_index.dicom import dictionary
-from imaging_index.dicom.person_names import name_key
+import msgspec
+
 from imaging_index.profile.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
-from imaging_index.searching.conditions import AFTER_ALL, BEFORE_ALL, FIRST_DAY, SearchError, beginning
+from imaging_index.searching.grammar import AFTER_ALL, SearchError
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from imaging_index.profile.profile import Index
+    from imaging_index.searching.matching import Condition
+
+# Of the shipped indexes by a value, those with the fewest entries for one first.
+_FEWEST_FIRST: Final = ("study", "series", "accession", "patient")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The index to ask, and the condition on each of its key attributes in their order."""
+class Plan(msgspec.Struct, frozen=True):
+    """The index to read, and the conditions on its key attributes in their order: a query for each.
+
+    `bounded` says that the queries read no more than what they ask for. Else they read all of a data store, the newest
+    first, until enough was found or read.
+    """
 
     index: str
-    conditions: Mapping[str, str | Between]
+    queries: tuple[Mapping[str, str | Between], ...]
+    bounded: bool
 
 
-def plan(indexes: Mapping[str, Index], conditions: Mapping[str, str | Between], index: str | None = None) -> Plan:
-    """The index that answers all of `conditions`; of several, the one with the most partition attributes.
+def plan(
+    indexes: Mapping[str, Index], conditions: Sequence[Condition], datastore: str, index: str | None = None
+) -> Plan:
+    """What to read for some conditions in a data store; every entry that is read is to be matched with all of them.
 
-    `conditions` include the data store, as DatastoreId. `index` names one to use.
+    Args:
+        indexes: of the table, by name.
+        conditions: all must hold.
+        datastore: the id of the data store.
+        index: the one to read; None for the one that reads the least.
 
     Raises:
-        SearchError: when none can.
+        SearchError: there is no such index, or it needs a value that no condition gives.
     """
-    if index is None and not conditions.keys() - {"DatastoreId"}:
-        raise SearchError(f"Give a condition, or name an index to list. {_offer(indexes)}")
     if index is not None and index not in indexes:
-        raise SearchError(f"There is no index '{index}'. {_offer(indexes)}")
-    plans = [
-        found
+        raise SearchError(f"There is no index '{index}'. The table has {', '.join(sorted(indexes))}.")
+    plans = {
+        name: found
         for name, each in indexes.items()
-        if index in (None, name) and (found := _plan(name, each, conditions)) is not None
-    ]
+        if index in (None, name) and (found := _plan(name, each, conditions, datastore)) is not None
+    }
     if not plans:
-        asked = indexes if index is None else {index: indexes[index]}
-        raise SearchError(f"{_why_none(asked, conditions)} {_offer(indexes)}")
-    return max(plans, key=lambda found: len(indexes[found.index].partition))
+        if index is None:
+            raise SearchError("The table has no index of a whole data store. Name an index, and give its attributes.")
+        needed = ", ".join(_compared(key) for key in indexes[index].partition if key != "DatastoreId")
+        raise SearchError(f"The index {index} needs a whole value of {needed}.")
+    best = max(plans, key=lambda name: _rank(name, indexes[name], plans[name]))
+    return plans[best]
 
 
-def _plan(name: str, index: Index, conditions: Mapping[str, str | Between]) -> Plan | None:
-    left = dict(conditions)
-    used: dict[str, str | Between] = {}
+def _rank(name: str, index: Index, found: Plan) -> tuple[int, int, int, bool]:
+    given = sum(key != "DatastoreId" for key in index.partition)
+    order = _FEWEST_FIRST.index(name) if name in _FEWEST_FIRST else len(_FEWEST_FIRST)
+    asked = len(found.queries[0]) - len(index.partition)
+    by_moment = index.sort[:1] == (STUDY_MOMENT.name,)
+    return given, -order if given else 0, asked, by_moment
+
+
+def _plan(name: str, index: Index, conditions: Sequence[Condition], datastore: str) -> Plan | None:
+    partitions: list[list[str]] = []
     for key in index.partition:
-        value = _take(key, left)
-        if not isinstance(value, str):
+        values = [datastore] if key == "DatastoreId" else list(_asked(key, conditions))
+        if not values or not all(isinstance(value, str) for value in values):
             return None
-        used[key] = value
+        partitions.append([str(value) for value in values])
+    sort: dict[str, str | Between] = {}
     for key in index.sort:
-        value = _take(key, left)
-        if value is None:
+        values_of_sort = _asked(key, conditions)
+        if len(values_of_sort) != 1:
             break
-        used[key] = value
-        if isinstance(value, Between):
+        sort[key] = values_of_sort[0]
+        if isinstance(values_of_sort[0], Between):
             break
-    # The data store is no condition of the user's on an index that spans all of them; `search` filters by it.
-    return None if left.keys() - {"DatastoreId"} else Plan(name, used)
+    queries = tuple({**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions))
+    return Plan(name, queries, bounded=bool(sort) or any(key != "DatastoreId" for key in index.partition))
 
 
-def _take(key: str, conditions: dict[str, str | Between]) -> str | Between | None:
-    """The condition on a key attribute, taken out of `conditions`."""
-    if key in conditions:
-        return conditions.pop(key)
+def _asked(key: str, conditions: Sequence[Condition]) -> tuple[str | Between, ...]:
+    """What a key attribute may be asked for some conditions: any of several values, or nothing."""
     compared = _compared(key)
-    return _ON_DERIVED[key](conditions.pop(compared)) if compared in conditions else None
+    for condition in conditions:
+        if condition.attribute in (key, compared) and condition.asked and not condition.every:
+            if key == STUDY_MOMENT.name and condition.attribute == compared:
+                return tuple(map(_of_moments, condition.asked))
+            if key != PATIENT_NAME_KEY.name or condition.attribute == compared:
+                return condition.asked
+    return ()
 
 
 def _compared(key: str) -> str:
@@ -81,52 +108,7 @@ def _compared(key: str) -> str:
     return (derived and derived.compared) or key
 
 
-def _on_name_key(condition: str | Between) -> str | Between:
-    """A condition on PatientName as one on its key."""
-    if isinstance(condition, str):
-        return name_key(condition)
-    begun = condition.low.removeprefix(BEFORE_ALL)
-    key = name_key(begun)
-    # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
-    return Between(key, f"{key} {AFTER_ALL}") if key and begun[-1] in "^ ,.-" else beginning(key)
-
-
-def _on_moment(condition: str | Between) -> str | Between:
-    """A condition on StudyDate as one on the study's moment."""
-    if isinstance(condition, str):
-        return beginning(condition)
-    # To the last moment of the last day.
-    return Between(max(condition.low, FIRST_DAY), condition.high + AFTER_ALL)
-
-
-_ON_DERIVED: Final[Mapping[str, Callable[[str | Between], str | Between]]] = {
-    STUDY_MOMENT.name: _on_moment,
-    PATIENT_NAME_KEY.name: _on_name_key,
-}
-
-
-def _why_none(asked: Mapping[str, Index], conditions: Mapping[str, str | Between]) -> str:
-    """What keeps each of the indexes that were asked from answering the conditions."""
-    sort = {_compared(key) for index in asked.values() for key in index.sort}
-    known = {_compared(key) for index in asked.values() for key in (*index.partition, *index.sort)}
-    for name, condition in conditions.items():
-        if _compared(name) not in known | {"DatastoreId"}:
-            where = "in no index" if len(asked) > 1 else f"not in the index {', '.join(asked)}"
-            return f"'{name}' is {where}.{_meant(name, known)}"
-        if isinstance(condition, Between) and _compared(name) not in sort:
-            return f"{name} needs a whole value: a * or a range is understood for {', '.join(sorted(sort))}."
-    return "No index answers this."
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = dictionary.nearest(name, known)
-    return f" Did you mean '{near}'?" if near else ""
-
-
-def _offer(indexes: Mapping[str, Index]) -> str:
-    forms = []
-    for name, index in sorted(indexes.items()):
-        keys = [_compared(key) for key in index.partition if key != "DatastoreId"]
-        more = [_compared(key) for key in index.sort if key != "ImageSetId"]
-        forms.append(f"{name} ({', '.join(keys)}{' + ' if keys and more else ''}{', '.join(more)})")
-    return "Search by the attributes of one index: " + "; ".join(forms) + "."
+def _of_moments(days: str | Between) -> Between:
+    """The study's moments in some days, to the last one of the last day."""
+    low, high = (days, days) if isinstance(days, str) else (days.low, days.high)
+    return Between(max(low, "00010101"), high + AFTER_ALL)

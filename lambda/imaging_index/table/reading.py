@@ -97,9 +97,14 @@ class TableReader:
         )
 
     def query(
-        self, index: str, conditions: Mapping[str, str | Between], key_types: Mapping[str, str]
+        self,
+        index: str,
+        conditions: Mapping[str, str | Between],
+        key_types: Mapping[str, str],
+        *,
+        newest_first: bool = False,
     ) -> Iterator[Item]:
-        """The entries that an index holds for `conditions` on its key attributes, in the index's order.
+        """The entries that an index holds for `conditions` on its key attributes, in the index's order or backwards.
 
         All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
         these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits;
@@ -122,6 +127,7 @@ class TableReader:
             KeyConditionExpression=" AND ".join(terms),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
+            ScanIndexForward=not newest_first,
         )
         for page in pages:
             yield from cast("list[Item]", page["Items"])
