@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Column, Table
 
 from cli import profiles
-from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
+from cli.output import Failure, Misuse, attributes_table, counted, errors, print_json, screen
 from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
 from imaging_index.entry.item import plain
@@ -63,7 +61,7 @@ def inspect(
     elif json:
         print_json({"entry": values, "instances": unpack(content.pages)[0], "pages": pages})
     else:
-        screen.print(_table(values))
+        screen.print(attributes_table(values))
         screen.print(
             f"{counted(values['InstanceCount'], 'instance')} in {counted(pages, 'page')}; --json shows "
             f"{'it' if values['InstanceCount'] == 1 else 'them'}."
@@ -99,25 +97,3 @@ def _summary(plain: dict[str, Any], pages: list[bytes]) -> str:
         f"{len(plain.get('InvalidAttributes', []))} invalid, {len(plain.get('TruncatedAttributes', []))} truncated, "
         f"{counted(len(pages), 'page')} of {sum(map(len, pages))} bytes"
     )
-
-
-def _table(plain: dict[str, Any]) -> Table:
-    table = Table("Attribute", Column("Value", overflow="fold"), box=SIMPLE_HEAD, pad_edge=False)
-    for name, value in plain.items():
-        table.add_row(name, shown(_readable(value)))
-    return table
-
-
-def _readable(value: Any) -> str:
-    if isinstance(value, list):
-        return " | ".join(map(_whole, value))
-    if isinstance(value, dict):
-        return ", ".join(
-            f"{name} {_readable(each) if name == 'Values' else _whole(each)}" for name, each in value.items()
-        )
-    return str(value)
-
-
-def _whole(value: Any) -> str:
-    """A value, its components separated by backslashes as in DICOM."""
-    return "\\".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -12,6 +12,7 @@ from cli.inspecting import inspect
 from cli.output import Failure
 from cli.profiles import profiles
 from cli.searching import search
+from cli.showing import show
 from imaging_index import APPLICATION, __version__
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -56,6 +57,7 @@ else:
 application.command()(inspect)
 application.add_typer(profiles, name="profile")
 application.command()(search)
+application.command()(show)
 application.command()(doctor)
 application.add_typer(dead_letters, name="dlq")
 

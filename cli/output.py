@@ -181,3 +181,26 @@ def studies_table(entries: Iterable[Entry]) -> Table:
             str(sum(int(entry["InstanceCount"]) for entry in study.entries)),
         )
     return table
+
+
+def attributes_table(entry: Entry) -> Table:
+    """A row for each attribute of an entry."""
+    table = Table("Attribute", Column("Value", overflow="fold"), box=SIMPLE_HEAD, pad_edge=False)
+    for name, value in entry.items():
+        table.add_row(name, shown(_readable(value)))
+    return table
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, list):
+        return " | ".join(map(_with_backslashes, value))
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{name} {_readable(each) if name == 'Values' else _with_backslashes(each)}" for name, each in value.items()
+        )
+    return str(value)
+
+
+def _with_backslashes(value: Any) -> str:
+    """A value, its components separated by backslashes as in DICOM."""
+    return "\\".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,71 @@
+"""`imaging-index show` in the local cloud."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from pydicom.data import get_testdata_file
+
+from imaging_index.table.layout import Key
+from imaging_index.table.writing import TableWriter
+from infra.assembly import Assembly
+from local.deployment import deploy
+from local.stack import import_folder, make_datastore
+from proof.harness.image_sets import wait_for
+
+STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
+
+
+def show(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from cli.main import main; main()", "show", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_an_image_set_and_a_study_are_shown_as_the_table_has_them(
+    aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
+) -> None:
+    outputs = deploy(assembly, environment)
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path)
+    client = aws.client("medical-imaging")
+    datastore = make_datastore(client, "hospital")
+    import_folder(client, datastore, tmp_path)
+    (found,) = client.search_image_sets(datastoreId=datastore)["imageSetsMetadataSummaries"]
+    table = TableWriter(aws.client("dynamodb"), outputs["TableName"])
+    key = Key(datastore, found["imageSetId"])
+    wait_for(lambda: table.head(key))
+
+    printed = show(str(key)).stdout
+    assert "CompressedSamples^CT1" in printed
+    assert printed.endswith("\n1 instance\n")
+    assert "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322" in show(str(key), "--instances").stdout
+    whole = json.loads(show(str(key), "--json").stdout)
+    assert whole["entry"]["PatientID"] == "1CT1"
+    assert [each["SOPInstanceUID"] for each in whole["instances"]] == [
+        "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
+    ]
+    of_study = show("--study", STUDY).stdout
+    assert found["imageSetId"] in of_study
+    assert of_study.endswith("\n1 image set\n")
+    assert [each["ImageSetId"] for each in json.loads(show("--study", STUDY, "--json").stdout)] == [key.image_set_id]
+
+    (page,) = table._parts(key, "page/~")
+    dynamodb = aws.client("dynamodb")
+    dynamodb.delete_item(TableName=outputs["TableName"], Key={"ImageSet": {"S": str(key)}, "Part": {"S": page}})
+    for arguments, status, sentence in (
+        ([str(key)], 1, "The pages of this image set are not complete."),
+        ([str(Key(datastore, "0" * 32))], 1, "The table has no entry of this image set."),
+        (["--study", "1.2.3"], 1, "The table has no image set of this study."),
+        (["--study", "1.2*"], 2, "StudyInstanceUID takes no * and no ?"),
+        (["any"], 2, "Write an image set as DATASTORE/IMAGESET"),
+        ([], 2, "Give either an image set"),
+        ([str(key), "--study", STUDY], 2, "Give either an image set"),
+        (["--study", STUDY, "--instances"], 2, "--instances is for one image set"),
+    ):
+        ended = show(*arguments)
+        assert (ended.returncode, ended.stdout) == (status, ""), arguments
+        assert sentence in ended.stderr
+    table.put_tombstone(key, "2024-01-31T00:00:00Z")
+    assert "This image set was deleted." in show(str(key)).stderr
