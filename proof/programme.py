@@ -1,0 +1,246 @@
+"""The proof programme at its on-demand length: `make prove`. Prints what it reached, and writes a report.
+
+Its suites are those of the tests; here they run for as long as it takes, or until `--minutes` are over, on two cores.
+Nothing is a pass that was not run: a suite that did not come to its end says how far it came.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.output import screen
+from local.cloud import LocalCloud
+from proof.campaigns import adversarial, drain, flood, fuzz, kills, leaks, orders, refusals
+from proof.harness.image_sets import throttles_off
+from proof.harness.pipeline import make_pipeline
+from proof.model import configurations, search
+from proof.simulation import simulation
+
+REPORT: Final = Path(__file__).parents[1] / "build" / "prove.txt"
+SEEDS: Final = 1_000_000
+SEEDS_AT_ONCE: Final = 5_000
+LAGGING: Final = 2_000
+FUZZED: Final = 600_000  # half an hour of one core
+FUZZED_AT_ONCE: Final = 100_000
+MISLEADING: Final = 500_000
+MISLEADING_AT_ONCE: Final = 50_000
+LEAKS: Final = 10_000
+LEAKS_AT_ONCE: Final = 1_000
+FORGED: Final = 1_000_000
+FORGED_AT_ONCE: Final = 20_000
+DRAINED: Final = 60_000
+DRAINED_SHARE: Final = 0.95
+MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
+MUTANT_SEEDS: Final = 2_000
+
+
+@dataclass
+class Outcome:
+    """What one piece of work came to: how much was tried, what broke, and what else the report should say."""
+
+    tried: int
+    harms: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def seeds(first: int, count: int) -> Outcome:
+    """Live through some seeds of the simulation."""
+    failures = [failure for seed in range(first, first + count) if (failure := simulation.run(seed))]
+    return Outcome(count, [str(failure) for failure in failures])
+
+
+def lagging(lag: int, count: int) -> Outcome:
+    """Live through some seeds whose GetImageSet may lag by so many answers."""
+    failures = [failure for seed in range(SEEDS, SEEDS + count) if (failure := simulation.run(seed, lag))]
+    return Outcome(
+        count, [str(failure) for failure in failures], [f"a lag of up to {lag} answers: {count:,} histories"]
+    )
+
+
+def mutant(number: int) -> Outcome:
+    """Look for a seed that finds a planted fault."""
+    planted = simulation.MUTANTS[number]
+    with planted.planted():
+        found = next((failure for seed in range(MUTANT_SEEDS) if (failure := simulation.run(seed))), None)
+    if found is None:
+        return Outcome(1, [f"the planted fault '{planted.name}' was not found in {MUTANT_SEEDS} seeds"])
+    return Outcome(1, notes=[f"{planted.name}: seed {found.seed}"])
+
+
+def states(number: int) -> Outcome:
+    """Explore one configuration of the model."""
+    configuration = [*configurations.CONFIGURATIONS, *configurations.PROVE][number]
+    report = search.run(configuration, MODEL_STATES)
+    notes = [] if report.exhaustive else [f"'{configuration.name}' stopped at {report.states} states"]
+    return Outcome(report.states, [f"{configuration.name}: {report.violation}"] if report.violation else [], notes)
+
+
+def lists(count: int) -> Outcome:
+    """Deliver random lists of hints."""
+    return Outcome(orders.random_lists(count))
+
+
+def losses(count: int) -> Outcome:
+    """Lose random events, and reconcile."""
+    return Outcome(orders.random_losses(count))
+
+
+def fuzzed(first: int, count: int) -> Outcome:
+    """Read changed documents and events; none may take a second."""
+    report = fuzz.run(first, count)
+    seconds, case = report.slowest
+    return Outcome(report.tried, [*report.harms, *([f"case {case} took {seconds:.1f} s"] if seconds > 1 else [])])
+
+
+def misled(first: int, count: int) -> Outcome:
+    """Read documents made to mislead the reader, and compare."""
+    return Outcome(count, [f"case {number} is read otherwise" for number in adversarial.run(first, count)])
+
+
+def leaks_looked_for(first: int, count: int) -> Outcome:
+    """Fail anywhere over documents full of the marker, and look for it in all that leaves."""
+    report = leaks.run(first, count)
+    return Outcome(report.tried, report.harms)
+
+
+def flooded(number: int, count: int) -> Outcome:
+    """Pour in forged hints, a wave of them, and look what becomes of the true ones."""
+    report = flood.run(number, count)
+    return Outcome(report.forged, report.harms)
+
+
+def drained(call_seconds: float) -> Outcome:
+    """Let a flood drain under HealthImaging's quota."""
+    report = drain.run(DRAINED, call_seconds)
+    note = f"{call_seconds * 1000:.0f} ms a call: {report.share:.1%} of what is possible, in {report.seconds:.0f} s"
+    harms = [] if report.share >= DRAINED_SHARE and not report.parked else [note]
+    return Outcome(report.hints, harms, [note])
+
+
+def pairs_of_kills() -> Outcome:
+    """Kill twice, everywhere, in a local cloud."""
+    with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
+        os.environ.update(cloud.environment())
+        aws = boto3.Session()
+        client = aws.client("medical-imaging")
+        stage = kills.Stage(aws, client, rows=2, requests=2)
+        return Outcome(sum(kills.pairs(stage, each) for each in kills.scenarios(client, Path(folder)).values()))
+
+
+def pairs_of_errors() -> Outcome:
+    """Refuse two calls, everywhere, in a local cloud."""
+    with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
+        os.environ.update(cloud.environment())
+        aws = boto3.Session()
+        stage = refusals.Stage(make_pipeline(aws, os.environ.__setitem__))
+        cases = refusals.cases(aws.client("medical-imaging"), Path(folder))
+        return Outcome(sum(refusals.pairs(stage, each) for each in cases.values()))
+
+
+@dataclass
+class Suite:
+    """A row of the programme: its pieces of work, and what they came to. `unit` names what is counted."""
+
+    name: str
+    unit: str
+    pieces: list[tuple[Callable[..., Outcome], tuple[Any, ...]]]
+    outcomes: list[Outcome] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        tried = sum(outcome.tried for outcome in self.outcomes)
+        harms = self.broken + [harm for outcome in self.outcomes for harm in outcome.harms]
+        left = len(self.pieces) - len(self.outcomes) - len(self.broken)
+        unrun = f"; {left} of {len(self.pieces)} pieces not run" if left else ""
+        lines = [f"{self.name}: {tried:,} {self.unit}, {len(harms)} violations{unrun}"]
+        lines += [f"  VIOLATION {harm}" for harm in harms]
+        return "\n".join(lines + [f"  {note}" for outcome in self.outcomes for note in outcome.notes])
+
+
+def programme() -> list[Suite]:
+    """The suites, the long pieces first."""
+    models = range(len(configurations.CONFIGURATIONS) + len(configurations.PROVE))
+    return [
+        Suite("Kills in pairs, local cloud", "pairs", [(pairs_of_kills, ())]),
+        Suite("Errors in pairs, local cloud", "pairs", [(pairs_of_errors, ())]),
+        Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
+        Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),
+        Suite("Lost events and a reconcile pass", "histories", [(losses, (10_000,))]),
+        Suite(
+            "Fuzzed documents and events",
+            "cases",
+            [(fuzzed, (first, FUZZED_AT_ONCE)) for first in range(0, FUZZED, FUZZED_AT_ONCE)],
+        ),
+        Suite(
+            "Documents made to mislead the reader",
+            "cases",
+            [(misled, (first, MISLEADING_AT_ONCE)) for first in range(0, MISLEADING, MISLEADING_AT_ONCE)],
+        ),
+        Suite(
+            "The canary under faults",
+            "runs",
+            [(leaks_looked_for, (first, LEAKS_AT_ONCE)) for first in range(0, LEAKS, LEAKS_AT_ONCE)],
+        ),
+        Suite(
+            "Forged hints among live ones",
+            "forged hints",
+            [(flooded, (number, FORGED_AT_ONCE)) for number in range(FORGED // FORGED_AT_ONCE)],
+        ),
+        Suite("A GetImageSet that lags", "histories", [(lagging, (lag, LAGGING)) for lag in range(4)]),
+        Suite("Floods that drain", "hints", [(drained, (seconds,)) for seconds in (0.03, 0.09, 0.3)]),
+        Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
+        Suite(
+            "Simulation of the real code",
+            "seeds",
+            [(seeds, (first, SEEDS_AT_ONCE)) for first in range(0, SEEDS, SEEDS_AT_ONCE)],
+        ),
+    ]
+
+
+def run(suites: list[Suite], minutes: float, cores: int) -> None:
+    """Work through the suites on some cores, beginning nothing new after `minutes`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    last = time.monotonic() + minutes * 60
+    waiting = [(suite, *piece) for suite in suites for piece in suite.pieces][::-1]
+    with ProcessPoolExecutor(cores, max_tasks_per_child=20) as pool, Progress(*columns, console=screen) as progress:
+        tasks = {suite.name: progress.add_task(suite.name, total=len(suite.pieces)) for suite in suites}
+        running: dict[Future[Outcome], Suite] = {}
+        while running or waiting:
+            while waiting and len(running) < cores and time.monotonic() < last:
+                suite, work, arguments = waiting.pop()
+                running[pool.submit(work, *arguments)] = suite
+            if not running:
+                return
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                suite = running.pop(done)
+                progress.advance(tasks[suite.name])
+                error = done.exception()
+                if error is None:
+                    suite.outcomes.append(done.result())
+                else:
+                    suite.broken.append(f"{type(error).__name__}: {error}")
+
+
+def main() -> int:
+    """Exit status 0 when nothing was violated."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=55)
+    parser.add_argument("--cores", type=int, default=2)
+    options = parser.parse_args()
+    begun = time.monotonic()
+    suites = programme()
+    run(suites, options.minutes, options.cores)
+    text = "\n".join([*map(str, suites), f"{(time.monotonic() - begun) / 60:.0f} minutes on {options.cores} cores"])
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(text + "\n", "utf-8")
+    screen.print(f"\n{text}\n\nThis is also in {REPORT.relative_to(Path.cwd())}.", soft_wrap=True, markup=False)
+    return 1 if any(suite.broken or any(each.harms for each in suite.outcomes) for suite in suites) else 0
