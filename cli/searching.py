@@ -33,7 +33,7 @@ def search(
     json: Annotated[bool, typer.Option("--json", help="Print the whole entries as JSON.")] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Compare text with its case, as DICOM does.")] = False,
     scan: Annotated[
-        bool, typer.Option("--scan", help=f"Read a whole data store if need be, not only {BUDGET:,} entries.")
+        bool, typer.Option("--scan", help=f"Read as much as it takes, not only {BUDGET:,} entries of a data store.")
     ] = False,
 ) -> None:
     """Find image sets by any attributes that the profile selects."""
@@ -62,11 +62,13 @@ def search(
         screen.print(image_sets_table(entry for entry, _ in found))
         possible = sum(match is Match.POSSIBLE for _, match in found)
         screen.print(counted(len(found), "image set") + (f", {possible} of them possible matches" if possible else ""))
-    if running.read_back_to is not None:
+    if running.ended_early:
         to = running.read_back_to
+        until = f", back to the study date {to[:4]}-{to[4:6]}-{to[6:8]}" if to else ""
         errors.print(
-            f"The {running.read:,} newest entries were read, back to the study date {to[:4]}-{to[4:6]}-{to[6:8]}. "
-            "Give a StudyDate, or read all with --scan."
+            f"The search ended after {running.read:,} entries{until}. Narrow it down by a StudyDate or another "
+            "condition, or read all with --scan.",
+            soft_wrap=True,
         )
 
 

@@ -63,24 +63,35 @@ def planned(*texts: str, index: str | None = None, indexes: Mapping[str, Index] 
 )
 def test_the_index_that_reads_the_least_is_read(texts: list[str], index: str, query: dict[str, str | Between]) -> None:
     found = planned(*texts)
-    assert found == Plan(index, (query,), bounded=True)
+    assert (found.index, found.queries) == (index, (query,))
     assert list(found.queries[0]) == list(query)
+    assert found.bounded is (index not in ("date", "name", "arrived"))
+    assert found.newest_first is (index in ("date", "arrived"))
 
 
 @pytest.mark.parametrize(
-    "texts", [["Modality=CT"], ["PatientName=*doe*"], ["PatientName=~doe"], ["PatientID=*1*"], ["StudyDate!=20240101"]]
+    "texts",
+    [
+        ["Modality=CT"],
+        ["PatientName=*doe*"],
+        ["PatientName=~doe"],
+        ["PatientID=*1*"],
+        ["StudyDate!=20240101"],
+        ["StudyDate=*"],
+    ],
 )
 def test_what_no_index_narrows_down_is_looked_for_in_the_newest_studies(texts: list[str]) -> None:
-    assert planned(*texts) == Plan("date", ({"DatastoreId": STORE},), bounded=False)
+    assert planned(*texts) == Plan("date", ({"DatastoreId": STORE},), bounded=False, newest_first=True)
 
 
 def test_several_uids_are_a_query_each() -> None:
     found = planned("StudyInstanceUID=1.2,1.3")
     assert found.queries == ({"StudyInstanceUID": "1.2"}, {"StudyInstanceUID": "1.3"})
+    assert planned("StudyInstanceUID=1.2,1.2").queries == ({"StudyInstanceUID": "1.2"},)
 
 
 def test_a_named_index_is_the_one_to_be_read() -> None:
-    assert planned(index="date") == Plan("date", ({"DatastoreId": STORE},), bounded=False)
+    assert planned(index="date") == Plan("date", ({"DatastoreId": STORE},), bounded=False, newest_first=True)
     assert planned("PatientID=1", "StudyDate=20240101", index="date").index == "date"
     with pytest.raises(SearchError, match="The index patient needs a whole value of PatientID"):
         planned("StudyDate=20240101", index="patient")
@@ -187,11 +198,31 @@ def test_a_search_that_nothing_narrows_down_ends_with_its_budget_and_says_how_fa
     newest = sorted((item["StudyMoment"]["S"] for item in table.items), reverse=True)
     running = searched(table, ["Modality=*"], budget=20)
     found = [item for item, _ in running]
-    assert (running.read, running.read_back_to) == (20, newest[20])
+    assert (running.read, running.ended_early, running.read_back_to) == (20, True, newest[20])
     assert all(item["StudyMoment"]["S"] >= newest[20] for item in found)
     whole = searched(table, ["Modality=*"], budget=50)
     assert len([*whole]) == sum("Modality" in item for item in table.items)
-    assert whole.read_back_to is None
+    assert (whole.ended_early, whole.read_back_to) == (False, None)
+
+
+def test_each_data_store_has_its_own_budget_and_all_were_read_to_the_moment_that_is_said() -> None:
+    chance = Random(1)
+    items = [made(chance) | {"DatastoreId": {"S": store}} for store in "ab" for _ in range(30)]
+    running = searched(Table(items), ["Modality=*"], ["a", "b"], budget=20)
+    found = {item["ImageSetId"]["S"] for item, _ in running}
+    assert (running.read, running.ended_early) == (40, True)
+    assert running.read_back_to is not None
+    later = [item for item in items if item["StudyMoment"]["S"] > running.read_back_to and "Modality" in item]
+    assert later
+    assert {item["ImageSetId"]["S"] for item in later} <= found
+
+
+def test_a_range_of_names_ends_with_the_budget_as_well() -> None:
+    chance = Random(2)
+    table = Table([made(chance) | {"PatientName": {"S": "Doe"}, "PatientNameKey": {"S": "doe"}} for _ in range(30)])
+    running = searched(table, ["PatientName=doe*"], budget=20)
+    assert len([*running]) == 20
+    assert (running.ended_early, running.read_back_to) == (True, None)
 
 
 def test_an_index_that_narrows_a_search_down_is_read_whole() -> None:
@@ -199,7 +230,7 @@ def test_an_index_that_narrows_a_search_down_is_read_whole() -> None:
     table = Table([made(chance) | {"PatientID": {"S": "1"}} for _ in range(50)])
     running = searched(table, ["PatientID=1"], budget=20)
     assert len([*running]) == 50
-    assert running.read_back_to is None
+    assert not running.ended_early
 
 
 @pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "xyz"), ([], "")])

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from imaging_index.profile.profile import Profile
 
-# The ends of an open range: DynamoDB takes no empty text, and compares text by its bytes in UTF-8.
-BEFORE_ALL: Final = "\x01"
+# The end of an open range: DynamoDB compares text by its bytes in UTF-8.
 AFTER_ALL: Final = "\U0010ffff"
 
 _CONDITION: Final = re.compile(r"([A-Za-z0-9.]+)(:every)?(!?=)(.*)", re.DOTALL)
@@ -122,7 +121,6 @@ class _Value:
         if not value.strip():
             return Empty()
         if value == "*":
-            self.asked = (Between(BEFORE_ALL, AFTER_ALL),)
             return Present()
         if self._vr in vrs.NUMBERS:
             return self._of_numbers(value)
@@ -140,7 +138,7 @@ class _Value:
         if len(parts) > _MOST_LISTED:
             raise SearchError(f"Give at most {_MOST_LISTED} values of {self._name} at a time.")
         stored = [each for part in parts if (each := self._stored(part))]
-        self.asked = tuple(map(str, stored))
+        self.asked = tuple(dict.fromkeys(map(str, stored)))
         return Equal(frozenset(key for each in stored for key in keys(self._vr, each, exact=self.exact)))
 
     def _stored(self, written: str) -> str | Decimal | None:

@@ -24,13 +24,14 @@ _FEWEST_FIRST: Final = ("study", "series", "accession", "patient")
 class Plan(msgspec.Struct, frozen=True):
     """The index to read, and the conditions on its key attributes in their order: a query for each.
 
-    `bounded` says that the queries read no more than what they ask for. Else they read all of a data store, the newest
-    first, until enough was found or read.
+    `bounded` says that the queries ask for a study, a patient or the like, of which there are few entries. Others read
+    a range of a data store or all of it; if that is ordered by time, the newest entries come first.
     """
 
     index: str
     queries: tuple[Mapping[str, str | Between], ...]
     bounded: bool
+    newest_first: bool
 
 
 def plan(
@@ -87,7 +88,8 @@ def _plan(name: str, index: Index, conditions: Sequence[Condition], datastore: s
         if isinstance(values_of_sort[0], Between):
             break
     queries = tuple({**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions))
-    return Plan(name, queries, bounded=bool(sort) or any(key != "DatastoreId" for key in index.partition))
+    bounded = any(key != "DatastoreId" for key in index.partition)
+    return Plan(name, queries, bounded, newest_first=not bounded and index.sort[:1] != (PATIENT_NAME_KEY.name,))
 
 
 def _asked(key: str, conditions: Sequence[Condition]) -> tuple[str | Between, ...]:

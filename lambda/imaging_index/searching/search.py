@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from imaging_index.profile.derived import STUDY_MOMENT
 from imaging_index.searching.matching import Match, match_all
 from imaging_index.searching.planner import plan
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from imaging_index.searching.planner import Plan
     from imaging_index.table.reading import TableReader
 
-# Entries that a search reads at most when no condition narrows it down: about $0.003, and half a minute.
+# Entries of a data store that a search reads at most when it reads a range of them or all: about $0.002 each time.
 BUDGET: Final = 100_000
 
 
@@ -37,17 +38,20 @@ class Search:
             datastores: their ids.
             conditions: all must hold in one entry.
             index: the index to read; None for the one that reads the least.
-            budget: how many entries to read at most when a search reads all of a data store; None for all.
+            budget: how many entries of a data store to read at most, if the search reads a range of it or all; None for
+                as many as there are.
 
         Raises:
             SearchError: the index cannot answer, or there is none that can.
         """
         self._table, self._datastores, self._conditions, self._budget = table, datastores, conditions, budget
         description = table.describe()
-        self._key_types = description.key_types
+        self._key_types, self._indexes = description.key_types, description.indexes
         self.plans = [plan(description.indexes, conditions, datastore, index) for datastore in datastores]
-        # How many entries were read; and the study moment of the last one when the budget ended the search.
+        # How many entries were read, and whether the budget ended the search; then the study moment until which all
+        # entries were read, if the index is by it.
         self.read = 0
+        self.ended_early = False
         self.read_back_to: str | None = None
 
     def __iter__(self) -> Iterator[tuple[Item, Match]]:
@@ -62,11 +66,17 @@ class Search:
                 return  # an index that spans all data stores
 
     def _items(self, each: Plan) -> Iterator[Item]:
+        read = 0
         for query in each.queries:
-            newest_first = not each.bounded
-            for item in self._table.query(each.index, query, self._key_types, newest_first=newest_first):
-                if not each.bounded and self._budget is not None and self.read >= self._budget:
-                    self.read_back_to = item.get("StudyMoment", {}).get("S")
+            for item in self._table.query(each.index, query, self._key_types, newest_first=each.newest_first):
+                if not each.bounded and read == self._budget:
+                    self._end(each, item)
                     return
+                read += 1
                 self.read += 1
                 yield item
+
+    def _end(self, each: Plan, item: Item) -> None:
+        self.ended_early = True
+        if self._indexes[each.index].sort[:1] == (STUDY_MOMENT.name,):
+            self.read_back_to = max(self.read_back_to or "", item[STUDY_MOMENT.name]["S"])
