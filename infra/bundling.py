@@ -46,6 +46,9 @@ _UNUSED: Final = (
 # Modules that only import more: urllib3's unused switch for HTTP/2 looks for a package by its metadata.
 _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 
+# Rooms of the functions' package that no handler imports: other programs search.
+_OF_OTHER_PROGRAMS: Final = frozenset({"searching"})
+
 _HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 
 
@@ -97,11 +100,13 @@ class Bundle:
             places: what it is made from, and where it is kept.
         """
         sources = places.sources
+        package = sources / "imaging_index"
         # Read once, so that the package matches its hash even if a source is saved meanwhile.
         self._files = {
             path.relative_to(sources).as_posix(): path.read_bytes()
-            for path in sorted((sources / "imaging_index").rglob("*"))
+            for path in sorted(package.rglob("*"))
             if path.is_file() and path.suffix != ".pyc" and path.name != "py.typed"
+            if path.relative_to(package).parts[0] not in _OF_OTHER_PROGRAMS
         }
         self._files["profile.toml"] = profile.read_bytes()
         self._lock = places.root / "requirements" / "lambda.txt"

@@ -150,6 +150,7 @@ def locked(root: Path) -> set[str]:
 def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(first: Path, package: Path) -> None:
     assert (package / "profile.toml").read_bytes() == (first / "profiles" / "radiology.toml").read_bytes()
     assert (package / "imaging_index" / "indexing.py").is_file()
+    assert not (package / "imaging_index" / "searching").exists(), "no handler searches"
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")
         for folder in package.glob("*.dist-info")
