@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import boto3
+import pytest
 from pydicom.data import get_testdata_file
+from typer.testing import CliRunner
 
+from cli.main import application
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
 from local.deployment import deploy
@@ -23,7 +26,7 @@ def search(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 
 def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
-    aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
+    aws: boto3.Session, assembly: Assembly, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     outputs = deploy(assembly, environment)
     for name in ("CT_small.dcm", "MR_small.dcm"):
@@ -77,5 +80,11 @@ def test_image_sets_are_found_by_each_index_and_what_cannot_be_asked_is_told(
         assert (ended.returncode, ended.stdout) == (status, ""), wrong
         assert told in ended.stderr
         assert len(ended.stderr.splitlines()) == 1
+    monkeypatch.setattr("cli.searching.BUDGET", 1)
+    cut = CliRunner().invoke(application, ["search", "PatientID=?MR?"])
+    assert cut.exit_code == 0
+    assert "The search ended after 1 entries, back to the study date 2004-01-19." in cut.stderr
+    whole = CliRunner().invoke(application, ["search", "PatientID=?MR?", "--scan", "--json"])
+    assert (len(json.loads(whole.stdout)), whole.stderr) == (1, "")
     elsewhere = search("PatientID=1CT1", AWS_REGION="eu-west-3", AWS_DEFAULT_REGION="us-east-1")
     assert "There is no stack ImagingIndex in eu-west-3." in elsewhere.stderr
