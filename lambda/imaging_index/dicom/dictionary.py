@@ -51,7 +51,7 @@ def lookup(keyword: str) -> Element | None:
     if not start or not keyword.isalnum():
         return None
     _, tag, vr, vm, level, retired, newer = text[start : text.index("\n", start)].split("\t")
-    return Element(keyword, tag, vr, vm, Level(level), retired == "retired", newer == "newer")
+    return Element(keyword, tag, vr, vm, Level(level or Level.INSTANCE), retired == "retired", newer == "newer")
 
 
 def keyword_of(tag: str) -> str | None:
