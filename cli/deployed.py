@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.output import Failure
 from cli.refusals import code, why
 from imaging_index.profile import toml_file
-from imaging_index.profile.profile import Profile
+from imaging_index.profile.profile import Profile, ProfileError
 from imaging_index.table.reading import TableReader
 
 DEFAULT_STACK: Final = "ImagingIndex"
@@ -51,12 +51,17 @@ class Stack:
         """The profile that is deployed.
 
         Raises:
-            Failure: CloudFormation did not give the template.
+            Failure: CloudFormation did not give the template, or another version of Imaging Index wrote it.
         """
         try:
             return toml_file.parse(self.template["Metadata"]["Profile"])
         except (ClientError, BotoCoreError) as error:
             raise Failure(why("CloudFormation", error, "on the stack")) from None
+        except (KeyError, ProfileError):
+            raise Failure(
+                f"This version of imaging-index cannot read the profile of the stack {self.name}. Use the version that "
+                "deployed it, or deploy again with `make deploy`."
+            ) from None
 
     @cached_property
     def resources(self) -> dict[str, Any]:

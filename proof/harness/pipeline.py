@@ -97,6 +97,19 @@ def record(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+# The variables of a function that reaches nobody, for what only imports it.
+VARIABLES = {
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "DATASTORES": "all",
+    "PROFILE": str(PROFILE_FILE),
+    "TABLE_NAME": "index",
+    "QUEUE_URL": "http://127.0.0.1/queue",
+    "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/dead-letters",
+    "POWERTOOLS_SERVICE_NAME": "index",
+    "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
+}
+
+
 def import_handler() -> ModuleType:
     """The handler's module, made anew from this process's variables."""
     boto3.DEFAULT_SESSION = None

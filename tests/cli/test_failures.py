@@ -162,6 +162,19 @@ def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusin
     assert f"refuses {refusing} (AccessDeniedException). You need the permission {service}:{refusing}" in ended.stderr
 
 
+@pytest.mark.parametrize("template", [{}, {"Metadata": {"Profile": "attributes = 7"}}], ids=["none", "invalid"])
+def test_a_stack_of_another_version_is_one_sentence(template: Any, session: boto3.Session) -> None:
+    answers: dict[str, Any] = {"DescribeStacks": {"Stacks": [STACK]}, "GetTemplate": {"TemplateBody": template}}
+
+    def answer(model: Any, **_: Any) -> Any:
+        return SimpleNamespace(status_code=200), answers[model.name]
+
+    session.events.register("before-call", answer)
+    ended = CliRunner().invoke(application, ["search", "StudyInstanceUID=1.2"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
+    assert "This version of imaging-index cannot read the profile of the stack ImagingIndex." in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from imaging_index import handlers
-from proof.harness.image_sets import PROFILE_FILE
+from proof.harness.pipeline import VARIABLES
 
 
 class Allowed(NamedTuple):
@@ -40,16 +40,6 @@ HANDLERS = {
 }
 # Of Python's own, what is large and was found in the way of a cold start before.
 NEVER = {"asyncio", "ctypes", "doctest", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}
-FUNCTION = {
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "DATASTORES": "all",
-    "PROFILE": str(PROFILE_FILE),
-    "TABLE_NAME": "index",
-    "QUEUE_URL": "http://127.0.0.1/queue",
-    "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/dead-letters",
-    "POWERTOOLS_SERVICE_NAME": "index",
-    "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
-}
 
 PROGRAM = """
 import sys
@@ -73,7 +63,7 @@ def started(module: str, variables: dict[str, str]) -> subprocess.CompletedProce
 
 @pytest.mark.parametrize(("handler", "allowed"), HANDLERS.items())
 def test_a_cold_start_imports_what_it_may_and_no_more(handler: str, allowed: Allowed) -> None:
-    done = started(f"imaging_index.handlers.{handler}", FUNCTION)
+    done = started(f"imaging_index.handlers.{handler}", VARIABLES)
     assert done.returncode == 0, done.stderr
     modules = set(done.stdout.split())
     tops = {module.partition(".")[0] for module in modules}
@@ -91,7 +81,7 @@ def test_every_handler_has_its_budget() -> None:
 
 @pytest.mark.parametrize("name", ["DATASTORES", "PROFILE", "TABLE_NAME", "QUEUE_URL", "DEAD_LETTER_QUEUE_URL"])
 def test_a_function_without_one_of_its_variables_says_which(name: str) -> None:
-    done = started("imaging_index.handlers.index", {each: FUNCTION[each] for each in FUNCTION if each != name})
+    done = started("imaging_index.handlers.index", {each: VARIABLES[each] for each in VARIABLES if each != name})
     assert done.returncode != 0
     assert done.stderr.splitlines()[-1].endswith(
         f"missing required field `{name}` in the environment. Deploy the stack again with `make deploy`."

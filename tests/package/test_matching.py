@@ -68,6 +68,9 @@ CASES: Final[list[tuple[str, tuple[str, ...], str, Any, Match]]] = [
     ("C.2.2.2.1", ("CS", "LO", "SH"), "B", ["A\\B\\C", "D"], YES),
     ("C.2.2.2.1", ("LO", "SH"), "A\\B\\C", ["A\\B\\C", "D"], YES),
     ("C.2.2.2.1", ("LO", "SH"), "A\\B", ["A\\B\\C", "D"], NO),
+    # A backslash is a character of these (PS3.5, section 6.2).
+    ("C.2.2.2.1", ("LT", "ST", "UR", "UT"), "B", ["A\\B"], NO),
+    ("C.2.2.2.1", ("LT", "ST", "UR", "UT"), "A\\B", ["A\\B"], YES),
     ("C.2.2.2.1", NUMBERS, "7", 7, YES),
     ("C.2.2.2.1", NUMBERS, "007", 7, YES),
     ("C.2.2.2.1", NUMBERS, "+7", 7, YES),
@@ -390,4 +393,4 @@ def test_what_an_index_may_be_asked_is_the_stored_form() -> None:
         for condition in parse(["OfLO= Ab ", "OfUS=007", "OfUI=1.2,1.3", "OfAS=45Y", "OfDA=2024.01.31"], PROFILE, TODAY)
     )
     assert [*asked] == ["Ab", "7", "1.2", "1.3", "045Y", "20240131"]
-    assert all(not each.asked for each in parse(["OfLO!=A", "OfSH=*b", "OfTM=12"], PROFILE, TODAY))
+    assert all(not each.asked for each in parse(["OfLO=A*b", "OfSH=*b", "OfTM=12"], PROFILE, TODAY))

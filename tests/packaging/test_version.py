@@ -12,21 +12,9 @@ from typer.testing import CliRunner
 
 import cli.main
 import imaging_index
-from proof.harness.image_sets import PROFILE_FILE
-from proof.harness.pipeline import response
+from proof.harness.pipeline import VARIABLES, response
 
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "000000000000",
-    "AWS_SECRET_ACCESS_KEY": "local",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "DATASTORES": "all",
-    "PROFILE": str(PROFILE_FILE),
-    "TABLE_NAME": "index",
-    "QUEUE_URL": "http://127.0.0.1/queue",
-    "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/dead-letters",
-    "POWERTOOLS_SERVICE_NAME": "index",
-    "POWERTOOLS_METRICS_NAMESPACE": "ImagingIndex",
-}
+ENVIRONMENT = VARIABLES | {"AWS_ACCESS_KEY_ID": "000000000000", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 def test_the_command_and_the_installed_package_say_the_version_of_the_source() -> None:

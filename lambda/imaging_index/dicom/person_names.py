@@ -4,6 +4,9 @@ import re
 import unicodedata
 from typing import Final
 
+# Bytes of UTF-8 that an index has of a name.
+LONGEST_KEY: Final = 256
+
 _LETTERS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})
 _SEPARATORS: Final = re.compile(r"[\^=,.\-\s]+")
 
@@ -39,7 +42,7 @@ def name_folded(names: list[str]) -> str:
 def name_key(name: str) -> str:
     """The folded words of a PN's first group that is not empty, the family name first, at most 256 bytes of UTF-8."""
     groups = (" ".join(name_words(group)) for group in name.split("="))
-    return cut(next(filter(None, groups), ""), 256)
+    return cut(next(filter(None, groups), ""), LONGEST_KEY)
 
 
 def cut(text: str, size: int) -> str:

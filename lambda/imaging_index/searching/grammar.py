@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from imaging_index.dicom import dictionary, vrs
-from imaging_index.dicom.person_names import fold, name_words
+from imaging_index.dicom.person_names import LONGEST_KEY, cut, fold, name_key, name_words
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.schema import OWN_KEYS
 from imaging_index.searching.matching import Condition, Empty, Equal, Like, Present, Range, Test, Words, keys, name_of
@@ -92,11 +92,8 @@ def _parse(text: str, profile: Profile, today: date, *, exact: bool) -> Conditio
         if not _TOKEN.fullmatch(value):
             raise SearchError(f"{name} is stored as a token. Search for the token, 64 hexadecimal digits.")
         return Condition(name, "UI", Equal(frozenset({value})), negated=operator == "!=", asked=(value,))
-    written_value = _Value(name, vr, value, today, exact or attribute is None)
-    negated = operator == "!="
-    return Condition(
-        name, vr, written_value.test, written_value.exact, negated, bool(every), () if negated else written_value.asked
-    )
+    read = _Value(name, vr, value, today, exact or attribute is None)
+    return Condition(name, vr, read.test, read.exact, operator == "!=", bool(every), read.asked)
 
 
 def _not_selected(name: str, profile: Profile) -> str:
@@ -176,12 +173,13 @@ class _Value:
         if not _WILD.search(value):
             if not (name := name_of(value)):
                 raise SearchError(f"Write {self._name} with at least one letter, the family name first: doe^john.")
-            self.asked = (name.rstrip(),)
+            self.asked = (name_key(value),)
             return Equal(frozenset({name}))
         self._check_stars(value)
-        pattern = re.sub(r"[\^=,.\-\s]+", " ", fold(value))
-        begun = pattern.removesuffix("*")
-        if begun and not _WILD.search(begun) and begun != pattern:
+        pattern = re.sub(r"[\^=,.\-\s]+", " ", fold(value)).lstrip()
+        begun = cut(pattern.removesuffix("*"), LONGEST_KEY)
+        # An index has the first group only.
+        if begun and pattern.endswith("*") and not _WILD.search(begun) and "=" not in value:
             # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
             whole = begun.endswith(" ")
             self.asked = (Between(begun.rstrip(), f"{begun.rstrip()} {AFTER_ALL}" if whole else begun + AFTER_ALL),)

@@ -111,8 +111,8 @@ class Condition(msgspec.Struct, frozen=True):
     """A test of an attribute.
 
     `negated` asks that no value passes, so that an entry without a value matches. `every` asks that all instances have
-    a value that passes. `asked` is what an index by the attribute may be asked instead, any of it; nothing when it
-    cannot tell.
+    a value that passes. `asked` is what an index by the attribute may be asked for the values that pass, any of it;
+    nothing if an index cannot find them.
     """
 
     attribute: str
@@ -154,10 +154,10 @@ class Condition(msgspec.Struct, frozen=True):
     def _of(self, stored: AttributeValue) -> Match:
         ((kind, content),) = stored.items()
         if kind != "M":
-            return _yes(self._holds(_singles(stored)))
+            return _yes(self._holds(_singles(self.vr, stored)))
         if "Values" in content:
-            return _yes(self._holds(_singles(content["Values"])))
-        if self._holds(_singles(content["Min"])) or self._holds(_singles(content["Max"])):
+            return _yes(self._holds(_singles(self.vr, content["Values"])))
+        if self._holds(_singles(self.vr, content["Min"])) or self._holds(_singles(self.vr, content["Max"])):
             return Match.YES
         bounds = zip(self._keys(content["Min"]), self._keys(content["Max"]), strict=False)
         inside = any(self._between(low, high) for low, high in bounds)
@@ -176,7 +176,7 @@ class Condition(msgspec.Struct, frozen=True):
         return Match.POSSIBLE if values is None else _yes(all(map(self._passes, self._keys(values))))
 
     def _keys(self, stored: AttributeValue) -> list[Key]:
-        return [key for value in _singles(stored) for key in keys(self.vr, value, exact=self.exact)]
+        return [key for value in _singles(self.vr, stored) for key in keys(self.vr, value, exact=self.exact)]
 
     def _holds(self, values: Iterable[str | Decimal]) -> bool:
         return any(self._passes(key) for value in values for key in keys(self.vr, value, exact=self.exact))
@@ -247,18 +247,19 @@ def name_of(text: str) -> str:
     return "".join(f"{word} " for word in name_words(text))
 
 
-def _singles(stored: AttributeValue) -> Iterator[str | Decimal]:
+def _singles(vr: str, stored: AttributeValue) -> Iterator[str | Decimal]:
     """The single values of a stored attribute; of a whole text also the whole. Gaps in rows are left out."""
     ((kind, content),) = stored.items()
     if kind == "L":
         for each in content:
-            yield from _singles(each)
+            yield from _singles(vr, each)
     elif kind == "N":
         yield Decimal(content)
     elif content:
         yield content
-        if "\\" in content:
-            yield from filter(None, content.split("\\"))
+        parts = vrs.components(vr, content)
+        if len(parts) > 1:
+            yield from (part for part in parts if isinstance(part, str) and part)
 
 
 def _named(item: Item, where: str, attribute: str) -> bool:

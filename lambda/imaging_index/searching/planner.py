@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imaging_index.profile.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.profile.schema import OWN_KEYS, SOMETIMES
 from imaging_index.searching.grammar import AFTER_ALL, SearchError
 from imaging_index.table.layout import Between
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # Of the shipped indexes by a value, those with the fewest entries for one first.
 _FEWEST_FIRST: Final = ("study", "series", "accession", "patient")
+# The keys that every entry has: a name need not have a letter, and an image set need not have a patient's name.
+_ALWAYS: Final = OWN_KEYS.keys() - SOMETIMES - {PATIENT_NAME_KEY.name}
+_VRS: Final = {STUDY_MOMENT.name: "DA", PATIENT_NAME_KEY.name: "PN"}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -53,7 +57,9 @@ def plan(
     plans = {
         name: found
         for name, each in indexes.items()
-        if index in (None, name) and (found := _plan(name, each, conditions, datastore)) is not None
+        if index in (None, name)
+        and (found := _plan(name, each, conditions, datastore)) is not None
+        and (index is not None or _has_all(each, found))
     }
     if not plans:
         if index is None:
@@ -73,34 +79,37 @@ def _rank(name: str, index: Index, found: Plan) -> tuple[int, int, int, bool]:
 
 
 def _plan(name: str, index: Index, conditions: Sequence[Condition], datastore: str) -> Plan | None:
-    partitions: list[list[str]] = []
-    for key in index.partition:
-        values = [datastore] if key == "DatastoreId" else list(_asked(key, conditions))
-        if not values or not all(isinstance(value, str) for value in values):
-            return None
-        partitions.append([str(value) for value in values])
+    partitions = [(datastore,) if key == "DatastoreId" else _asked(key, conditions) for key in index.partition]
+    if not all(values and all(isinstance(value, str) for value in values) for values in partitions):
+        return None
     sort: dict[str, str | Between] = {}
     for key in index.sort:
-        values_of_sort = _asked(key, conditions)
-        if len(values_of_sort) != 1:
+        values = _asked(key, conditions)
+        if len(values) != 1:
             break
-        sort[key] = values_of_sort[0]
-        if isinstance(values_of_sort[0], Between):
+        sort[key] = values[0]
+        if isinstance(values[0], Between):
             break
     queries = tuple({**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions))
     bounded = any(key != "DatastoreId" for key in index.partition)
     return Plan(name, queries, bounded, newest_first=not bounded and index.sort[:1] != (PATIENT_NAME_KEY.name,))
 
 
+def _has_all(index: Index, found: Plan) -> bool:
+    """Whether no entry that matches is missing in an index, which has those alone that have all of its attributes."""
+    return {*index.partition, *index.sort} <= _ALWAYS | found.queries[0].keys()
+
+
 def _asked(key: str, conditions: Sequence[Condition]) -> tuple[str | Between, ...]:
     """What a key attribute may be asked for some conditions: any of several values, or nothing."""
-    compared = _compared(key)
     for condition in conditions:
-        if condition.attribute in (key, compared) and condition.asked and not condition.every:
-            if key == STUDY_MOMENT.name and condition.attribute == compared:
-                return tuple(map(_of_moments, condition.asked))
-            if key != PATIENT_NAME_KEY.name or condition.attribute == compared:
-                return condition.asked
+        if condition.negated or condition.every or not condition.asked:
+            continue
+        if condition.attribute == key:
+            return condition.asked
+        # What is hashed has another VR here: nothing is derived from it.
+        if condition.attribute == _compared(key) and condition.vr == _VRS[key]:
+            return tuple(map(_of_moments, condition.asked)) if key == STUDY_MOMENT.name else condition.asked
     return ()
 
 
