@@ -46,8 +46,9 @@ _UNUSED: Final = (
 # Modules that only import more: urllib3's unused switch for HTTP/2 looks for a package by its metadata.
 _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 
-# Rooms of the functions' package that no handler imports: other programs search.
-_OF_OTHER_PROGRAMS: Final = frozenset({"searching"})
+# What no function needs of its package: other programs search, and the profile in it has no mistake whose line would be
+# looked for, since its indexes were read from it before.
+_OF_OTHER_PROGRAMS: Final = ("searching/", "profile/toml_lines.py")
 
 _HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 
@@ -106,7 +107,7 @@ class Bundle:
             path.relative_to(sources).as_posix(): path.read_bytes()
             for path in sorted(package.rglob("*"))
             if path.is_file() and path.suffix != ".pyc" and path.name != "py.typed"
-            if path.relative_to(package).parts[0] not in _OF_OTHER_PROGRAMS
+            if not path.relative_to(package).as_posix().startswith(_OF_OTHER_PROGRAMS)
         }
         self._files["profile.toml"] = profile.read_bytes()
         self._lock = places.root / "requirements" / "lambda.txt"
