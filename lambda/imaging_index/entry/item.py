@@ -54,13 +54,14 @@ def size(value: AttributeValue) -> int:
 
 def plain(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
     """An item's attributes as plain values: text, `Decimal`, bool, bytes, lists and maps."""
-    return {name: _plain(value) for name, value in item.items()}
+    return {name: plain_value(value) for name, value in item.items()}
 
 
-def _plain(value: AttributeValue) -> Any:
+def plain_value(value: AttributeValue) -> Any:
+    """A value in DynamoDB's form as a plain one."""
     ((kind, content),) = value.items()
     if kind == "N":
         return Decimal(content)
     if kind == "L":
-        return [_plain(each) for each in content]
+        return [plain_value(each) for each in content]
     return plain(content) if kind == "M" else content
