@@ -32,10 +32,15 @@ class ProfileError(ValueError):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """The key attributes of one global secondary index, as declared."""
+    """The key attributes of one global secondary index, and what else it holds of an entry.
+
+    `holds` has the names of the other attributes; None means all of them. An index also holds its own key attributes
+    and those of the table (Amazon DynamoDB API Reference, "Projection").
+    """
 
     partition: tuple[str, ...]
     sort: tuple[str, ...]
+    holds: tuple[str, ...] | None = None
 
 
 class Instances(msgspec.Struct, frozen=True, array_like=True):

@@ -13,7 +13,7 @@ from imaging_index.profile.profile import Index
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -89,7 +89,7 @@ class TableReader:
         table = self._client.describe_table(TableName=self._name)["Table"]
         return TableDescription(
             indexes={
-                index["IndexName"]: _index(index["KeySchema"])
+                index["IndexName"]: _index(index)
                 for index in table.get("GlobalSecondaryIndexes", [])
                 if index.get("IndexStatus") not in ("CREATING", "DELETING")
             },
@@ -143,8 +143,11 @@ class TableReader:
             yield from page["Items"]
 
 
-def _index(schema: Iterable[Any]) -> Index:
-    names = {
-        kind: tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
-    }
-    return Index(names["HASH"], names["RANGE"])
+def _index(described: Mapping[str, Any]) -> Index:
+    schema, projection = described["KeySchema"], described["Projection"]
+    partition, sort = (
+        tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
+    )
+    # DynamoDB lists attributes of INCLUDE only.
+    whole = projection["ProjectionType"] == "ALL"
+    return Index(partition, sort, None if whole else tuple(projection.get("NonKeyAttributes", ())))
