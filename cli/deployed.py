@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any, Final
 
+import botocore.session
 from boto3 import Session
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -10,6 +11,7 @@ from cli.output import Failure
 from cli.refusals import code, why
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile, ProfileError
+from imaging_index.table import answers
 from imaging_index.table.reading import TableReader
 
 DEFAULT_STACK: Final = "ImagingIndex"
@@ -93,7 +95,9 @@ def find(name: str) -> Stack:
         Failure: it does not exist, is not one of Imaging Index, or CloudFormation did not answer.
     """
     try:
-        session = Session()
+        core = botocore.session.get_session()
+        answers.register(core)
+        session = Session(botocore_session=core)
         client = session.client("cloudformation")
     except BotoCoreError as error:
         raise Failure(why("CloudFormation", error)) from None

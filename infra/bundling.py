@@ -46,9 +46,9 @@ _UNUSED: Final = (
 # Modules that only import more: urllib3's unused switch for HTTP/2 looks for a package by its metadata.
 _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 
-# What no function needs of its package: other programs search, and the profile in it has no mistake whose line would be
-# looked for, since its indexes were read from it before.
-_OF_OTHER_PROGRAMS: Final = ("searching/", "profile/toml_lines.py")
+# What no function needs of its package: other programs search, and parse large answers; and the profile in it has no
+# mistake whose line would be looked for, since its indexes were read from it before.
+_OF_OTHER_PROGRAMS: Final = ("searching/", "table/answers.py", "profile/toml_lines.py")
 
 _HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 

@@ -28,7 +28,7 @@ MARKERS = ("1CT1", "CompressedSamples")
 @pytest.fixture
 def session(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     """The session that the command uses."""
-    monkeypatch.setattr("cli.deployed.Session", lambda: aws)
+    monkeypatch.setattr("cli.deployed.Session", lambda **_: aws)
     return aws
 
 

@@ -79,7 +79,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     session = boto3.Session()
-    monkeypatch.setattr("cli.deployed.Session", lambda: session)
+    monkeypatch.setattr("cli.deployed.Session", lambda **_: session)
     return session
 
 

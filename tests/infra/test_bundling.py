@@ -152,6 +152,7 @@ def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(f
     assert (package / "imaging_index" / "indexing.py").is_file()
     assert not (package / "imaging_index" / "searching").exists(), "no handler searches"
     assert not (package / "imaging_index" / "profile" / "toml_lines.py").exists(), "its profile has no mistakes"
+    assert not (package / "imaging_index" / "table" / "answers.py").exists(), "its answers are small"
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")
         for folder in package.glob("*.dist-info")
