@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from imaging_index.searching.matching import Condition
+if TYPE_CHECKING:
+    from imaging_index.searching.matching import Condition
 
 # Entries that a search reads at most unless it is told otherwise: about $0.002 each time.
 BUDGET: Final = 100_000
+# What is asked of a study as a whole: the modalities of its image sets (PS3.3, table C.3-4... see PS3.4, C.3.4).
+MODALITIES_IN_STUDY: Final = "ModalitiesInStudy"
 LIMIT: Final = 100
 
 

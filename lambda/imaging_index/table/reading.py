@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from imaging_index.entry.pages import unpack
 from imaging_index.profile.profile import Index
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from imaging_index.entry.item import Item
 
 _READS: Final = 5
+_ROUNDS: Final = 8
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
 
@@ -30,6 +32,14 @@ class ImageSet(msgspec.Struct, frozen=True):
     instances: list[dict[str, Any]]
 
 
+class Page(msgspec.Struct, frozen=True):
+    """Some entries, the read request units that they took, and where to start for further ones; None for no more."""
+
+    items: list[Item]
+    units: float
+    next: Item | None
+
+
 class Damaged(Exception):  # noqa: N818
     """The pages are not what their entry says: the image set is to be indexed again with a repair hint."""
 
@@ -38,11 +48,13 @@ class TableDescription(msgspec.Struct, frozen=True):
     """What DynamoDB says of a table.
 
     `indexes` are by name, without those that are being made or dropped. `key_types` has the DynamoDB type, `S` or `N`,
-    of every attribute that is a key of the table or of an index.
+    of every attribute that is a key of the table or of an index. `sizes` has, by index, how many entries it has and
+    their bytes together, as DynamoDB counted them within the last six hours.
     """
 
     indexes: dict[str, Index]
     key_types: dict[str, str]
+    sizes: dict[str, tuple[int, int]] = {}
 
 
 class TableReader:
@@ -87,13 +99,15 @@ class TableReader:
     def describe(self) -> TableDescription:
         """The table's indexes and key types as they are in DynamoDB now."""
         table = self._client.describe_table(TableName=self._name)["Table"]
+        there = {
+            index["IndexName"]: index
+            for index in table.get("GlobalSecondaryIndexes", [])
+            if index.get("IndexStatus") not in ("CREATING", "DELETING")
+        }
         return TableDescription(
-            indexes={
-                index["IndexName"]: _index(index)
-                for index in table.get("GlobalSecondaryIndexes", [])
-                if index.get("IndexStatus") not in ("CREATING", "DELETING")
-            },
+            indexes={name: _index(index) for name, index in there.items()},
             key_types={each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
+            sizes={name: (index.get("ItemCount", 0), index.get("IndexSizeBytes", 0)) for name, index in there.items()},
         )
 
     def query(
@@ -104,11 +118,30 @@ class TableReader:
         *,
         newest_first: bool = False,
     ) -> Iterator[Item]:
-        """The entries that an index holds for `conditions` on its key attributes, in the index's order or backwards.
+        """All entries that `page` gives, page by page."""
+        start = None
+        while True:
+            page = self.page(index, conditions, key_types, backwards=newest_first, start=start)
+            yield from page.items
+            start = page.next
+            if start is None:
+                return
+
+    def page(
+        self,
+        index: str,
+        conditions: Mapping[str, str | Between],
+        key_types: Mapping[str, str],
+        *,
+        backwards: bool = False,
+        start: Item | None = None,
+        most: int | None = None,
+    ) -> Page:
+        """The next entries that an index holds for `conditions` on its key attributes: at most 1 MiB and `most`.
 
         All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
         these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits;
-        `key_types` are those of the table's description.
+        `key_types` are those of the table's description. `start` is a page's `next`.
         """
         names = {f"#{number}": name for number, name in enumerate(conditions)}
         terms = []
@@ -121,16 +154,36 @@ class TableReader:
             else:
                 terms.append(f"#{number} = :{number}")
                 values[f":{number}"] = {kind: condition}
-        pages = self._client.get_paginator("query").paginate(
+        options: Any = ({"ExclusiveStartKey": start} if start else {}) | ({"Limit": most} if most else {})
+        answer: Any = self._client.query(
             TableName=self._name,
             IndexName=index,
             KeyConditionExpression=" AND ".join(terms),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
-            ScanIndexForward=not newest_first,
+            ScanIndexForward=not backwards,
+            ReturnConsumedCapacity="TOTAL",
+            **options,
         )
-        for page in pages:
-            yield from cast("list[Item]", page["Items"])
+        return Page(answer["Items"], answer["ConsumedCapacity"]["CapacityUnits"], answer.get("LastEvaluatedKey"))
+
+    def entries(self, keys: Sequence[Key]) -> Page:
+        """The entries of at most 100 image sets, in any order, without those that were deleted.
+
+        (Amazon DynamoDB API Reference, "BatchGetItem").
+        """
+        wanted: Any = {self._name: {"Keys": [item_key(key, ENTRY) for key in keys]}}
+        items: list[Item] = []
+        units = 0.0
+        for round_ in range(_ROUNDS):
+            answer: Any = self._client.batch_get_item(RequestItems=wanted, ReturnConsumedCapacity="TOTAL")
+            items += answer["Responses"].get(self._name, [])
+            units += sum(each["CapacityUnits"] for each in answer["ConsumedCapacity"])
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
+                return Page([item for item in items if not head_of(item).tombstone], units, None)
+            time.sleep(_PAUSE * 2**round_)
+        raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "BatchGetItem")
 
     def _pages(self, key: Key, prefix: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
