@@ -24,7 +24,7 @@ class Table:
 
     def describe(self) -> TableDescription:
         count = len(self.items)
-        return TableDescription(self.indexes, {}, {name: (count, 1_000 * count) for name in self.indexes})
+        return TableDescription(self.indexes, {}, dict.fromkeys(self.indexes, (count, 1000 * count)))
 
     def page(
         self,

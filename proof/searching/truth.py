@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from imaging_index.entry.item import Item
-from imaging_index.searching.matching import Match, match_all
-from imaging_index.searching.question import MODALITIES_IN_STUDY, Level, Question
+from imaging_index.searching.matching import Match, match_all, of_study
+from imaging_index.searching.names import OF_STUDY
+from imaging_index.searching.question import Level, Question
 from imaging_index.searching.rows import Row, is_left_out, key_of, modalities_of
 
 
@@ -15,8 +16,8 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
     That is counts, modalities, whether it is possible only, whether it has only image sets that are not primary, and
     how many of these it leaves out.
     """
-    of_sets = [each for each in question.conditions if each.attribute != MODALITIES_IN_STUDY]
-    of_studies = [each for each in question.conditions if each.attribute == MODALITIES_IN_STUDY]
+    of_sets = [each for each in question.conditions if each.attribute != OF_STUDY]
+    of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
     stored = [item for item in items if item["DatastoreId"]["S"] in question.datastores]
     among = Level.SERIES if question.level is Level.IMAGE_SET else question.level
 
@@ -27,8 +28,7 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
     def suits(item: Item) -> bool:
         study = kept([each for each in stored if key_of(each, Level.STUDY) == key_of(item, Level.STUDY)])
         modalities = modalities_of(study)
-        joint: Item = {MODALITIES_IN_STUDY: {"L": [{"S": each} for each in modalities]}} if modalities else {}
-        return all(condition.match(joint) is Match.YES for condition in of_studies)
+        return all(of_study(condition, modalities) for condition in of_studies)
 
     found: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for key in {key_of(item, question.level) for item in stored}:

@@ -36,7 +36,7 @@ def planned(*texts: str, index: str | None = None, indexes: Mapping[str, Index] 
     [
         (["StudyInstanceUID=1.2"], "study", {"StudyInstanceUID": "1.2"}),
         (["SeriesInstanceUID=1.2.3"], "series", {"SeriesInstanceUID": "1.2.3"}),
-        (["AccessionNumber=A=1"], "accession", {"DatastoreId": STORE, "AccessionNumber": "A=1"}),
+        (["AccessionNumber=0=1"], "accession", {"DatastoreId": STORE, "AccessionNumber": "0=1"}),
         (["PatientID=1"], "patient", {"DatastoreId": STORE, "PatientID": "1"}),
         (
             ["PatientID=1", "StudyDate=20240101"],
@@ -293,5 +293,5 @@ def test_a_search_of_many_data_stores_describes_the_table_once() -> None:
     table = mock.Mock(spec=TableReader)
     table.describe.return_value = TableDescription(INDEXES, {})
     table.query.return_value = iter(())
-    assert [*Search(table, ["a", "b", "c"], parse(["PatientID=P"], PROFILE, TODAY))] == []
+    assert [*Search(table, ["a", "b", "c"], parse(["PatientID=1"], PROFILE, TODAY))] == []
     assert (table.describe.call_count, table.query.call_count) == (1, 3)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from imaging_index.searching.grammar import SearchError
+from imaging_index.searching.errors import SearchError
 from imaging_index.searching.matching import Equal, Like
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import msgspec
 
 from imaging_index.profile.derived import STUDY_MOMENT
 from imaging_index.searching.cursor import digest_of_row
-from imaging_index.searching.grammar import AFTER_ALL
 from imaging_index.searching.judging import Judge, fetch, holds
-from imaging_index.searching.matching import Empty, Match
+from imaging_index.searching.matching import Empty, Match, of_study
+from imaging_index.searching.moments import AFTER_ALL
+from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.planner import NO_DATE, has_all
-from imaging_index.searching.question import MODALITIES_IN_STUDY, Level
+from imaging_index.searching.question import Level
 from imaging_index.searching.rows import Row, is_left_out, key_of, modalities_of
 from imaging_index.table.layout import Between
 
@@ -54,8 +55,8 @@ class Gathering:
         self._source, self._plan, self._index, self._wholes = source, plan, index, wholes
         self._level, self._all_copies, self._whole = question.level, question.all_copies, whole
         self._shown, self._datastores = shown, frozenset(question.datastores)
-        self._of_studies = [each for each in question.conditions if each.attribute == MODALITIES_IN_STUDY]
-        self._conditions = [each for each in question.conditions if each.attribute != MODALITIES_IN_STUDY]
+        self._of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
+        self._conditions = [each for each in question.conditions if each.attribute != OF_STUDY]
         self._judge = Judge(source, self._conditions)
         self._without_date = Judge(source, [each for each in self._conditions if not leaves_out_undated(each)])
         self._leaves_out_undated = any(map(leaves_out_undated, self._conditions))
@@ -259,8 +260,7 @@ class Gathering:
         if study is None:
             return Match.POSSIBLE
         modalities = modalities_of(self._kept(study) or study)
-        item: Item = {MODALITIES_IN_STUDY: {"L": [{"S": each} for each in modalities]}} if modalities else {}
-        return min(condition.match(item) for condition in self._of_studies)
+        return Match.YES if all(of_study(each, modalities) for each in self._of_studies) else Match.NO
 
     def _completed(self, rows: dict[RowKey, Row | None]) -> dict[RowKey, Row | None]:
         """The rows with all attributes of their entries that are to be shown."""

@@ -66,6 +66,18 @@ class Range(msgspec.Struct, frozen=True):
         return self.low is not None and self.high is not None and low < self.low and self.high < high
 
 
+class Ages(Range, frozen=True):
+    """A range of AS in years; the standard has none."""
+
+    def holds(self, key: Key) -> bool:
+        """Whether an age is in the range."""
+        return super().holds(vrs.years(key))
+
+    def between(self, _: Key, __: Key) -> bool:
+        """Never: no entry has the least and the greatest of some ages."""
+        return False
+
+
 class Like(msgspec.Struct, frozen=True):
     """Wild card matching (C.2.2.2.4): `*` is any text, `?` one character, and nothing escapes them."""
 
@@ -155,6 +167,8 @@ class Condition(msgspec.Struct, frozen=True):
         ((kind, content),) = stored.items()
         if kind != "M":
             return _yes(self._holds(_singles(self.vr, stored)))
+        if self.attribute == "MissingIn":
+            return _yes(self._holds(content))
         if "Values" in content:
             return _yes(self._holds(_singles(self.vr, content["Values"])))
         if self._holds(_singles(self.vr, content["Min"])) or self._holds(_singles(self.vr, content["Max"])):
@@ -167,6 +181,8 @@ class Condition(msgspec.Struct, frozen=True):
         stored = item.get(self.attribute, {}).get("M")
         if stored is None or "Missing" in stored:
             return Match.NO
+        if isinstance(self.test, Present):
+            return Match.YES
         ends = (*self._keys(stored["Min"]), *self._keys(stored["Max"]))
         if not all(map(self._passes, ends)):
             return Match.NO
@@ -186,6 +202,12 @@ class Condition(msgspec.Struct, frozen=True):
 
     def _between(self, low: Key, high: Key) -> bool:
         return isinstance(self.test, Equal | Range | Like) and self.test.between(low, high)
+
+
+def of_study(condition: Condition, modalities: Iterable[str]) -> bool:
+    """Whether a study matches a condition on its ModalitiesInStudy; `modalities` are those of all its series."""
+    values = [{"S": each} for each in modalities]
+    return condition.match({condition.attribute: {"L": values}} if values else {}) is Match.YES
 
 
 def match_all(conditions: Sequence[Condition], item: Item) -> Match:
@@ -255,6 +277,8 @@ def _singles(vr: str, stored: AttributeValue) -> Iterator[str | Decimal]:
             yield from _singles(vr, each)
     elif kind == "N":
         yield Decimal(content)
+    elif kind == "BOOL":
+        yield "true" if content else "false"
     elif content:
         yield content
         parts = vrs.components(vr, content)

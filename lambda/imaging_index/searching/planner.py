@@ -10,8 +10,9 @@ import msgspec
 
 from imaging_index.profile.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.profile.schema import OWN_KEYS, SOMETIMES
-from imaging_index.searching.grammar import AFTER_ALL, SearchError
+from imaging_index.searching.errors import SearchError
 from imaging_index.searching.matching import Empty
+from imaging_index.searching.moments import AFTER_ALL
 from imaging_index.searching.question import Order
 from imaging_index.table.layout import Between
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 # Entries that a search reads at most unless it is told otherwise: about $0.002 each time.
 BUDGET: Final = 100_000
-# What is asked of a study as a whole: the modalities of its image sets (PS3.3, table C.3-4... see PS3.4, C.3.4).
-MODALITIES_IN_STUDY: Final = "ModalitiesInStudy"
 LIMIT: Final = 100
 
 
