@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from imaging_index.entry.pages import unpack
+from imaging_index.profile import index_names
 from imaging_index.profile.profile import Index
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
@@ -37,8 +39,8 @@ class Damaged(Exception):  # noqa: N818
 class TableDescription(msgspec.Struct, frozen=True):
     """What DynamoDB says of a table.
 
-    `indexes` are by name, without those that are being made or dropped. `key_types` has the DynamoDB type, `S` or `N`,
-    of every attribute that is a key of the table or of an index.
+    `indexes` are by their names in the profile, without those that are being made or dropped. `key_types` has the
+    DynamoDB type, `S` or `N`, of every attribute that is a key of the table or of an index.
     """
 
     indexes: dict[str, Index]
@@ -51,6 +53,7 @@ class TableReader:
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
         self._name = name
+        self._names_in_table: Mapping[str, str] = {}
 
     def head(self, key: Key) -> Head | None:
         """The entry's head as of now, or None when there is no entry."""
@@ -85,14 +88,20 @@ class TableReader:
         raise Damaged(f"the pages of {key} are not complete")
 
     def describe(self) -> TableDescription:
-        """The table's indexes and key types as they are in DynamoDB now."""
+        """The table's indexes and key types as they are in DynamoDB now. Queries use these indexes from then on.
+
+        While an upgrade replaces an index, the table has two of one declared name. This is the one that holds more.
+        """
         table = self._client.describe_table(TableName=self._name)["Table"]
+        usable = {
+            index["IndexName"]: _index(index)
+            for index in table.get("GlobalSecondaryIndexes", [])
+            if index.get("IndexStatus") not in ("CREATING", "DELETING")
+        }
+        in_order = sorted(usable, key=lambda name: (_extent(usable[name]), name))
+        self._names_in_table = {index_names.declared(name): name for name in in_order}
         return TableDescription(
-            indexes={
-                index["IndexName"]: _index(index)
-                for index in table.get("GlobalSecondaryIndexes", [])
-                if index.get("IndexStatus") not in ("CREATING", "DELETING")
-            },
+            indexes={declared: usable[name] for declared, name in self._names_in_table.items()},
             key_types={each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
         )
 
@@ -104,8 +113,9 @@ class TableReader:
         *,
         newest_first: bool = False,
     ) -> Iterator[Item]:
-        """The entries that an index holds for `conditions` on its key attributes, in the index's order or backwards.
+        """What an index holds for `conditions` on its key attributes, in the index's order or backwards.
 
+        `index` is its name in the profile or in DynamoDB. Call `describe` first: it finds one by the other.
         All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
         these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits;
         `key_types` are those of the table's description.
@@ -123,7 +133,7 @@ class TableReader:
                 values[f":{number}"] = {kind: condition}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
-            IndexName=index,
+            IndexName=self._names_in_table.get(index, index),
             KeyConditionExpression=" AND ".join(terms),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
@@ -151,3 +161,8 @@ def _index(described: Mapping[str, Any]) -> Index:
     # DynamoDB lists attributes of INCLUDE only.
     whole = projection["ProjectionType"] == "ALL"
     return Index(partition, sort, None if whole else tuple(projection.get("NonKeyAttributes", ())))
+
+
+def _extent(index: Index) -> float:
+    """How many attributes an index holds besides keys."""
+    return math.inf if index.holds is None else len(index.holds)
