@@ -48,7 +48,7 @@ _DEFAULT_SAMPLES: Final = tuple(
 INSTANCES_A_PAGE: Final = 1000
 
 # What each writing of an entry has of its own.
-_OF_A_WRITE: Final = ("Generation", "Attempt", "IndexedAt")
+_OF_A_WRITE: Final = ("Generation", "Attempt", "ProfileHash", "IndexedAt", "EventTime", "Cause")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What a write costs with the deployed indexes, and what they hold, by DynamoDB's rules."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,7 @@ def replay(aws: boto3.Session, item: Item) -> None:
 
 def charged(client: Any, table: str, item: Item) -> tuple[float, dict[str, float]]:
     """The write units of an entry in all, and by the names that the profile has for the indexes."""
-    capacity: Mapping[str, Any] = client.put_item(TableName=table, Item=item, ReturnConsumedCapacity="INDEXES")[
-        "ConsumedCapacity"
-    ]
+    capacity = client.put_item(TableName=table, Item=item, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
     indexes = capacity.get("GlobalSecondaryIndexes", {})
     return capacity["CapacityUnits"], {
         index_names.declared(name): each["CapacityUnits"] for name, each in indexes.items()

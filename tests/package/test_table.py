@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from imaging_index.profile.profile import Index
@@ -74,3 +75,25 @@ def test_an_index_is_known_and_asked_by_the_name_that_the_profile_has_for_it_whi
         for name in ("study", "study.7c1e"):
             assert not list(reader.query(name, {}, {}))
         assert client.asked == [asked, "study.7c1e"]
+
+
+def test_entries_are_read_whole_in_the_order_of_the_index_and_without_those_deleted_meanwhile() -> None:
+    def item(number: int, **more: Any) -> dict[str, Any]:
+        return {"ImageSet": {"S": f"{number:03}"}, "Part": {"S": "entry"}, **more}
+
+    def whole(number: int) -> dict[str, Any]:
+        return item(number, Generation={"S": "~" if number == 1 else "0001"}, Attempt={"S": "a"})
+
+    asked: list[int] = []
+
+    def batch_get_item(*, RequestItems: Any) -> Any:  # noqa: N803  boto3's own spelling
+        keys = RequestItems["table"]["Keys"]
+        asked.append(len(keys))
+        answered, left = keys[:60], keys[60:]
+        found = [whole(int(key["ImageSet"]["S"])) for key in reversed(answered) if key["ImageSet"]["S"] != "002"]
+        return {"Responses": {"table": found}, **({"UnprocessedKeys": {"table": {"Keys": left}}} if left else {})}
+
+    client: Any = SimpleNamespace(batch_get_item=batch_get_item)
+    found = list(TableReader(client, "table").whole(item(number, Modality={"S": "CT"}) for number in range(130)))
+    assert found == [whole(number) for number in range(130) if number not in (1, 2)]
+    assert asked == [100, 40, 30]

@@ -56,7 +56,10 @@ class Search:
 
     def __iter__(self) -> Iterator[tuple[Item, Match]]:
         for each in self.plans:
-            for item in self._items(each):
+            items = self._items(each)
+            if self._indexes[each.index].holds is not None:
+                items = self._table.whole(items)
+            for item in items:
                 if item["DatastoreId"]["S"] not in self._datastores:
                     continue
                 match = match_all(self._conditions, item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -12,15 +13,18 @@ import msgspec
 from imaging_index.entry.pages import unpack
 from imaging_index.profile import index_names
 from imaging_index.profile.profile import Index
+from imaging_index.profile.schema import TABLE_KEYS
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from imaging_index.entry.item import Item
 
+# DynamoDB API Reference, "BatchGetItem".
+_BATCH: Final = 100
 _READS: Final = 5
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
@@ -93,15 +97,14 @@ class TableReader:
         While an upgrade replaces an index, the table has two of one declared name. This is the one that holds more.
         """
         table = self._client.describe_table(TableName=self._name)["Table"]
-        usable = {
-            index["IndexName"]: _index(index)
-            for index in table.get("GlobalSecondaryIndexes", [])
+        there = {
+            index_names.declared(index["IndexName"]): index
+            for index in sorted(table.get("GlobalSecondaryIndexes", []), key=_extent)
             if index.get("IndexStatus") not in ("CREATING", "DELETING")
         }
-        in_order = sorted(usable, key=lambda name: (_extent(usable[name]), name))
-        self._names_in_table = {index_names.declared(name): name for name in in_order}
+        self._names_in_table = {name: index["IndexName"] for name, index in there.items()}
         return TableDescription(
-            indexes={declared: usable[name] for declared, name in self._names_in_table.items()},
+            indexes={name: _index(index) for name, index in there.items()},
             key_types={each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
         )
 
@@ -142,6 +145,20 @@ class TableReader:
         for page in pages:
             yield from cast("list[Item]", page["Items"])
 
+    def whole(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The entries of which an index holds a part, whole and in the same order, without those deleted meanwhile."""
+        items = iter(items)
+        while batch := list(islice(items, _BATCH)):
+            keys = [{name: item[name] for name in TABLE_KEYS} for item in batch]
+            found: dict[str, Item] = {}
+            asked: Any = {self._name: {"Keys": keys}}
+            while asked:
+                answer = self._client.batch_get_item(RequestItems=asked)
+                found |= {item["ImageSet"]["S"]: item for item in answer["Responses"].get(self._name, [])}
+                asked = answer.get("UnprocessedKeys")
+            entries = (found.get(key["ImageSet"]["S"]) for key in keys)
+            yield from (item for item in entries if item is not None and not head_of(item).tombstone)
+
     def _pages(self, key: Key, prefix: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
@@ -153,7 +170,7 @@ class TableReader:
             yield from page["Items"]
 
 
-def _index(described: Mapping[str, Any]) -> Index:
+def _index(described: Any) -> Index:
     schema, projection = described["KeySchema"], described["Projection"]
     partition, sort = (
         tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
@@ -163,6 +180,7 @@ def _index(described: Mapping[str, Any]) -> Index:
     return Index(partition, sort, None if whole else tuple(projection.get("NonKeyAttributes", ())))
 
 
-def _extent(index: Index) -> float:
-    """How many attributes an index holds besides keys."""
-    return math.inf if index.holds is None else len(index.holds)
+def _extent(described: Any) -> tuple[float, str]:
+    """What orders indexes by the number of attributes that they hold besides keys, and then by name."""
+    holds = _index(described).holds
+    return math.inf if holds is None else len(holds), described["IndexName"]
