@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pydicom.data
+import pytest
 
 from imaging_index.entry.item import Item
 from imaging_index.profile import index_names, toml_file
@@ -87,3 +88,43 @@ def test_a_query_returns_what_its_index_holds_and_no_more(
             index = description.indexes[name]
             conditions = {key: item[key]["S"] for key in index.keys}
             assert list(reader.query(name, conditions, description.key_types)) == [in_index(item, index)]
+
+
+def stack_with(**projections: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that make or update a stack of one table, with indexes of these projections by name."""
+    keys = ({"AttributeName": "Key", "KeyType": "HASH"},)
+    table = {
+        "Type": "AWS::DynamoDB::GlobalTable",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "Replicas": [{"Region": "us-east-1"}],
+            "AttributeDefinitions": [{"AttributeName": "Key", "AttributeType": "S"}],
+            "KeySchema": keys,
+            "GlobalSecondaryIndexes": [
+                {"IndexName": name, "KeySchema": keys, "Projection": projection}
+                for name, projection in projections.items()
+            ],
+        },
+    }
+    return {"StackName": "Tables", "TemplateBody": json.dumps({"Resources": {"Table": table}})}
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_local_cloud_refuses_what_dynamodb_does_not_do_to_an_index(aws: boto3.Session) -> None:
+    client = aws.client("cloudformation")
+    many: dict[str, dict[str, Any]] = {
+        f"n{number:02}": {"ProjectionType": "INCLUDE", "NonKeyAttributes": [f"a{each}" for each in range(20)]}
+        for number in range(5)
+    }
+    client.create_stack(**stack_with(**many))
+    client.get_waiter("stack_create_complete").wait(StackName="Tables", WaiterConfig={"Delay": 1})
+    for wrong, words in (
+        (many | {"n00": {"ProjectionType": "ALL"}}, "You can create a new GSI with a different name"),
+        (many | {"n05": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["b"]}}, "exceeds 100"),
+        (many | {"n05": {"ProjectionType": "ALL"}, "n06": {"ProjectionType": "ALL"}}, "more than one GSI creation"),
+    ):
+        client.update_stack(**stack_with(**wrong))
+        wait_for(lambda: "IN_PROGRESS" not in client.describe_stacks(StackName="Tables")["Stacks"][0]["StackStatus"])
+        assert client.describe_stacks(StackName="Tables")["Stacks"][0]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        events = client.describe_stack_events(StackName="Tables")["StackEvents"]
+        assert any(words in event.get("ResourceStatusReason", "") for event in events)
