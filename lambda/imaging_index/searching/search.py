@@ -77,12 +77,28 @@ class Search:
         needed = None if shown is None else [*shown, _SORTED_BY[question.order]]
         self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
 
+<<<<<<< HEAD
     def __iter__(self) -> Iterator[Row]:
         try:
             yield from self._streamed() if self._is_in_order else self._sorted()
             self._look_for_undated()
         finally:
             self._executor.shutdown(cancel_futures=True)
+=======
+    def __iter__(self) -> Iterator[tuple[Item, Match]]:
+        for each in self.plans:
+            items = self._items(each)
+            if self._indexes[each.index].holds is not None:
+                items = self._table.whole(items)
+            for item in items:
+                if item["DatastoreId"]["S"] not in self._datastores:
+                    continue
+                match = match_all(self._conditions, item)
+                if match is not Match.NO:
+                    yield item, match
+            if "DatastoreId" not in each.queries[0]:
+                return  # an index that spans all data stores
+>>>>>>> s13-proj
 
     @property
     def _is_in_order(self) -> bool:
