@@ -23,7 +23,7 @@ import msgspec
 
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index
-from local.capacity import item_size, units
+from local.capacity import index_units, item_size, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,10 @@ def running(latency: float, selected: Path, documents: Iterable[Path]) -> Iterat
 
 
 def write_units(item: Mapping[str, Any], indexes: Iterable[Index]) -> int:
-    """The write units of a new item as it is sent, with its copy in each index that it has all key attributes of."""
-    copies = sum(all(key in item for key in (*index.partition, *index.sort)) for index in indexes)
+    """The write units of a new item as it is sent, with what each index holds of it."""
     # Bytes are sent in base64, and counted without.
-    binary = {name: {"B": base64.b64decode(value["B"])} for name, value in item.items() if "B" in value}
-    return units(item_size({**item, **binary})) * (1 + copies)
+    item = {name: {"B": base64.b64decode(value["B"])} if "B" in value else value for name, value in item.items()}
+    return units(item_size(item)) + sum(index_units(index, None, item) for index in indexes)
 
 
 class _Server(ThreadingHTTPServer):

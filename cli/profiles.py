@@ -9,16 +9,18 @@ from rich.table import Column, Table
 
 from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
 from imaging_index.dicom import dictionary
-from imaging_index.profile import toml_file
+from imaging_index.profile import index_names, toml_file
 from imaging_index.profile.attributes import Attribute, Source
 from imaging_index.profile.derived import BY_NAME
 from imaging_index.profile.form import Form
-from imaging_index.profile.profile import Profile, ProfileError
+from imaging_index.profile.profile import Index, Profile, ProfileError
+from imaging_index.profile.schema import MOST_HELD_TOGETHER
 from infra import profile_lock
 from infra.config import ROOT
 
 DEFAULT: Final = "radiology"
 
+_HEADS: Final = {"vr": "VR", "vm": "VM", "name_in_dynamodb": "Name in DynamoDB"}
 _FOLDER: Final = ROOT / "profiles"
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
@@ -61,20 +63,35 @@ def check(name: Name = DEFAULT) -> None:
         errors.print(message_text(f"Warning: {warning}"), soft_wrap=True)
     screen.print(
         f"{name} is valid: revision {selected.revision}, {counted(len(selected.attributes), 'attribute')}, "
-        f"{len(selected.indexes)} {'index' if len(selected.indexes) == 1 else 'indexes'}.",
+        f"{len(selected.indexes)} {'index' if len(selected.indexes) == 1 else 'indexes'}{_listed(selected)}.",
         soft_wrap=True,
     )
 
 
+def _listed(selected: Profile) -> str:
+    """How many attributes the indexes list of those that DynamoDB takes; nothing if they list none."""
+    listed = sum(len(index.holds or ()) for index in selected.indexes.values())
+    return f" that list {listed} of {MOST_HELD_TOGETHER} attributes" if listed else ""
+
+
 @profiles.command()
 def show(name: Name = DEFAULT, json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show each attribute: its tag, VR and VM, its level, how it is stored, and which indexes use it."""
+    """Show each attribute with the indexes that are by it, and each index with what it holds."""
     selected = _load(name)
     rows = [_row(attribute, selected) for attribute in selected.attributes]
+    indexes = [_index_row(index_name, index) for index_name, index in selected.indexes.items()]
     if json:
-        print_json(rows)
+        print_json({"attributes": rows, "indexes": indexes})
         return
-    heads = (name.upper() if name in ("vr", "vm") else name.capitalize() for name in rows[0])
+    _print(rows)
+    _print(indexes)
+
+
+def _print(rows: list[dict[str, str | list[str]]]) -> None:
+    """Print a table, if there are rows."""
+    if not rows:
+        return
+    heads = (_HEADS.get(name, name.capitalize()) for name in rows[0])
     columns = (Column(head, overflow="fold") for head in heads)
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
     for row in rows:
@@ -100,7 +117,17 @@ def _row(attribute: Attribute, selected: Profile) -> dict[str, str | list[str]]:
         "vm": element.vm if element else "",
         "level": attribute.level.value,
         "stored": _stored(attribute.form),
-        "indexes": [name for name, index in selected.indexes.items() if keys & {*index.partition, *index.sort}],
+        "indexes": [name for name, index in selected.indexes.items() if keys & {*index.keys}],
+    }
+
+
+def _index_row(name: str, index: Index) -> dict[str, str | list[str]]:
+    return {
+        "index": name,
+        "name_in_dynamodb": index_names.in_table(name, index),
+        "partition": list(index.partition),
+        "sort": list(index.sort),
+        "holds": "all" if index.holds is None else list(index.holds) or "keys",
     }
 
 

@@ -1,6 +1,8 @@
 """How a deployed table gets the wanted indexes: in updates that each make or drop at most one of them.
 
 DynamoDB allows no more in one update, so neither does CloudFormation (Amazon DynamoDB API Reference, "UpdateTable").
+What an index holds cannot be changed, so the index is replaced by another, whose name in DynamoDB differs
+(`index_names`).
 No entry may be refused on the way. DynamoDB refuses an item if the type of an attribute is not the type that an index
 declares for it (Amazon DynamoDB Developer Guide, "Detecting and correcting index key violations").
 """
@@ -8,8 +10,9 @@ declares for it (Amazon DynamoDB Developer Guide, "Detecting and correcting inde
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from imaging_index.profile.index_names import declared
 from imaging_index.profile.profile import Profile
-from imaging_index.profile.schema import MOST_INDEXES, OWN_KEYS
+from imaging_index.profile.schema import MOST_HELD_TOGETHER, MOST_INDEXES, OWN_KEYS
 from infra.indexes import Indexes, TypedIndex
 
 
@@ -32,7 +35,8 @@ def plan(deployed: Indexes, old: Profile, wanted: Indexes, new: Profile) -> list
     """The updates that lead to the wanted indexes and profile, in their order: at least one.
 
     Indexes are made before others are dropped, unless one is in the way. So an attribute that can be searched for
-    before and afterwards can be searched for all the time.
+    before and afterwards can be searched for all the time. One that is replaced is dropped right after the other is
+    made, since both cost write units.
 
     Args:
         deployed: the table's present indexes.
@@ -59,8 +63,10 @@ def plan(deployed: Indexes, old: Profile, wanted: Indexes, new: Profile) -> list
         drop(name, old_profile=True)
     barred = retyped
     while present != wanted or not updates or updates[-1].old_profile:
-        makeable = [name for name in wanted if _can_be_made(name, present, wanted, barred)]
-        if makeable:
+        makeable = _makeable(present, wanted, barred)
+        if replaced := _replaced(present, wanted):
+            drop(replaced[0])
+        elif makeable:
             make(makeable[0])
         elif others := _to_drop(present, wanted):
             drop(others[0])
@@ -86,21 +92,42 @@ def _stored(name: str, profile: Profile) -> str | None:
     return attribute.form.type if attribute else OWN_KEYS.get(name)
 
 
+def _makeable(present: Indexes, wanted: Indexes, barred: frozenset[str]) -> list[str]:
+    """The indexes that can be made now, first those without a present one that is searched meanwhile."""
+    searched = {declared(name) for name in present}
+    names = (name for name in wanted if _can_be_made(name, present, wanted, barred))
+    return sorted(names, key=lambda name: declared(name) in searched)
+
+
 def _can_be_made(name: str, present: Indexes, wanted: Indexes, barred: frozenset[str]) -> bool:
-    """Whether there is room for it, and no present index has one of its attributes in another type."""
+    """Whether there is room for it and its list, and no present index has one of its keys in another type."""
     types, types_now = wanted[name].types, _types(present.values())
     return (
         name not in present
         and len(present) < MOST_INDEXES
+        and sum(len(index.holds or ()) for index in (*present.values(), wanted[name])) <= MOST_HELD_TOGETHER
         and not barred & types.keys()
         and all(types_now.get(key, kind) == kind for key, kind in types.items())
     )
 
 
+def _replaced(present: Indexes, wanted: Indexes) -> list[str]:
+    """The indexes in whose place the wanted ones of the same declared name are already made."""
+    made = {declared(name) for name, index in wanted.items() if present.get(name) == index}
+    return [name for name in present if name not in wanted and declared(name) in made]
+
+
 def _to_drop(present: Indexes, wanted: Indexes) -> list[str]:
-    """The indexes that are not wanted as they are, first those whose names are needed for others."""
+    """The indexes that are not wanted as they are, in the order in which they make room at the least cost.
+
+    First those whose names are needed for others, then those that nothing replaces; in the end those that are searched
+    until they are replaced, with long lists before others.
+    """
     others = [name for name, index in present.items() if wanted.get(name) != index]
-    return sorted(others, key=lambda name: name not in wanted)
+    names = {declared(name) for name in wanted}
+    return sorted(
+        others, key=lambda name: (name not in wanted, declared(name) in names, -len(present[name].holds or ()))
+    )
 
 
 def _types(indexes: Iterable[TypedIndex]) -> dict[str, str]:

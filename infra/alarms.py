@@ -4,11 +4,12 @@ docs/monitoring.md lists the alarms, and docs/runbook.md says what to do about e
 here, and infra/monitoring.py makes them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from imaging_index import metric_names
+from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
 from infra.config import FUNCTION_SECONDS
 from infra.metrics import DAY, HOUR, Metric, Names, of_function, of_queue, of_rule, of_table, own
@@ -108,18 +109,23 @@ def of_pipeline(names: Names, profile: Profile) -> tuple[Alarm, ...]:
     )  # fmt: skip
 
 
-def of_storage(table: str, indexes: Iterable[str]) -> tuple[Alarm, ...]:
-    """The alarms of the table, by its name, and of each of its indexes."""
+def of_storage(table: str, indexes: Mapping[str, str]) -> tuple[Alarm, ...]:
+    """The alarms of the table, by its name, and of each of its indexes.
+
+    Args:
+        table: the table's name.
+        indexes: the indexes' names in DynamoDB, by their names in the profile, which the alarms have.
+    """
     return tuple(
         Alarm(
             f"{way}Throttles-{index}" if index else f"{way}Throttles",
             "dynamodb-throttles",
             f"DynamoDB throttles {way.lower()}s of {f'the index {index}' if index else 'the table'}.",
-            of_table(table, f"{way}ThrottleEvents", index),
+            of_table(table, f"{way}ThrottleEvents", name),
             (">=", 1),
             (3, _BETWEEN_TRIES),
         )
-        for index in (None, *indexes)
+        for index, name in ((None, None), *indexes.items())
         for way in ("Write", "Read")
     )
 
@@ -127,4 +133,4 @@ def of_storage(table: str, indexes: Iterable[str]) -> tuple[Alarm, ...]:
 def number(profile: Profile) -> int:
     """How many alarms a stack with this profile has."""
     names = Names(*("" for _ in fields(Names)))
-    return len(of_pipeline(names, profile)) + len(of_storage(names.table, profile.indexes))
+    return len(of_pipeline(names, profile)) + len(of_storage(names.table, index_names.of_all(profile.indexes)))

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
 from imaging_index.queue.hint import REPLAY_SOURCE
 from infra import alarms, pipeline_graphs
@@ -65,7 +66,7 @@ class Pipeline(Construct):
         names = self._names(settings, storage)
         self.alarms = alarms.of_pipeline(names, profile)
         self.objective = pipeline_graphs.objective(names)
-        self.rows = pipeline_graphs.rows(names, profile.indexes, settings.memory_size)
+        self.rows = pipeline_graphs.rows(names, index_names.of_all(profile.indexes), settings.memory_size)
 
     def _make_dead_letter_queue(self, construct_id: str, storage: Storage) -> sqs.Queue:
         return sqs.Queue(

@@ -1,6 +1,6 @@
 """The pipeline's rows of the dashboard: is the index right, is it fresh, is it healthy, and what does it cost."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 from aws_cdk import Duration
@@ -41,12 +41,12 @@ def objective(names: Names) -> list[cloudwatch.IWidget]:
     ]
 
 
-def rows(names: Names, indexes: Iterable[str], memory_size: int) -> Rows:
+def rows(names: Names, indexes: Mapping[str, str], memory_size: int) -> Rows:
     """The widgets of each row, by its heading.
 
     Args:
         names: of the pipeline's parts.
-        indexes: the names of the table's indexes.
+        indexes: the names of the table's indexes in DynamoDB, by their names in the profile.
         memory_size: the function's memory, in MB.
     """
     return {
@@ -109,7 +109,7 @@ def _fresh(names: Names) -> list[cloudwatch.IWidget]:
     ]
 
 
-def _healthy(names: Names, indexes: Iterable[str]) -> list[cloudwatch.IWidget]:
+def _healthy(names: Names, indexes: Mapping[str, str]) -> list[cloudwatch.IWidget]:
     return [
         graph(
             "Faults by class",
@@ -122,7 +122,10 @@ def _healthy(names: Names, indexes: Iterable[str]) -> list[cloudwatch.IWidget]:
             series(of_function(names.function, "Throttles", "Sum"), "by Lambda"),
             series(of_table(names.table, "ReadThrottleEvents"), "reads of the table"),
             series(of_table(names.table, "WriteThrottleEvents"), "writes of the table"),
-            *(series(of_table(names.table, "WriteThrottleEvents", index), f"of {index}") for index in indexes),
+            *(
+                series(of_table(names.table, "WriteThrottleEvents", name), f"of {index}")
+                for index, name in indexes.items()
+            ),
         ),
         graph(
             "Invocations",

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
 from infra import alarms, indexes
 from infra.config import Settings
@@ -52,7 +53,7 @@ class Storage(Construct):
             deletion_protection=settings.retain,
             removal_policy=removal,
         )
-        self.alarms = alarms.of_storage(self.table.table_name, profile.indexes)
+        self.alarms = alarms.of_storage(self.table.table_name, index_names.of_all(profile.indexes))
 
 
 def _logs_may_use_it(stack: Stack) -> iam.PolicyStatement:
@@ -79,8 +80,16 @@ def _index(name: str, index: TypedIndex) -> dynamodb.GlobalSecondaryIndexPropsV2
         index_name=name,
         partition_keys=_attributes(index.partition),
         sort_keys=_attributes(index.sort),
-        projection_type=dynamodb.ProjectionType.ALL,
+        projection_type=_projection_type(index),
+        # The CDK takes no list for the other types, not even an empty one.
+        non_key_attributes=list(index.holds) if index.holds else None,
     )
+
+
+def _projection_type(index: TypedIndex) -> dynamodb.ProjectionType:
+    if index.holds is None:
+        return dynamodb.ProjectionType.ALL
+    return dynamodb.ProjectionType.INCLUDE if index.holds else dynamodb.ProjectionType.KEYS_ONLY
 
 
 def _attributes(keys: Keys) -> list[dynamodb.Attribute]:

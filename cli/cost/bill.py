@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -109,27 +109,31 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class WriteUnits:
-    """The write units of one image set: indexed for the first time, changed, and deleted."""
+    """The write units of one image set: indexed for the first time, changed, indexed again, and deleted."""
 
     new: float
     changed: float
+    again: float
     deleted: float
 
 
 def write_units(measured: Sizes, pages: int, page: float) -> WriteUnits:
     """The write units of image sets of the measured sizes, with so many pages of `page` bytes each."""
     in_pages = pages * units(page)
-    new = measured.entry_units + measured.index_units + in_pages
-    # A change writes everything again and deletes the old pages. A deletion replaces the entry by a tombstone, which
-    # removes it from each index, and deletes the pages. DynamoDB charges for what is replaced or deleted.
-    return WriteUnits(new=new, changed=new + in_pages, deleted=new)
+    in_table = measured.entry_units + in_pages
+    # What is written again deletes the old pages. A deletion replaces the entry by a tombstone, which removes it from
+    # each index, and deletes the pages. DynamoDB charges for what is replaced or deleted.
+    return WriteUnits(
+        new=in_table + measured.index_units,
+        changed=in_table + measured.index_units_changed + in_pages,
+        again=in_table + measured.index_units_again + in_pages,
+        deleted=in_table + measured.index_units,
+    )
 
 
 def use(volume: Volume, measured: Sizes) -> Use:
     """What a year of `volume` uses when image sets have the measured sizes."""
-    mean = volume.instances / volume.series
-    pages = math.ceil(mean / INSTANCES_A_PAGE)
-    page = measured.page(mean / pages)
+    pages, page = _pages(volume, measured)
     each = write_units(measured, pages, page)
     # The entry's head before a write, and the sweep over the pages after it. Both are charged for whole items.
     reads = (volume.series + volume.updates + volume.deletions) * (1 + units(pages * page, READ_UNIT))
@@ -149,6 +153,13 @@ def use(volume: Volume, measured: Sizes) -> Use:
         stored_bytes=kept * (in_table + in_indexes),
         backed_up_bytes=kept * in_table,
     )
+
+
+def _pages(volume: Volume, measured: Sizes) -> tuple[int, float]:
+    """The pages of the average image set, and the bytes of each."""
+    mean = volume.instances / volume.series
+    pages = math.ceil(mean / INSTANCES_A_PAGE)
+    return pages, measured.page(mean / pages)
 
 
 def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices) -> list[Part]:
@@ -193,11 +204,13 @@ def _memory_mb() -> int:
 def reading_anew(volume: Volume, measured: Sizes, prices: Prices) -> float:
     """The cost of reading and writing all image sets of the year's end once more, as for a new revision.
 
+    What indexes hold in lists stays as it is.
+
     Reading a document moves its image set from HealthImaging's archive tier back to frequent access for a month (AWS
     HealthImaging Developer Guide, "Cost optimization"). Here all are archived, and of HealthImaging's minimum size.
     """
-    one = Volume(studies=1, series=1, instances=math.ceil(volume.instances / volume.series))
-    writes = use(replace(one, updates=1), measured).write_units - use(one, measured).write_units
+    pages, page = _pages(volume, measured)
+    writes = write_units(measured, pages, page).again
     tier = _SMALLEST_IMAGE_SET_GB * (prices.frequent_gb_month - prices.archive_gb_month)
     there = volume.existing + volume.series - volume.deletions
     return there * (tier + prices.healthimaging_call + writes * prices.write_unit)

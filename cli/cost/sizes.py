@@ -20,10 +20,11 @@ from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
 from imaging_index.faults import Poison
 from imaging_index.indexing import Indexer
+from imaging_index.profile.schema import TABLE_KEYS
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table import generation
 from imaging_index.table.writing import TableWriter
-from local.capacity import item_size, units
+from local.capacity import in_index, index_units, item_size, units
 from local.healthimaging.document import Document, Patient, Series, Study, pack
 from local.healthimaging.importing import folder, scan
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from imaging_index.entry.item import Item
     from imaging_index.healthimaging import HealthImaging
-    from imaging_index.profile.profile import Profile
+    from imaging_index.profile.profile import Index, Profile
     from local.healthimaging.importing import Group
 
 # CT and MR of three patients, with all attributes that the shipped profiles' indexes need: 1,400 to 1,900 bytes an
@@ -46,6 +47,9 @@ _DEFAULT_SAMPLES: Final = tuple(
 
 INSTANCES_A_PAGE: Final = 1000
 
+# What each writing of an entry has of its own.
+_OF_A_WRITE: Final = ("Generation", "Attempt", "ProfileHash", "IndexedAt", "EventTime", "Cause")
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -56,8 +60,10 @@ class Sizes:
         entry_bytes: of the entry in the table.
         entry_units: of the same, in write units.
         index_copies: how many indexes contain the entry.
-        index_bytes: of its copies in all indexes together.
-        index_units: of the same, in write units.
+        index_bytes: of what all indexes hold of it together.
+        index_units: of the same, in write units, when the entry is new or deleted.
+        index_units_changed: when it is written again with other values, but for keys.
+        index_units_again: when it is written again with the same values.
         page_bytes: of a page without its instances.
         instance_bytes: of each instance in a page.
         geometry_bytes: the part of `instance_bytes` that is the instance's position.
@@ -69,6 +75,8 @@ class Sizes:
     index_copies: float
     index_bytes: float
     index_units: float
+    index_units_changed: float
+    index_units_again: float
     page_bytes: float
     instance_bytes: float
     geometry_bytes: float
@@ -91,21 +99,36 @@ def measure(profile: Profile, sample: Path | None = None) -> Sizes:
     sizes = [item_size(found) for found in entries]
     page, instance = _of_pages(profile)
     without = structs.replace(profile, instances=structs.replace(profile.instances, geometry=()))
-    copies = [
-        sum(all(name in found for name in (*index.partition, *index.sort)) for index in profile.indexes.values())
-        for found in entries
-    ]
+    indexes = profile.indexes.values()
+    held = [[view for index in indexes if (view := in_index(found, index)) is not None] for found in entries]
     return Sizes(
         image_sets=len(entries),
         entry_bytes=fmean(sizes),
         entry_units=fmean(map(units, sizes)),
-        index_copies=fmean(copies),
-        index_bytes=fmean(size * count for size, count in zip(sizes, copies, strict=True)),
-        index_units=fmean(units(size) * count for size, count in zip(sizes, copies, strict=True)),
+        index_copies=fmean(map(len, held)),
+        index_bytes=fmean(sum(map(item_size, views)) for views in held),
+        index_units=fmean(sum(index_units(index, None, found) for index in indexes) for found in entries),
+        index_units_changed=fmean(
+            sum(index_units(index, _changed(found, index), found) for index in indexes) for found in entries
+        ),
+        index_units_again=fmean(
+            sum(index_units(index, _earlier(found), found) for index in indexes) for found in entries
+        ),
         page_bytes=page,
         instance_bytes=instance,
         geometry_bytes=instance - _of_pages(without)[1],
     )
+
+
+def _changed(found: Item, index: Index) -> Item:
+    """An entry that other values were written over: an index does not see that if it holds keys alone."""
+    kept = {*TABLE_KEYS, *index.keys}
+    return {name: value if name in kept else {"S": "another"} for name, value in found.items()}
+
+
+def _earlier(found: Item) -> Item:
+    """An entry before it was written again by an equal one."""
+    return found | {name: {"S": "earlier"} for name in _OF_A_WRITE}
 
 
 def _of_pages(profile: Profile) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def indexes(stack: Stack) -> list[Finding]:
         for index in wanted.keys() - present.keys()
     ]
     problems += [
-        failure(f"{index} has other keys than the template's.", f"Drop it. {repairs.make_index(name, declared, index)}")
+        failure(f"{index} differs from the template's.", f"Drop it. {repairs.make_index(name, declared, index)}")
         for index in wanted.keys() & present.keys()
         if wanted[index] != present[index]
     ]

@@ -156,20 +156,36 @@ def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:
     assert full["by_kind"]["keeping"] == pytest.approx(3 * one["by_kind"]["keeping"])
     long = cost("--studies", 1, "--series", 1, "--instances", 2000)
     page = long["sizes"]["page_bytes"] + 1000 * long["sizes"]["instance_bytes"]
-    assert long["use"]["write_units"] == 16 + 2 * math.ceil(page / 1024)
+    assert long["use"]["write_units"] == 10 + 2 * math.ceil(page / 1024)
     assert 3 < long["sizes"]["geometry_bytes"] < 8
 
 
 def test_the_bill_follows_the_profile(tmp_path: Path) -> None:
     minimal, radiology = cost(*volume(1000), "--profile", "minimal"), cost(*volume(1000))
-    assert radiology["use"]["write_units"] == 1000 * (2 * (1 + 7) + 1)
+    # The entry and its copy in `date` take two units each, what six indexes hold one each, the page one.
+    assert radiology["use"]["write_units"] == 1000 * (2 * 2 + 6 + 1)
     assert minimal["use"]["write_units"] == 1000 * (1 + 5 + 1)
     text = (Path(profiles.__file__).parents[1] / "profiles" / "minimal.toml").read_text()
     hashing = tmp_path / "hashing.toml"
-    hashing.write_text(f'{text}\n[privacy]\nAccessionNumber = "hash"\nStudyDescription = "drop"\n')
+    hashing.write_text(f'{text}\n[privacy]\nAccessionNumber = "hash"\nSOPClassUID = "drop"\n')
     told = cost(*volume(1000), "--profile", hashing)
     assert part(told, "Secret of the tokens")["dollars"] == pytest.approx(4.80)
     assert not [each for each in minimal["parts"] if each["name"].startswith("Secret")]
+
+
+def test_what_is_written_again_is_charged_in_the_indexes_that_it_changes(tmp_path: Path) -> None:
+    entry, page = 2, 1
+    sizes = cost(*volume(1))["sizes"]
+    assert sizes["index_units"] == 2 + 6
+    assert sizes["index_units_changed"] == 2 + 5, "other values change nothing in an index of keys"
+    assert sizes["index_units_again"] == 2, "the same values change an index that holds all, and no other"
+    update = cost(*volume(1000), "--updates", 1000)["use"]["write_units"] - cost(*volume(1000))["use"]["write_units"]
+    assert update == 1000 * (entry + 2 + 5 + 2 * page)
+    text = (Path(profiles.__file__).parents[1] / "profiles" / "radiology.toml").read_text()
+    own = tmp_path / "own.toml"
+    own.write_text(text.replace('holds = "keys"', 'holds = ["IndexedAt"]'))
+    sizes = cost(*volume(1), "--profile", own)["sizes"]
+    assert (sizes["index_units_changed"], sizes["index_units_again"]) == (2 + 6, 2 + 1)
 
 
 def test_what_stands_is_what_the_stack_has(assembly: Assembly) -> None:

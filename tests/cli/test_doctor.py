@@ -15,6 +15,7 @@ from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
 from cli.main import application
+from imaging_index.profile import index_names
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
@@ -98,11 +99,16 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     assert not wrong()
 
     dynamodb = session.client("dynamodb")
-    drop: Any = [{"Delete": {"IndexName": "patient"}}]
+    (patient,) = (
+        index["IndexName"]
+        for index in dynamodb.describe_table(TableName=outputs["TableName"])["Table"]["GlobalSecondaryIndexes"]
+        if index_names.declared(index["IndexName"]) == "patient"
+    )
+    drop: Any = [{"Delete": {"IndexName": patient}}]
     dynamodb.update_table(TableName=outputs["TableName"], GlobalSecondaryIndexUpdates=drop)
     bad = wrong()
     assert bad.keys() == {"indexes"}
-    assert "patient is gone" in bad["indexes"]["found"]
+    assert f"{patient} is gone" in bad["indexes"]["found"]
     run(bad["indexes"]["next"])
     assert not wrong()
 

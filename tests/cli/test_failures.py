@@ -141,7 +141,8 @@ def test_a_stack_that_cannot_be_seen_is_told_with_its_reason(code: str, sentence
 @pytest.mark.parametrize("refusing", ["GetTemplate", "DescribeTable", "Query", "ListDatastores"])
 def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusing: str, session: boto3.Session) -> None:
     keys = [{"AttributeName": "StudyInstanceUID", "KeyType": "HASH"}]
-    table = {"GlobalSecondaryIndexes": [{"IndexName": "study", "KeySchema": keys}], "AttributeDefinitions": []}
+    index = {"IndexName": "study", "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+    table: dict[str, Any] = {"GlobalSecondaryIndexes": [index]}
     table["AttributeDefinitions"] = [{"AttributeName": "StudyInstanceUID", "AttributeType": "S"}]
     answers: dict[str, Any] = {
         "DescribeStacks": {"Stacks": [STACK]},

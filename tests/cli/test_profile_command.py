@@ -21,8 +21,8 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return ended.exit_code, ended.stdout, ended.stderr
 
 
-def test_there_are_eleven_broken_profiles() -> None:
-    assert len(BROKEN) == 11
+def test_there_are_twelve_broken_profiles() -> None:
+    assert len(BROKEN) == 12
 
 
 @pytest.mark.parametrize("text", ["attributes = " + "[" * 5000, "revision = " + "9" * 5000])
@@ -52,7 +52,7 @@ def test_the_shipped_profiles_can_be_used() -> None:
 def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
     status, printed, _ = run("show", "radiology", "--json")
     assert status == 0
-    rows = {row["attribute"]: row for row in json.loads(printed)}
+    rows = {row["attribute"]: row for row in json.loads(printed)["attributes"]}
     assert len(rows) == 64
     assert rows["PatientID"] == {
         "attribute": "PatientID",
@@ -74,6 +74,31 @@ def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
     assert re.match(r"\s*Attribute +Tag +VR +VM +Level +Stored +Indexes", shown)
     assert re.search(r"PatientID +\(0010,0020\)", shown)
     assert re.search(r"StudyDate .* patient, date", shown)
+
+
+def test_each_index_is_shown_with_what_it_holds_and_its_name_in_dynamodb(tmp_path: Path) -> None:
+    indexes = {index["index"]: index for index in json.loads(run("show", "radiology", "--json")[1])["indexes"]}
+    assert indexes["date"] == {
+        "index": "date",
+        "name_in_dynamodb": "date",
+        "partition": ["DatastoreId"],
+        "sort": ["StudyMoment", "ImageSetId"],
+        "holds": "all",
+    }
+    assert indexes["series"]["holds"] == "keys"
+    assert len(indexes["arrived"]["holds"]) == 20
+    shown = run("show", "radiology")[1]
+    assert re.search(r"Index +Name in DynamoDB +Partition +Sort +Holds", shown)
+    assert re.search(rf"series +{re.escape(indexes['series']['name_in_dynamodb'])} +SeriesInstanceUID", shown)
+    (tmp_path / "none.toml").write_text('revision = 1\nattributes = ["PatientID"]\n')
+    assert json.loads(run("show", str(tmp_path / "none.toml"), "--json")[1])["indexes"] == []
+    assert "Holds" not in run("show", str(tmp_path / "none.toml"))[1]
+
+
+def test_the_places_that_the_lists_of_indexes_take_are_counted() -> None:
+    assert run("check", "radiology")[1].strip() == (
+        "radiology is valid: revision 2, 64 attributes, 8 indexes that list 96 of 100 attributes."
+    )
 
 
 def test_in_a_narrow_window_a_long_name_goes_on_in_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_the_outputs_name_what_really_exists(
     outputs = deploy(assembly, environment)
     table = aws.client("dynamodb").describe_table(TableName=outputs["TableName"])["Table"]
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["ImageSet", "Part"]
-    patient = next(index for index in table["GlobalSecondaryIndexes"] if index["IndexName"] == "patient")
+    patient = next(index for index in table["GlobalSecondaryIndexes"] if "PatientID" in str(index["KeySchema"]))
     assert len(patient["KeySchema"]) == 4
     sqs = aws.client("sqs")
     for queue in ("QueueUrl", "DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"):

@@ -32,13 +32,20 @@ SELECTED = 'attributes = ["PatientID", "StudyDate", "Modality", "StudyDescriptio
 NUMBER = '[named.Number]\nvr = "{}"\nfrom = ["SeriesNumber"]\n'
 
 
-def index(name: str, key: str) -> str:
-    return f'[indexes.{name}]\npartition = ["DatastoreId", "{key}"]\nsort = ["ImageSetId"]\n'
+def index(name: str, key: str, holds: str = '"all"') -> str:
+    return f'[indexes.{name}]\npartition = ["DatastoreId", "{key}"]\nsort = ["ImageSetId"]\nholds = {holds}\n'
 
 
-OLD = f"revision = 1\n{SELECTED}{NUMBER.format('LO')}{index('number', 'Number')}{index('patient', 'PatientID')}"
+OLD = (
+    f"revision = 1\n{SELECTED}{NUMBER.format('LO')}{index('number', 'Number')}{index('patient', 'PatientID')}"
+    + index("study", "StudyDate")
+)
 # The named attribute has another VR, for which its index is made anew; one is new, and the one of the patients is gone.
-NEW = f"revision = 2\n{SELECTED}{NUMBER.format('IS')}{index('number', 'Number')}{index('modality', 'Modality')}"
+# That of the studies holds less.
+NEW = (
+    f"revision = 2\n{SELECTED}{NUMBER.format('IS')}{index('number', 'Number')}{index('modality', 'Modality')}"
+    + index("study", "StudyDate", '["Modality"]')
+)
 
 
 def make_deploy(profile: Path, *settings: str, answer: str | None = None) -> "subprocess.CompletedProcess[str]":
@@ -139,7 +146,7 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     assert deployed.returncode == 0, deployed.stdout
     account = environment["AWS_ACCESS_KEY_ID"]
     assert f"Update the stack ImagingIndex in us-east-1 of account {account}? [y/N]" in deployed.stdout
-    assert "4 updates" in deployed.stdout
+    assert "6 updates" in deployed.stdout
     assert "Unknown option" not in deployed.stdout
     now = dynamodb.describe_table(TableName=outputs["TableName"])["Table"]
     assert (now["TableId"], now["CreationDateTime"]) == (made["TableId"], made["CreationDateTime"])
@@ -152,6 +159,12 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     assert {name: each for name, each in after.items() if name != "CT"} == {
         name: each for name, each in before.items() if name != "CT"
     }
+    names = [each["IndexName"] for each in now["GlobalSecondaryIndexes"] if each["IndexName"].startswith("study")]
+    (study,) = names
+    assert study.startswith("study.")
+    assert deployed.stdout.index(f"makes the index {study}") < deployed.stdout.index("drops the index study\n")
+    assert found("StudyDate=20040119") == ["CR", "CT", "MR", "US"]
+    assert table.describe().indexes["study"].holds == ("Modality",)
     # Found by what it has of the new indexes at once, and by the attribute of another type when it is made anew.
     assert found("Modality=MR") == ["MR"]
     assert found("Number=9") == ["CT"]

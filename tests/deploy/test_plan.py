@@ -1,6 +1,8 @@
 """The plan of an upgrade, for profiles as operators change them."""
 
 import itertools
+import json
+from collections.abc import Iterable, Mapping
 
 import pytest
 from hypothesis import given
@@ -8,14 +10,19 @@ from hypothesis import strategies as st
 
 from deploy.plan import Update, plan
 from imaging_index.profile import toml_file
+from imaging_index.profile.index_names import declared
 from imaging_index.profile.profile import Profile
+from imaging_index.profile.schema import OWN_NAMES, TABLE_KEYS
 from infra import indexes
 from infra.indexes import Indexes
 
 
-def made(text: str, **partitions: str) -> Profile:
-    """A profile with an index for each of `partitions`, of one partition attribute."""
-    tables = [f'[indexes.{name}]\npartition = ["{key}"]\nsort = ["ImageSetId"]\n' for name, key in partitions.items()]
+def made(text: str, holds: Mapping[str, str] | None = None, **partitions: str) -> Profile:
+    """A profile with an index for each of `partitions`, of one partition attribute; `holds` says what some hold."""
+    tables = [
+        f'[indexes.{name}]\npartition = ["{key}"]\nsort = ["ImageSetId"]\nholds = {(holds or {}).get(name, ALL)}\n'
+        for name, key in partitions.items()
+    ]
     return toml_file.parse("revision = 1\n" + text + "\n" + "".join(tables))
 
 
@@ -24,6 +31,7 @@ def named(vr: str) -> str:
     return f'attributes = ["PatientID", "Modality", "StudyID"]\n[named.Number]\nvr = "{vr}"\nfrom = ["SeriesNumber"]\n'
 
 
+ALL, KEYS = '"all"', '"keys"'
 PLAIN = 'attributes = ["PatientID", "Modality", "StudyID", "AccessionNumber"]'
 
 
@@ -42,6 +50,7 @@ def check(deployed: Indexes, updates: list[Update], wanted: Indexes, old: Profil
     for before, after in itertools.pairwise([deployed, *(update.indexes for update in updates)]):
         assert len(before.items() ^ after.items()) <= 1, "one update makes or drops one index"
         assert len(after) <= 20
+        assert sum(len(index.holds or ()) for index in after.values()) <= 100
     for update in updates:
         writer = old if update.old_profile else new
         for name, kind in (pair for index in update.indexes.values() for pair in index.types.items()):
@@ -131,16 +140,79 @@ def test_an_upgrade_that_was_interrupted_goes_on_from_where_it_stands() -> None:
             assert changes(rest) == changes(updates[done:])
 
 
+def lists(attribute: str, names: Iterable[str]) -> dict[str, str]:
+    """For some indexes the same list of twenty attributes, `attribute` among them."""
+    own = sorted(OWN_NAMES - {*TABLE_KEYS, "ImageSetId", "FrameBytes"})
+    return dict.fromkeys(names, json.dumps([*own[:19], attribute]))
+
+
+def test_an_index_that_holds_something_else_is_made_beside_the_old_one_which_is_dropped_at_once() -> None:
+    partitions = {"one": "PatientID", "two": "StudyID", "three": "Modality"}
+    new = made(PLAIN, {"one": KEYS, "two": '["Modality"]'}, **partitions)
+    one, two, _ = indexes.of_profile(new)
+    assert changes(planned(made(PLAIN, **partitions), new)) == [
+        f"makes the index {one}",
+        "drops the index one",
+        f"makes the index {two}",
+        "drops the index two",
+    ]
+    assert one.startswith("one.")
+    assert changes(planned(new, made(PLAIN, **partitions))) == [
+        "makes the index one",
+        f"drops the index {one}",
+        "makes the index two",
+        f"drops the index {two}",
+    ]
+
+
+def test_new_keys_give_an_index_that_holds_a_list_another_name_so_that_the_old_one_can_stay() -> None:
+    old, new = (made(PLAIN, {"one": KEYS}, one=key) for key in ("PatientID", "StudyID"))
+    ((before,), (after,)) = indexes.of_profile(old), indexes.of_profile(new)
+    assert changes(planned(old, new)) == [f"makes the index {after}", f"drops the index {before}"]
+
+
+def test_the_same_list_in_another_order_changes_nothing() -> None:
+    lists = ('["Modality", "StudyID"]', '["StudyID", "Modality"]')
+    old, new = (made(PLAIN, {"one": held}, one="PatientID") for held in lists)
+    assert changes(planned(old, new)) == [""]
+
+
+def test_where_lists_leave_no_room_an_index_is_away_only_until_the_one_in_its_place_is_made() -> None:
+    partitions = dict.fromkeys(("one", "two", "three", "four", "five", "unlisted"), "Modality")
+    listed = [name for name in partitions if name != "unlisted"]
+    old = made(PLAIN, lists("FrameBytes", listed), **partitions)
+    new = made(PLAIN, lists("AccessionNumber", listed), **partitions)
+    updates = planned(old, new)
+    assert len(updates) == 10
+    for dropped, replaced in zip(updates[::2], updates[1::2], strict=True):
+        assert len(dropped.indexes) == 5
+        assert len(replaced.indexes) == 6
+    missing = [{declared(name) for name in deployed.indexes} for deployed in updates[::2]]
+    assert sorted(name for each in missing for name in partitions.keys() - each) == sorted(listed)
+
+
 ATTRIBUTES = st.sampled_from(["PatientID", "Modality", "StudyID", "Number"])
-INDEXES = st.dictionaries(st.sampled_from(["one", "two", "three", "four"]), ATTRIBUTES)
+HELD = st.sampled_from([ALL, KEYS, '["PatientID"]', *lists("FrameBytes", ["one"]).values()])
+NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six"])
+INDEXES = st.dictionaries(NAMES, st.tuples(ATTRIBUTES, HELD)).filter(
+    lambda indexes: sum(held.startswith("[") for _, held in indexes.values()) <= 5
+)
 VRS = st.sampled_from(["LO", "IS"])
 
 
 @given(VRS, INDEXES, VRS, INDEXES)
 def test_whatever_the_profiles_no_entry_is_refused_under_way(
-    old_vr: str, old: dict[str, str], new_vr: str, new: dict[str, str]
+    old_vr: str, old: dict[str, tuple[str, str]], new_vr: str, new: dict[str, tuple[str, str]]
 ) -> None:
-    planned(made(named(old_vr), **old), made(named(new_vr), **new))
+    before, after = (
+        made(
+            named(vr),
+            {name: held for name, (_, held) in declared_.items()},
+            **{name: key for name, (key, _) in declared_.items()},
+        )
+        for vr, declared_ in ((old_vr, old), (new_vr, new))
+    )
+    planned(before, after)
 
 
 @pytest.mark.parametrize("count", [0, 20])

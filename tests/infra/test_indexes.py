@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imaging_index.profile import toml_file
+from imaging_index.profile import index_names, toml_file
 from infra import indexes
 from infra.config import ROOT
 from infra.indexes import TypedIndex
@@ -11,7 +11,8 @@ from tests.infra.conftest import synthesize
 
 INDEXES = {
     "weight": TypedIndex((("DatastoreId", "S"), ("PatientWeight", "N")), (("ImageSetId", "S"),)),
-    "arrived": TypedIndex((("DatastoreId", "S"),), (("FirstIndexedAt", "S"), ("ImageSetId", "S"))),
+    "arrived": TypedIndex((("DatastoreId", "S"),), (("FirstIndexedAt", "S"), ("ImageSetId", "S")), ("Cause", "Pages")),
+    "arrived.0a1b": TypedIndex((("DatastoreId", "S"),), (("FirstIndexedAt", "S"), ("ImageSetId", "S")), ()),
 }
 
 
@@ -25,7 +26,22 @@ def table_of(template_file: Path) -> Mapping[str, Any]:
 def test_the_template_has_the_profiles_indexes(template_file: Path) -> None:
     declared = indexes.of_profile(toml_file.load(ROOT / "profiles" / "radiology.toml"))
     assert indexes.of_table(table_of(template_file)) == declared
-    assert declared["patient"].types["PatientID"] == "S"
+    (patient,) = (index for name, index in declared.items() if index_names.declared(name) == "patient")
+    assert patient.types["PatientID"] == "S"
+    assert {"Modality", "IsPrimary"} < {*(patient.holds or ())}
+
+
+def test_an_index_holds_all_of_an_entry_keys_alone_or_a_list(template_file: Path) -> None:
+    projections = {
+        index_names.declared(index["IndexName"]): index["Projection"]
+        for index in table_of(template_file)["GlobalSecondaryIndexes"]
+    }
+    assert projections["date"] == {"ProjectionType": "ALL"}
+    assert projections["series"] == {"ProjectionType": "KEYS_ONLY"}
+    # DynamoDB adds the index's own key, StudyInstanceUID, by itself.
+    assert projections["study"]["ProjectionType"] == "INCLUDE"
+    assert len(projections["study"]["NonKeyAttributes"]) == 19
+    assert sum(len(each.get("NonKeyAttributes", ())) for each in projections.values()) <= 100
 
 
 def test_the_setting_goes_before_the_profile_and_changes_nothing_else(template_file: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from imaging_index.faults import Fault
 from imaging_index.indexing import Outcome
-from imaging_index.profile import toml_file
+from imaging_index.profile import index_names, toml_file
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.layout import Head, Key
 from infra.assembly import Assembly
@@ -379,7 +379,7 @@ def test_the_table_and_each_index_have_an_alarm_of_their_own_for_throttles(templ
         (each["Properties"]["MetricName"], tuple(name for name in index_of(each["Properties"])))
         for each in template.find_resources(ALARM, {"Properties": {"Namespace": "AWS/DynamoDB"}}).values()
     }
-    indexes = [(), *((name,) for name in toml_file.load(PROFILE_FILE).indexes)]
+    indexes = [(), *((name,) for name in index_names.of_all(toml_file.load(PROFILE_FILE).indexes).values())]
     assert looked_at == {
         (metric, index) for metric in ("WriteThrottleEvents", "ReadThrottleEvents") for index in indexes
     }

@@ -5,40 +5,95 @@ from typing import Any
 from imaging_index.profile.profile import Index
 from imaging_index.table.reading import TableReader
 
+ALL: Any = {"ProjectionType": "ALL"}
+KEYS: Any = {"ProjectionType": "KEYS_ONLY"}
 SCHEMA = [{"AttributeName": "PatientID", "KeyType": "HASH"}, {"AttributeName": "ImageSetId", "KeyType": "RANGE"}]
+
+
+class Client:
+    """A table with some indexes, which notes the names of those that are asked."""
+
+    def __init__(self, indexes: Sequence[dict[str, Any]]) -> None:
+        self._indexes = indexes
+        self.asked: list[str] = []
+
+    def describe_table(self, **_: Any) -> Any:
+        return {"Table": {"GlobalSecondaryIndexes": self._indexes, "AttributeDefinitions": []}}
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, *, IndexName: str, **_: Any) -> Any:  # noqa: N803  boto3's own spelling
+        self.asked.append(IndexName)
+        return []
+
+
+def index(name: str, projection: dict[str, Any], status: str = "ACTIVE") -> dict[str, Any]:
+    return {"IndexName": name, "IndexStatus": status, "KeySchema": SCHEMA, "Projection": projection}
 
 
 def described(indexes: Sequence[dict[str, Any]]) -> dict[str, Index]:
     """The indexes as the reader has them, of what DescribeTable says of them."""
-    client: Any = SimpleNamespace(
-        describe_table=lambda **_: {"Table": {"GlobalSecondaryIndexes": indexes, "AttributeDefinitions": []}}
-    )
+    client: Any = Client(indexes)
     return TableReader(client, "table").describe().indexes
 
 
 def test_an_index_that_is_being_made_or_dropped_is_none_to_search() -> None:
-    indexes = [
-        {"IndexName": status, "IndexStatus": status, "KeySchema": SCHEMA, "Projection": {"ProjectionType": "ALL"}}
-        for status in ("ACTIVE", "CREATING", "UPDATING", "DELETING")
-    ]
+    indexes = [index(status, ALL, status) for status in ("ACTIVE", "CREATING", "UPDATING", "DELETING")]
     there = Index(("PatientID",), ("ImageSetId",))
     assert described(indexes) == {"ACTIVE": there, "UPDATING": there}
 
 
 def test_an_index_says_what_it_holds_besides_keys() -> None:
     projections = {
-        "all": {"ProjectionType": "ALL"},
-        "keys": {"ProjectionType": "KEYS_ONLY"},
+        "all": ALL,
+        "keys": KEYS,
         "some": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["Modality", "StudyDate"]},
     }
-    indexes = described(
-        [
-            {"IndexName": name, "IndexStatus": "ACTIVE", "KeySchema": SCHEMA, "Projection": projection}
-            for name, projection in projections.items()
-        ]
-    )
+    indexes = described([index(name, projection) for name, projection in projections.items()])
     assert {name: index.holds for name, index in indexes.items()} == {
         "all": None,
         "keys": (),
         "some": ("Modality", "StudyDate"),
     }
+
+
+def test_an_index_is_known_and_asked_by_the_name_that_the_profile_has_for_it_while_another_takes_its_place() -> None:
+    states: list[tuple[list[dict[str, Any]], str]] = [
+        ([index("study", ALL)], "study"),
+        ([index("study", ALL), index("study.7c1e", KEYS, "CREATING")], "study"),
+        # Both have the same entries; what holds more needs fewer other reads.
+        ([index("study", ALL), index("study.7c1e", KEYS)], "study"),
+        ([index("study", ALL, "DELETING"), index("study.7c1e", KEYS)], "study.7c1e"),
+        ([index("study.7c1e", KEYS)], "study.7c1e"),
+        ([index("study", ALL, "CREATING"), index("study.7c1e", KEYS)], "study.7c1e"),
+    ]
+    for indexes, asked in states:
+        client: Any = Client(indexes)
+        reader = TableReader(client, "table")
+        assert list(reader.describe().indexes) == ["study"]
+        for name in ("study", "study.7c1e"):
+            assert not list(reader.query(name, {}, {}))
+        assert client.asked == [asked, "study.7c1e"]
+
+
+def test_entries_are_read_whole_in_the_order_of_the_index_and_without_those_deleted_meanwhile() -> None:
+    def item(number: int, **more: Any) -> dict[str, Any]:
+        return {"ImageSet": {"S": f"{number:03}"}, "Part": {"S": "entry"}, **more}
+
+    def whole(number: int) -> dict[str, Any]:
+        return item(number, Generation={"S": "~" if number == 1 else "0001"}, Attempt={"S": "a"})
+
+    asked: list[int] = []
+
+    def batch_get_item(*, RequestItems: Any) -> Any:  # noqa: N803  boto3's own spelling
+        keys = RequestItems["table"]["Keys"]
+        asked.append(len(keys))
+        answered, left = keys[:60], keys[60:]
+        found = [whole(int(key["ImageSet"]["S"])) for key in reversed(answered) if key["ImageSet"]["S"] != "002"]
+        return {"Responses": {"table": found}, **({"UnprocessedKeys": {"table": {"Keys": left}}} if left else {})}
+
+    client: Any = SimpleNamespace(batch_get_item=batch_get_item)
+    found = list(TableReader(client, "table").whole(item(number, Modality={"S": "CT"}) for number in range(130)))
+    assert found == [whole(number) for number in range(130) if number not in (1, 2)]
+    assert asked == [100, 40, 30]

@@ -1,4 +1,4 @@
-"""The indexes that a profile's file declares: which attributes may be keys."""
+"""The indexes that a profile's file declares: which attributes may be keys, and which it may hold besides."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
 from imaging_index.dicom import dictionary
 from imaging_index.dicom.dictionary import Level
+from imaging_index.profile import held_attributes, index_names
 from imaging_index.profile.derived import PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.profile import Index
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from imaging_index.profile.mistakes import Mistakes, Path
 
 # DynamoDB API Reference, "GlobalSecondaryIndex".
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_NAME: Final = re.compile(rf"[A-Za-z0-9_.-]{{3,{index_names.LONGEST_DECLARED}}}")
+_FIELDS: Final = ("partition", "sort", "holds")
 
 
 def read(
@@ -46,12 +50,24 @@ def read(
     for name, table in tables.items():
         where, place = f"[indexes.{name}]", ("indexes", name)
         for field in table:
-            if field not in {"partition", "sort"}:
-                mistakes.add(f"{where} has an unknown field '{field}'. Allowed fields: partition, sort.", *place, field)
+            if field not in _FIELDS:
+                mistakes.add(
+                    f"{where} has an unknown field '{field}'. Allowed fields: {', '.join(_FIELDS)}.", *place, field
+                )
         if not _NAME.fullmatch(name):
-            mistakes.add(f"An index cannot be named '{name}'; take 3 to 255 letters, digits, '_', '-' or '.'.", *place)
+            mistakes.add(
+                f"An index cannot be named '{name}'; take 3 to {index_names.LONGEST_DECLARED} letters, digits, '_', "
+                "'-' or '.'.",
+                *place,
+            )
+        elif index_names.declared(name) != name:
+            mistakes.add(
+                f"An index cannot be named '{name}', since names in DynamoDB end like that; choose another.", *place
+            )
         keys = [_keys(name, part, table.get(part), mistakes) for part in ("partition", "sort")]
-        indexes[name] = index = Index(*keys)
+        index = Index(*keys)
+        held = held_attributes.read(name, table.get("holds", "all"), index.keys, attributes, selected, mistakes)
+        indexes[name] = index = structs.replace(index, holds=held)
         if all(keys) and OF_TOMBSTONES.issuperset(chain(*keys)):
             mistakes.add(
                 f"{where} would hold deleted image sets as well; add what only the others have, like FirstIndexedAt or "
@@ -79,6 +95,7 @@ def read(
                     "sort",
                     at,
                 )
+    held_attributes.check_sum(indexes, mistakes)
     return indexes
 
 

@@ -42,6 +42,11 @@ class Index(msgspec.Struct, frozen=True):
     sort: tuple[str, ...]
     holds: tuple[str, ...] | None = None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of its key attributes."""
+        return (*self.partition, *self.sort)
+
 
 class Instances(msgspec.Struct, frozen=True, array_like=True):
     """What the pages keep of each instance, besides what they always keep: nothing at all when not `on`."""
@@ -65,7 +70,7 @@ class Profile(msgspec.Struct, frozen=True):
     @property
     def hash(self) -> str:
         """Stands for all that decides what an entry holds, in 16 hexadecimal digits."""
-        # Keys count, since an attribute that is one is never cut.
+        # Keys count, since an attribute that is one is never cut. What else an index holds leaves entries as they are.
         keys = sorted([sorted(index.partition), sorted(index.sort)] for index in self.indexes.values())
         instances = [self.instances.on, self.instances.frames]
         content = [_contents(self.attributes), keys, sorted(self.private.items())]
@@ -75,7 +80,7 @@ class Profile(msgspec.Struct, frozen=True):
     @property
     def keys(self) -> frozenset[str]:
         """The names of all attributes that are a key of some index."""
-        return frozenset(key for index in self.indexes.values() for key in (*index.partition, *index.sort))
+        return frozenset(key for index in self.indexes.values() for key in index.keys)
 
     @property
     def hashes(self) -> bool:

@@ -54,6 +54,13 @@ LARGEST_ENTRY: Final = 380_000
 # The names of what a page keeps, which each page has once.
 LONGEST_NAMES_KEPT: Final = 20_000
 
+# The keys of the table, which every index holds as well.
+TABLE_KEYS: Final = ("ImageSet", "Part")
+
 # DynamoDB Developer Guide, "Quotas": 20 indexes a table; "Multi-attribute keys": four attributes each.
 MOST_INDEXES: Final = 20
 MOST_KEY_ATTRIBUTES: Final = 4
+# DynamoDB API Reference, "Projection": the attributes that an index lists besides keys, and those that all indexes of a
+# table list together. An attribute counts in each index that lists it.
+MOST_HELD: Final = 20
+MOST_HELD_TOGETHER: Final = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -9,80 +10,125 @@ import msgspec
 
 from imaging_index.profile.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.profile.schema import OWN_KEYS, SOMETIMES
-from imaging_index.searching.grammar import AFTER_ALL, SearchError
+from imaging_index.searching.errors import SearchError
+from imaging_index.searching.matching import Empty
+from imaging_index.searching.moments import AFTER_ALL
+from imaging_index.searching.question import Order
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from imaging_index.profile.profile import Index
     from imaging_index.searching.matching import Condition
+    from imaging_index.searching.question import Question
+    from imaging_index.table.reading import TableDescription
 
-# Of the shipped indexes by a value, those with the fewest entries for one first.
-_FEWEST_FIRST: Final = ("study", "series", "accession", "patient")
+# The study's moments of a usable date, and those of none, whose digits are zeros.
+NO_DATE: Final = "0" * 8
+DATED: Final = Between("00010101", AFTER_ALL)
+UNDATED: Final = Between("0", f"{NO_DATE}{AFTER_ALL}")
+
 # The keys that every entry has: a name need not have a letter, and an image set need not have a patient's name.
 _ALWAYS: Final = OWN_KEYS.keys() - SOMETIMES - {PATIENT_NAME_KEY.name}
 _VRS: Final = {STUDY_MOMENT.name: "DA", PATIENT_NAME_KEY.name: "PN"}
+# How many entries there are for one value of a partition attribute, as a rule; of others a tenth of all.
+_USUALLY: Final = {
+    "StudyInstanceUID": 5,
+    "SeriesInstanceUID": 1,
+    "AccessionNumber": 5,
+    "PatientID": 25,
+    "ImageSetId": 1,
+}
+# For a table of which DynamoDB has not counted the entries yet.
+_UNCOUNTED: Final = 1_000_000
+# The part of all entries that has a name or a moment of arrival; of dates, a day is a part of so many years.
+_PART: Final = 1 / 1000
+_YEARS: Final = 10
+# Of indexes that take as much reading, the earlier one is taken.
+_IN_ORDER: Final = ("study", "series", "accession", "patient", "name", "date", "arrived")
+_ORDERED: Final = {
+    STUDY_MOMENT.name: Order.DATE,
+    "FirstIndexedAt": Order.ARRIVED,
+    PATIENT_NAME_KEY.name: Order.NAME,
+}
+
+Query = dict[str, str | Between]
 
 
 class Plan(msgspec.Struct, frozen=True):
     """The index to read, and the conditions on its key attributes in their order: a query for each.
 
-    `bounded` says that the queries ask for a study, a patient or the like, of which there are few entries. Others read
-    a range of a data store or all of it; if that is ordered by time, the newest entries come first.
+    Attributes:
+        index: its name.
+        queries: any number; each has a value of all partition attributes.
+        entries: how many entries that is, roughly.
+        bounded: the queries ask for a study, a patient or the like, of which there are few entries. Others read a range
+            of a data store, or all of it.
+        ordered: what the index sorts by, if that is an order of rows.
     """
 
     index: str
-    queries: tuple[Mapping[str, str | Between], ...]
+    queries: tuple[Query, ...]
+    entries: float
     bounded: bool
-    newest_first: bool
+    ordered: Order | None
+
+    @property
+    def by_moment(self) -> bool:
+        """Whether the entries come in the order of the studies' moments."""
+        return self.ordered is Order.DATE
+
+    def undated(self) -> tuple[Query, ...]:
+        """The same queries for the entries without a usable study date."""
+        return tuple(query | {STUDY_MOMENT.name: UNDATED} for query in self.queries)
 
 
-def plan(
-    indexes: Mapping[str, Index], conditions: Sequence[Condition], datastore: str, index: str | None = None
-) -> Plan:
-    """What to read for some conditions in a data store; every entry that is read is to be matched with all of them.
+def plan(table: TableDescription, question: Question, index: str | None = None) -> Plan:
+    """What to read for a question; every entry that is read is to be matched with all conditions.
 
     Args:
-        indexes: of the table, by name.
-        conditions: all must hold.
-        datastore: the id of the data store.
-        index: the one to read; None for the one that reads the least.
+        table: its indexes.
+        question: what is asked.
+        index: the index that an earlier part of the search read, to go on in; None for any.
 
     Raises:
         SearchError: there is no such index, or it needs a value that no condition gives.
     """
-    if index is not None and index not in indexes:
-        raise SearchError(f"There is no index '{index}'. The table has {', '.join(sorted(indexes))}.")
-    plans = {
-        name: found
-        for name, each in indexes.items()
-        if index in (None, name)
-        and (found := _plan(name, each, conditions, datastore)) is not None
-        and (index is not None or _has_all(each, found))
-    }
+    if index is not None and index not in table.indexes:
+        raise SearchError("The index that this cursor is of is no longer there. Repeat the search without the cursor.")
+    name = index or question.index
+    if name is not None and name not in table.indexes:
+        raise SearchError(f"There is no index '{name}'. The table has {', '.join(sorted(table.indexes))}.")
+    plans = [
+        found
+        for each, keys in table.indexes.items()
+        if name in (None, each)
+        and (found := _plan(each, keys, table, question)) is not None
+        and (name is not None or has_all(keys, found.queries[0]))
+    ]
     if not plans:
-        if index is None:
+        if name is None:
             raise SearchError("The table has no index of a whole data store. Name an index, and give its attributes.")
-        needed = ", ".join(_compared(key) for key in indexes[index].partition if key != "DatastoreId")
-        raise SearchError(f"The index {index} needs a whole value of {needed}.")
-    best = max(plans, key=lambda name: _rank(name, indexes[name], plans[name]))
-    return plans[best]
+        needed = ", ".join(_compared(key) for key in table.indexes[name].partition if key != "DatastoreId")
+        raise SearchError(f"The index {name} needs a whole value of {needed}.")
+    return min(plans, key=lambda found: _rank(found, table.indexes[found.index], question))
 
 
-def _rank(name: str, index: Index, found: Plan) -> tuple[int, int, int, bool]:
-    given = sum(key != "DatastoreId" for key in index.partition)
-    order = _FEWEST_FIRST.index(name) if name in _FEWEST_FIRST else len(_FEWEST_FIRST)
-    asked = len(found.queries[0]) - len(index.partition)
-    by_moment = index.sort[:1] == (STUDY_MOMENT.name,)
-    return given, -order if given else 0, asked, by_moment
+def _rank(found: Plan, index: Index, question: Question) -> tuple[float, bool, bool, int, str]:
+    """What takes the least reading comes first; then what needs no sorting, and what holds all of an entry."""
+    place = _IN_ORDER.index(found.index) if found.index in _IN_ORDER else len(_IN_ORDER)
+    return found.entries, found.ordered is not question.order, index.holds is not None, place, found.index
 
 
-def _plan(name: str, index: Index, conditions: Sequence[Condition], datastore: str) -> Plan | None:
-    partitions = [(datastore,) if key == "DatastoreId" else _asked(key, conditions) for key in index.partition]
+def _plan(name: str, index: Index, table: TableDescription, question: Question) -> Plan | None:
+    conditions = question.conditions
+    # Sorted, since a cursor counts the queries.
+    datastores = tuple(sorted(set(question.datastores)))
+    partitions = [datastores if key == "DatastoreId" else _asked(key, conditions) for key in index.partition]
     if not all(values and all(isinstance(value, str) for value in values) for values in partitions):
         return None
-    sort: dict[str, str | Between] = {}
+    sort: Query = {}
     for key in index.sort:
         values = _asked(key, conditions)
         if len(values) != 1:
@@ -91,25 +137,57 @@ def _plan(name: str, index: Index, conditions: Sequence[Condition], datastore: s
         if isinstance(values[0], Between):
             break
     queries = tuple({**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions))
-    bounded = any(key != "DatastoreId" for key in index.partition)
-    return Plan(name, queries, bounded, newest_first=not bounded and index.sort[:1] != (PATIENT_NAME_KEY.name,))
+    given = [key for key in index.partition if key != "DatastoreId"]
+    ordered = _ORDERED.get(index.sort[0]) if len(sort) < 2 else None
+    part = 1.0
+    for key, condition in sort.items():
+        part *= _part(key, condition)
+    entries = len(queries) * max(_of_a_query(given, len(datastores), table) * part, 1)
+    return Plan(name, queries, entries, bool(given), ordered)
 
 
-def _has_all(index: Index, found: Plan) -> bool:
-    """Whether no entry that matches is missing in an index, which has those alone that have all of its attributes."""
-    return {*index.partition, *index.sort} <= _ALWAYS | found.queries[0].keys()
+def _of_a_query(given: Sequence[str], datastores: int, table: TableDescription) -> float:
+    """The entries for one value of each partition attribute."""
+    everything = max((count for count, _ in table.sizes.values()), default=0) or _UNCOUNTED
+    if not given:
+        return everything / max(datastores, 1)
+    return min(*(_USUALLY.get(key, everything / 10) for key in given), everything)
+
+
+def _part(key: str, asked: str | Between) -> float:
+    """The part of a partition's entries that a condition on a sort attribute leaves."""
+    if key != STUDY_MOMENT.name or isinstance(asked, str):
+        return _PART
+    today = date.today()  # noqa: DTZ011  # a day more or less does not matter
+    begin = f"{today - timedelta(days=365 * _YEARS):%Y%m%d}"
+    low, high = max(asked.low[:8], begin), min(asked.high[:8], f"{today:%Y%m%d}")
+    days = (_days(high) - _days(low)) + 1
+    return min(max(days, 1) / (365 * _YEARS), 1.0)
+
+
+def _days(moment: str) -> int:
+    digits = moment[:8]
+    return int(digits[:4]) * 365 + int(digits[4:6]) * 30 + int(digits[6:]) if digits.isdecimal() else 0
+
+
+def has_all(index: Index, given: Iterable[str]) -> bool:
+    """Whether an index has all entries that have the attributes `given`: it lacks those without one of its own."""
+    return {*index.partition, *index.sort} <= {*_ALWAYS, *given}
 
 
 def _asked(key: str, conditions: Sequence[Condition]) -> tuple[str | Between, ...]:
     """What a key attribute may be asked for some conditions: any of several values, or nothing."""
     for condition in conditions:
-        if condition.negated or condition.every or not condition.asked:
+        if condition.negated or condition.every:
             continue
-        if condition.attribute == key:
+        if condition.attribute == key and condition.asked:
             return condition.asked
         # What is hashed has another VR here: nothing is derived from it.
-        if condition.attribute == _compared(key) and condition.vr == _VRS[key]:
-            return tuple(map(_of_moments, condition.asked)) if key == STUDY_MOMENT.name else condition.asked
+        if condition.attribute == _compared(key) and condition.vr == _VRS.get(key):
+            if key == STUDY_MOMENT.name and isinstance(condition.test, Empty):
+                return (UNDATED,)
+            if condition.asked:
+                return tuple(map(_of_moments, condition.asked)) if key == STUDY_MOMENT.name else condition.asked
     return ()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from imaging_index.searching.matching import Condition
+if TYPE_CHECKING:
+    from imaging_index.searching.matching import Condition
 
 # Entries that a search reads at most unless it is told otherwise: about $0.002 each time.
 BUDGET: Final = 100_000

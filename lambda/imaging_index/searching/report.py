@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from imaging_index.table.reading import Page
 
 
 class Ended(StrEnum):
@@ -30,7 +34,7 @@ class Report(msgspec.Struct):
         undated: how many image sets without a usable study date match everything else but are not among the rows.
         more_undated: there are further image sets without a usable study date, which were not read.
         non_primary: how many image sets match but were left out as not primary.
-        without_value: how many image sets match a `!=` only because they have no value.
+        without_value: how many image sets among the rows match a `!=` only because they have no value.
         matched: by the name of each condition's attribute, how many of the entries that were read match it.
         deleted: how many entries were in the index but no longer in the table.
     """
@@ -48,6 +52,12 @@ class Report(msgspec.Struct):
     without_value: int = 0
     matched: dict[str, int] = {}
     deleted: int = 0
+
+    def add(self, page: Page) -> None:
+        """Count what a call read."""
+        self.entries += len(page.items)
+        self.calls += 1
+        self.units += page.units
 
 
 class Estimate(msgspec.Struct, frozen=True):

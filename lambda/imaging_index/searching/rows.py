@@ -101,13 +101,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def modalities(self) -> tuple[str, ...] | None:
         """The modalities of the whole, sorted; None where it was not read."""
-        return None if self.whole is None else _distinct(self.whole, "Modality")
+        return None if self.whole is None else modalities_of(self.whole)
 
     @property
     def conflicts(self) -> dict[str, tuple[str, ...]]:
         """The attributes of the patient that have several values where one person has one, with the values."""
         values = {name: _distinct(self.whole or self.entries, name) for name in _OF_ONE_PATIENT}
         return {name: several for name, several in values.items() if len(several) > 1}
+
+
+def modalities_of(items: Iterable[Item]) -> tuple[str, ...]:
+    """The modalities of some image sets, sorted."""
+    return _distinct(items, "Modality")
 
 
 def _distinct(items: Iterable[Item], name: str) -> tuple[str, ...]:

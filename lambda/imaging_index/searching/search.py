@@ -1,62 +1,96 @@
-"""Finds entries: conditions -> what an index holds for them -> the entries that match."""
+"""Finds rows: question -> what an index holds for it -> the entries that match -> the rows that they make up."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from imaging_index.profile.derived import STUDY_MOMENT
-from imaging_index.searching.matching import Match, match_all
-from imaging_index.searching.planner import plan
+from imaging_index.profile.derived import PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.searching import cursor
+from imaging_index.searching.cursor import Place, Rank
+from imaging_index.searching.gathering import Gathering, leaves_out_undated
+from imaging_index.searching.planner import DATED, NO_DATE, UNDATED, plan
+from imaging_index.searching.question import Order
+from imaging_index.searching.report import Ended, Report
+from imaging_index.searching.rows import key_of
+from imaging_index.searching.stream import CHUNK, END, Allowance, Source, Stream
+from imaging_index.searching.wholes import Wholes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imaging_index.entry.item import Item
-    from imaging_index.searching.matching import Condition
-    from imaging_index.searching.planner import Plan
+    from imaging_index.searching.planner import Query
+    from imaging_index.searching.question import Question
+    from imaging_index.searching.rows import Row
+    from imaging_index.searching.stream import Position
     from imaging_index.table.reading import TableReader
 
-# Entries of a data store that a search reads at most when it reads a range of them or all: about $0.002 each time.
-BUDGET: Final = 100_000
+_WORKERS: Final = 8
+# Entries of a query that are read at first, and of those without a usable date to say how many match.
+_FIRST_PAGE: Final = 100
+_PROBE: Final = 100
+# A part of the budget is kept for the image sets without a usable date.
+_PART_FOR_UNDATED: Final = 10
+_SORTED_BY: Final = {
+    Order.DATE: STUDY_MOMENT.name,
+    Order.ARRIVED: "FirstIndexedAt",
+    Order.NAME: PATIENT_NAME_KEY.name,
+}
 
 
 class Search:
-    """One search. Iterate over it for the entries that match, each with how surely it does."""
+    """One search. Iterate over it once for its rows; `report` is complete when they are.
+
+    Attributes:
+        plan: what is read.
+        report: what the search says of itself.
+    """
 
     def __init__(
-        self,
-        table: TableReader,
-        datastores: Sequence[str],
-        conditions: Sequence[Condition],
-        index: str | None = None,
-        budget: int | None = BUDGET,
+        self, table: TableReader, question: Question, shown: Sequence[str] | None = None, *, whole: bool = True
     ) -> None:
-        """Search some data stores for entries that match all conditions.
+        """Plan a search; nothing but the table's description is read yet.
 
         Args:
             table: the stack's.
-            datastores: their ids.
-            conditions: all must hold in one entry.
-            index: the index to read; None for the one that reads the least.
-            budget: how many entries of a data store to read at most, if the search reads a range of it or all; None for
-                as many as there are.
+            question: what is asked.
+            shown: the attributes that the rows' entries must have as far as the image sets have them; None for all. An
+                index may hold less of an entry, and the entry itself is read then.
+            whole: read the whole studies and patients that the rows are of, for their counts.
 
         Raises:
-            SearchError: the index cannot answer, or there is none that can.
+            SearchError: the index that the question names cannot answer, no index can, or the cursor is of another
+                search.
         """
-        self._table, self._datastores, self._conditions, self._budget = table, datastores, conditions, budget
+        self._question = question
+        self.report = Report()
         description = table.describe()
-        self._key_types, self._indexes = description.key_types, description.indexes
-        self.plans = [plan(description.indexes, conditions, datastore, index) for datastore in datastores]
-        # How many entries were read, and whether the budget ended the search; then the study moment until which all
-        # entries were read, if the index is by it.
-        self.read = 0
-        self.ended_early = False
-        self.read_back_to: str | None = None
+        self._place = cursor.decode(question.cursor, question) if question.cursor else None
+        self.plan = plan(description, question, self._place.index if self._place else None)
+        self.report.index = self.plan.index
+        self._index = description.indexes[self.plan.index]
+        self._executor = ThreadPoolExecutor(_WORKERS)
+        self._source = Source(table, description.key_types, self._executor, self.report)
+        self._allowance = Allowance(question.budget)
+        self._wholes = Wholes(self._source, description, self._allowance)
+        self._leaves_out_undated = any(map(leaves_out_undated, question.conditions))
+        needed = None if shown is None else [*shown, _SORTED_BY[question.order]]
+        self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
 
+<<<<<<< HEAD
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            yield from self._streamed() if self._is_in_order else self._sorted()
+            self._look_for_undated()
+        finally:
+            self._executor.shutdown(cancel_futures=True)
+=======
     def __iter__(self) -> Iterator[tuple[Item, Match]]:
         for each in self.plans:
-            for item in self._items(each):
+            items = self._items(each)
+            if self._indexes[each.index].holds is not None:
+                items = self._table.whole(items)
+            for item in items:
                 if item["DatastoreId"]["S"] not in self._datastores:
                     continue
                 match = match_all(self._conditions, item)
@@ -64,19 +98,165 @@ class Search:
                     yield item, match
             if "DatastoreId" not in each.queries[0]:
                 return  # an index that spans all data stores
+>>>>>>> s13-proj
 
-    def _items(self, each: Plan) -> Iterator[Item]:
-        read = 0
-        for query in each.queries:
-            for item in self._table.query(each.index, query, self._key_types, newest_first=each.newest_first):
-                if not each.bounded and read == self._budget:
-                    self._end(each, item)
+    @property
+    def _is_in_order(self) -> bool:
+        """Whether rows come as the index has them. What is read for a study or a patient is little, and is sorted."""
+        return not self.plan.bounded and self.plan.ordered is self._question.order
+
+    def _phases(self) -> list[tuple[Query, ...]]:
+        """The queries that are read one after the other: those without a usable date last."""
+        queries = self.plan.queries
+        if self.plan.bounded or not self.plan.by_moment or STUDY_MOMENT.name in queries[0]:
+            return [queries]
+        return [tuple(query | {STUDY_MOMENT.name: part} for query in queries) for part in (DATED, UNDATED)]
+
+    def _streams(self, allowance: Allowance) -> Iterator[Stream]:
+        phases = self._phases()
+        for number, queries in enumerate(phases):
+            positions: list[Position] = [None] * len(queries)
+            if self._place:
+                positions = self._place.positions[number]
+            first = number == 0 and len(phases) > 1
+            reserved = allowance.take((allowance.left or 0) // _PART_FOR_UNDATED) if first else 0
+            limit = self._question.limit
+            yield Stream(
+                self._source,
+                self.plan.index,
+                self._index,
+                queries,
+                positions,
+                allowance,
+                backwards=self._backwards,
+                first_page=_FIRST_PAGE if limit is None else max(limit * 5 // len(queries), _FIRST_PAGE),
+                chunk=CHUNK if self.plan.by_moment else _FIRST_PAGE,
+            )
+            allowance.give(reserved)
+
+    @property
+    def _backwards(self) -> bool:
+        """Whether the index is read from its end: if it is by a time, the newest first, unless rows are the reverse."""
+        if self._is_in_order:
+            return self._descends
+        return self.plan.ordered in (Order.DATE, Order.ARRIVED)
+
+    def _streamed(self) -> Iterator[Row]:
+        left = self._question.limit
+        self._gathering.begin(self._place.shown if self._place else ())
+        positions = []
+        for stream in self._streams(self._allowance):
+            for row in self._taken(stream, rows=left):
+                yield row
+                left = None if left is None else left - 1
+            positions.append(stream.positions)
+            self._note_end(stream)
+        if not _ended(positions):
+            self.report.ended = Ended.LIMIT if left == 0 else Ended.BUDGET
+            self._continue(Place(*self._said, positions, self._gathering.shown()))
+        if any(positions[1:]) and any(position is not None for position in positions[1]):
+            # Of the image sets without a date, some are rows.
+            self.report.more_undated = not _ended(positions[1:])
+
+    def _sorted(self) -> Iterator[Row]:
+        """Reads as much as it may, and sorts it. A cursor within that reads the same entries again."""
+        place = self._place
+        before, again = (place.shown, place.entries) if place else ([], None)
+        self._gathering.begin(before)
+        rows: list[Row] = []
+        begins, positions, entries = [], [], []
+        for number, stream in enumerate(self._streams(Allowance(None) if again else self._allowance)):
+            begins.append(stream.positions)
+            rows += self._taken(stream, entries=again[number] if again else None)
+            positions.append(stream.positions)
+            entries.append(stream.taken)
+            self._note_end(stream)
+        ranked = self._ranked(rows)
+        if place and place.after:
+            after = place.after
+            ranked = [(rank, row) for rank, row in ranked if self._comes_after(rank, after)]
+        limit = self._question.limit
+        shown = ranked[:limit]
+        yield from (row for _, row in shown)
+        if len(shown) < len(ranked):
+            self.report.ended = Ended.LIMIT
+            self._continue(Place(*self._said, begins, before, entries, shown[-1][0]))
+        elif not _ended(positions):
+            self.report.ended = Ended.LIMIT if again else Ended.BUDGET
+            self._continue(Place(*self._said, positions, self._gathering.shown()))
+
+    def _taken(self, stream: Stream, rows: int | None = None, entries: int | None = None) -> Iterator[Row]:
+        """The rows that begin with the entries of a stream, which is left behind so many rows or entries."""
+        if 0 in (rows, entries):
+            return
+        left = rows
+        for chunk in stream.chunks():
+            for item, query, row in self._gathering.rows(chunk, left):
+                stream.take(item, query)
+                if row is not None:
+                    yield row
+                    left = None if left is None else left - 1
+                if left == 0 or stream.taken == entries:
                     return
-                read += 1
-                self.read += 1
-                yield item
 
-    def _end(self, each: Plan, item: Item) -> None:
-        self.ended_early = True
-        if self._indexes[each.index].sort[:1] == (STUDY_MOMENT.name,):
-            self.read_back_to = max(self.read_back_to or "", item[STUDY_MOMENT.name]["S"])
+    def _ranked(self, rows: list[Row]) -> list[tuple[Rank, Row]]:
+        """The rows in the question's order, those without what it is by last."""
+        ranked = sorted(((self._rank(row), row) for row in rows), key=lambda each: each[0].digest)
+        ranked.sort(key=lambda each: each[0].value, reverse=self._descends)
+        return sorted(ranked, key=lambda each: each[0].missing)
+
+    def _rank(self, row: Row) -> Rank:
+        name = _SORTED_BY[self._question.order]
+        values = [item[name]["S"] for item in row.entries if name in item]
+        values = [value for value in values if not value.startswith(NO_DATE)]
+        best = (max if self._descends else min)(values, default="")
+        return Rank(not values, best, cursor.digest_of_row(key_of(row.entries[0], self._question.level)))
+
+    def _comes_after(self, rank: Rank, other: Rank) -> bool:
+        if rank.missing != other.missing:
+            return rank.missing
+        if rank.value != other.value:
+            return (rank.value < other.value) is self._descends
+        return rank.digest > other.digest
+
+    @property
+    def _descends(self) -> bool:
+        """Whether the rows' order is from the last to the first: dates and arrivals are newest first, names from A."""
+        return (self._question.order is not Order.NAME) is not self._question.reverse
+
+    @property
+    def _said(self) -> tuple[str, str]:
+        return cursor.digest_of(self._question), self.plan.index
+
+    def _continue(self, place: Place) -> None:
+        self.report.cursor = cursor.encode(place)
+
+    def _note_end(self, stream: Stream) -> None:
+        """Note how far back in time everything was read."""
+        moments = (
+            [position[STUDY_MOMENT.name] for position in stream.positions if position] if self.plan.by_moment else []
+        )
+        if moments and self._backwards and not min(moments).startswith(NO_DATE):
+            self.report.read_back_to = min(moments)
+
+    def _look_for_undated(self) -> None:
+        """Count the image sets that match but for their date and are not among the rows, or say that there are more."""
+        if not self.plan.by_moment or self._place:
+            return
+        if not self._leaves_out_undated and self.report.ended is Ended.ALL:
+            return
+        queries = self.plan.undated()
+        pages = self._executor.map(
+            lambda query: self._source.table.page(
+                self.plan.index, query, self._source.key_types, backwards=True, most=_PROBE
+            ),
+            queries,
+        )
+        for page in pages:
+            self.report.add(page)
+            self._gathering.count_undated(page.items)
+            self.report.more_undated |= page.next is not None
+
+
+def _ended(positions: list[list[Position]]) -> bool:
+    return all(position == END for stream in positions for position in stream)

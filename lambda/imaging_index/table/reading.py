@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+<<<<<<< HEAD
+from typing import TYPE_CHECKING, Any, Final
+=======
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
+>>>>>>> s13-proj
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from imaging_index.entry.pages import unpack
+from imaging_index.profile import index_names
 from imaging_index.profile.profile import Index
+from imaging_index.profile.schema import TABLE_KEYS
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+<<<<<<< HEAD
+    from collections.abc import Iterator, Mapping, Sequence
+=======
+    from collections.abc import Iterable, Iterator, Mapping
+>>>>>>> s13-proj
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from imaging_index.entry.item import Item
 
+# DynamoDB API Reference, "BatchGetItem".
+_BATCH: Final = 100
 _READS: Final = 5
+_ROUNDS: Final = 8
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
 
@@ -30,6 +46,14 @@ class ImageSet(msgspec.Struct, frozen=True):
     instances: list[dict[str, Any]]
 
 
+class Page(msgspec.Struct, frozen=True):
+    """Some entries, the read request units that they took, and where to start for further ones; None for no more."""
+
+    items: list[Item]
+    units: float
+    next: Item | None
+
+
 class Damaged(Exception):  # noqa: N818
     """The pages are not what their entry says: the image set is to be indexed again with a repair hint."""
 
@@ -37,12 +61,19 @@ class Damaged(Exception):  # noqa: N818
 class TableDescription(msgspec.Struct, frozen=True):
     """What DynamoDB says of a table.
 
+<<<<<<< HEAD
     `indexes` are by name, without those that are being made or dropped. `key_types` has the DynamoDB type, `S` or `N`,
-    of every attribute that is a key of the table or of an index.
+    of every attribute that is a key of the table or of an index. `sizes` has, by index, how many entries it has and
+    their bytes together, as DynamoDB counted them within the last six hours.
+=======
+    `indexes` are by their names in the profile, without those that are being made or dropped. `key_types` has the
+    DynamoDB type, `S` or `N`, of every attribute that is a key of the table or of an index.
+>>>>>>> s13-proj
     """
 
     indexes: dict[str, Index]
     key_types: dict[str, str]
+    sizes: dict[str, tuple[int, int]] = {}
 
 
 class TableReader:
@@ -51,6 +82,7 @@ class TableReader:
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
         self._name = name
+        self._names_in_table: Mapping[str, str] = {}
 
     def head(self, key: Key) -> Head | None:
         """The entry's head as of now, or None when there is no entry."""
@@ -85,15 +117,28 @@ class TableReader:
         raise Damaged(f"the pages of {key} are not complete")
 
     def describe(self) -> TableDescription:
-        """The table's indexes and key types as they are in DynamoDB now."""
+        """The table's indexes and key types as they are in DynamoDB now. Queries use these indexes from then on.
+
+        While an upgrade replaces an index, the table has two of one declared name. This is the one that holds more.
+        """
         table = self._client.describe_table(TableName=self._name)["Table"]
+        there = {
+<<<<<<< HEAD
+            index["IndexName"]: index
+            for index in table.get("GlobalSecondaryIndexes", [])
+            if index.get("IndexStatus") not in ("CREATING", "DELETING")
+        }
+=======
+            index_names.declared(index["IndexName"]): index
+            for index in sorted(table.get("GlobalSecondaryIndexes", []), key=_extent)
+            if index.get("IndexStatus") not in ("CREATING", "DELETING")
+        }
+        self._names_in_table = {name: index["IndexName"] for name, index in there.items()}
+>>>>>>> s13-proj
         return TableDescription(
-            indexes={
-                index["IndexName"]: _index(index)
-                for index in table.get("GlobalSecondaryIndexes", [])
-                if index.get("IndexStatus") not in ("CREATING", "DELETING")
-            },
+            indexes={name: _index(index) for name, index in there.items()},
             key_types={each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
+            sizes={name: (index.get("ItemCount", 0), index.get("IndexSizeBytes", 0)) for name, index in there.items()},
         )
 
     def query(
@@ -104,11 +149,35 @@ class TableReader:
         *,
         newest_first: bool = False,
     ) -> Iterator[Item]:
-        """The entries that an index holds for `conditions` on its key attributes, in the index's order or backwards.
+<<<<<<< HEAD
+        """All entries that `page` gives, page by page."""
+        start = None
+        while True:
+            page = self.page(index, conditions, key_types, backwards=newest_first, start=start)
+            yield from page.items
+            start = page.next
+            if start is None:
+                return
 
+    def page(
+        self,
+        index: str,
+        conditions: Mapping[str, str | Between],
+        key_types: Mapping[str, str],
+        *,
+        backwards: bool = False,
+        start: Item | None = None,
+        most: int | None = None,
+    ) -> Page:
+        """The next entries that an index holds for `conditions` on its key attributes: at most 1 MiB and `most`.
+=======
+        """What an index holds for `conditions` on its key attributes, in the index's order or backwards.
+>>>>>>> s13-proj
+
+        `index` is its name in the profile or in DynamoDB. Call `describe` first: it finds one by the other.
         All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
         these may be `Between` (DynamoDB Developer Guide, "Multi-attribute keys"). Values are text, numbers as digits;
-        `key_types` are those of the table's description.
+        `key_types` are those of the table's description. `start` is a page's `next`.
         """
         names = {f"#{number}": name for number, name in enumerate(conditions)}
         terms = []
@@ -121,16 +190,50 @@ class TableReader:
             else:
                 terms.append(f"#{number} = :{number}")
                 values[f":{number}"] = {kind: condition}
-        pages = self._client.get_paginator("query").paginate(
+        options: Any = ({"ExclusiveStartKey": start} if start else {}) | ({"Limit": most} if most else {})
+        answer: Any = self._client.query(
             TableName=self._name,
-            IndexName=index,
+            IndexName=self._names_in_table.get(index, index),
             KeyConditionExpression=" AND ".join(terms),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
-            ScanIndexForward=not newest_first,
+            ScanIndexForward=not backwards,
+            ReturnConsumedCapacity="TOTAL",
+            **options,
         )
-        for page in pages:
-            yield from cast("list[Item]", page["Items"])
+        return Page(answer["Items"], answer["ConsumedCapacity"]["CapacityUnits"], answer.get("LastEvaluatedKey"))
+
+    def entries(self, keys: Sequence[Key]) -> Page:
+        """The entries of at most 100 image sets, in any order, without those that were deleted.
+
+        (Amazon DynamoDB API Reference, "BatchGetItem").
+        """
+        wanted: Any = {self._name: {"Keys": [item_key(key, ENTRY) for key in keys]}}
+        items: list[Item] = []
+        units = 0.0
+        for round_ in range(_ROUNDS):
+            answer: Any = self._client.batch_get_item(RequestItems=wanted, ReturnConsumedCapacity="TOTAL")
+            items += answer["Responses"].get(self._name, [])
+            units += sum(each["CapacityUnits"] for each in answer["ConsumedCapacity"])
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
+                return Page([item for item in items if not head_of(item).tombstone], units, None)
+            time.sleep(_PAUSE * 2**round_)
+        raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "BatchGetItem")
+
+    def whole(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The entries of which an index holds a part, whole and in the same order, without those deleted meanwhile."""
+        items = iter(items)
+        while batch := list(islice(items, _BATCH)):
+            keys = [{name: item[name] for name in TABLE_KEYS} for item in batch]
+            found: dict[str, Item] = {}
+            asked: Any = {self._name: {"Keys": keys}}
+            while asked:
+                answer = self._client.batch_get_item(RequestItems=asked)
+                found |= {item["ImageSet"]["S"]: item for item in answer["Responses"].get(self._name, [])}
+                asked = answer.get("UnprocessedKeys")
+            entries = (found.get(key["ImageSet"]["S"]) for key in keys)
+            yield from (item for item in entries if item is not None and not head_of(item).tombstone)
 
     def _pages(self, key: Key, prefix: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
@@ -143,7 +246,7 @@ class TableReader:
             yield from page["Items"]
 
 
-def _index(described: Mapping[str, Any]) -> Index:
+def _index(described: Any) -> Index:
     schema, projection = described["KeySchema"], described["Projection"]
     partition, sort = (
         tuple(key["AttributeName"] for key in schema if key["KeyType"] == kind) for kind in ("HASH", "RANGE")
@@ -151,3 +254,9 @@ def _index(described: Mapping[str, Any]) -> Index:
     # DynamoDB lists attributes of INCLUDE only.
     whole = projection["ProjectionType"] == "ALL"
     return Index(partition, sort, None if whole else tuple(projection.get("NonKeyAttributes", ())))
+
+
+def _extent(described: Any) -> tuple[float, str]:
+    """What orders indexes by the number of attributes that they hold besides keys, and then by name."""
+    holds = _index(described).holds
+    return math.inf if holds is None else len(holds), described["IndexName"]

@@ -1,0 +1,294 @@
+"""Gathers the entries that match into rows, with the whole study, series or patient that a row is of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from imaging_index.profile.derived import STUDY_MOMENT
+from imaging_index.searching.cursor import digest_of_row
+from imaging_index.searching.judging import Judge, fetch, holds
+from imaging_index.searching.matching import Empty, Match, of_study
+from imaging_index.searching.moments import AFTER_ALL
+from imaging_index.searching.names import OF_STUDY
+from imaging_index.searching.planner import NO_DATE, has_all
+from imaging_index.searching.question import Level
+from imaging_index.searching.rows import Row, is_left_out, key_of, modalities_of
+from imaging_index.table.layout import Between
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from imaging_index.entry.item import Item
+    from imaging_index.profile.profile import Index
+    from imaging_index.searching.matching import Condition
+    from imaging_index.searching.planner import Plan
+    from imaging_index.searching.question import Question
+    from imaging_index.searching.rows import RowKey
+    from imaging_index.searching.stream import Chunk, Source
+    from imaging_index.searching.wholes import Wholes
+
+# HealthImaging keeps an image set apart, as not primary, if one of these contradicts the primary ones of its study
+# (AWS HealthImaging Developer Guide, "Importing imaging data"). So all primary image sets of a study agree in them.
+_AGREED: Final = {"DatastoreId", "PatientID", "AccessionNumber", "StudyInstanceUID", "StudyID"}
+# The attributes that only whole entries have.
+_WHOLE: Final = {"Generation", "ProfileHash", "PagesChecksum"}
+# Rows that are looked into at a time.
+_AT_A_TIME: Final = 100
+
+
+class Gathering:
+    """Makes rows of entries that come in an index's order; of a row that was made, further entries are passed over."""
+
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        index: Index,
+        wholes: Wholes,
+        question: Question,
+        shown: Sequence[str] | None,
+        *,
+        whole: bool,
+    ) -> None:
+        self._source, self._plan, self._index, self._wholes = source, plan, index, wholes
+        self._level, self._all_copies, self._whole = question.level, question.all_copies, whole
+        self._shown, self._datastores = shown, frozenset(question.datastores)
+        self._of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
+        self._conditions = [each for each in question.conditions if each.attribute != OF_STUDY]
+        self._judge = Judge(source, self._conditions)
+        self._without_date = Judge(source, [each for each in self._conditions if not leaves_out_undated(each)])
+        self._leaves_out_undated = any(map(leaves_out_undated, self._conditions))
+        # An image set that is not primary is left out if another one of its series is not, or of its study or patient.
+        self._among = Level.SERIES if self._level is Level.IMAGE_SET else self._level
+        self._before: frozenset[str] = frozenset()
+        # The rows made, with their entries that did not come by yet; None where these are not known.
+        self._made: dict[RowKey, set[str] | None] = {}
+
+    def begin(self, shown: Iterable[str]) -> None:
+        """Go on after a cursor: pass over the rows of some digests."""
+        self._before = frozenset(shown)
+
+    def shown(self) -> list[str]:
+        """The digests of the rows made so far that could be made again from further entries."""
+        again = {digest_of_row(key) for key, coming in self._made.items() if coming is None or coming}
+        return sorted(self._before | again)
+
+    def rows(self, chunk: Chunk, wanted: int | None) -> Iterator[tuple[Item, int, Row | None]]:
+        """Each entry of a chunk, with the number of its query and the row that begins with it, if one does.
+
+        Args:
+            chunk: of entries.
+            wanted: how many rows, if no more are used than these.
+        """
+        judged = self._judged(chunk.items)
+        found: dict[RowKey, Row | None] = {}
+        for place, (item, match) in enumerate(judged):
+            row = None
+            if match is not Match.NO:
+                key = key_of(item, self._level)
+                if self._is_new(key):
+                    if key not in found:
+                        found |= self._found(judged, place, min(wanted or _AT_A_TIME, _AT_A_TIME), whole=chunk.whole)
+                    made = found[key]
+                    if made is not None and any(_id(each) == _id(item) for each in made.entries):
+                        row = made
+                        self._made[key] = {*map(_id, row.entries)} if row.whole is not None else None
+                    elif made is None and is_left_out(item):
+                        self._source.report.non_primary += 1
+                if coming := self._made.get(key):
+                    coming.discard(_id(item))
+            yield chunk.items[place], chunk.queries[place], row
+
+    def _is_new(self, key: RowKey) -> bool:
+        return key not in self._made and not (self._before and digest_of_row(key) in self._before)
+
+    def _judged(self, items: Sequence[Item]) -> list[tuple[Item, Match]]:
+        judged = [
+            (item, match if item["DatastoreId"]["S"] in self._datastores else Match.NO)
+            for item, match in self._judge.judge(items, self._index)
+        ]
+        matched = self._source.report.matched
+        for condition in self._conditions:
+            count = sum(condition.match(item) is not Match.NO for item, _ in judged)
+            matched[condition.attribute] = matched.get(condition.attribute, 0) + count
+        if self._leaves_out_undated and not self._plan.by_moment:
+            self.count_undated([item for item, match in judged if match is Match.NO])
+        return judged
+
+    def count_undated(self, items: Sequence[Item]) -> None:
+        """Count those of some entries in the report that have no usable date and match everything but the date."""
+        undated = [item for item in items if STUDY_MOMENT.name in item and _moment(item)[0].startswith(NO_DATE)]
+        judged = self._without_date.judge(undated, self._index)
+        self._source.report.undated += sum(match is not Match.NO for _, match in judged)
+
+    def _found(
+        self, judged: Sequence[tuple[Item, Match]], place: int, most: int, *, whole: bool
+    ) -> dict[RowKey, Row | None]:
+        """The rows of the next entries that match; None if their image sets are left out, or their study does not suit.
+
+        Args:
+            judged: all entries of a chunk.
+            place: of the first entry whose row is asked for.
+            most: how many rows to look into.
+            whole: whether the chunk has all entries of its studies.
+        """
+        found: dict[RowKey, list[Item]] = {}
+        for item, match in judged[place:]:
+            key = key_of(item, self._level)
+            if match is not Match.NO and self._is_new(key) and (key in found or len(found) < most):
+                found.setdefault(key, []).append(item)
+        studies = self._studies(found, judged if whole else ())
+        patients = self._wholes.patients(self._of_patients(found))
+        groups = {key: self._group(key, items[0], studies, patients) for key, items in found.items()}
+        matches = {_id(item): (item, match) for item, match in judged}
+        unjudged = {_id(item): item for group in groups.values() for item in group or () if _id(item) not in matches}
+        read_from = self._wholes.patient_index if self._level is Level.PATIENT else self._wholes.study_index
+        if unjudged and read_from:
+            matches |= zip(unjudged, self._judge.judge([*unjudged.values()], read_from[1]), strict=True)
+        rows = {
+            key: self._row(key, items, groups[key], matches, studies.get(key_of(items[0], Level.STUDY)))
+            for key, items in found.items()
+        }
+        return self._completed(rows)
+
+    def _studies(
+        self, found: Mapping[RowKey, Sequence[Item]], judged: Sequence[tuple[Item, Match]]
+    ) -> dict[RowKey, list[Item]]:
+        """The whole studies that must be known of some rows, from the chunk if it has them all."""
+        needed = {
+            key_of(item, Level.STUDY)
+            for items in found.values()
+            for item in items
+            if self._of_studies
+            or (self._level is not Level.PATIENT and self._whole and self._level is not Level.IMAGE_SET)
+            or (self._level is not Level.PATIENT and is_left_out(item) and not self._all_copies)
+        }
+        known = self._from_chunk(needed, judged)
+        known |= {
+            key: [item] for items in found.values() for item in items if not (key := key_of(item, Level.STUDY))[1]
+        }
+        return known | self._wholes.studies(needed - known.keys())
+
+    def _from_chunk(self, needed: set[RowKey], judged: Sequence[tuple[Item, Match]]) -> dict[RowKey, list[Item]]:
+        if not judged or self._all_copies or not self._keeps_studies_together():
+            return {}
+        by_study: dict[RowKey, list[Item]] = {}
+        for item, _ in judged:
+            by_study.setdefault(key_of(item, Level.STUDY), []).append(item)
+        known = {}
+        for key in needed:
+            items = by_study[key]
+            apart = self._wholes.non_primary(key[0])
+            primary = [item for item in items if not is_left_out(item)]
+            if apart is None or not primary or not all("IsPrimary" in item for item in items):
+                continue
+            known[key] = primary + [item for item in apart if key_of(item, Level.STUDY) == key]
+        return known
+
+    def _keeps_studies_together(self) -> bool:
+        """Whether a whole chunk has all primary image sets of the studies that it has one of."""
+        index, query = self._index, self._plan.queries[0]
+        if not has_all(index, index.partition) or not _AGREED.issuperset(index.partition):
+            return False
+        asked = [query[name] for name in index.sort if name in query]
+        return not asked or (self._plan.by_moment and _of_whole_days(asked[0]))
+
+    def _of_patients(self, found: Mapping[RowKey, Sequence[Item]]) -> list[RowKey]:
+        if self._level is not Level.PATIENT:
+            return []
+        shadows = {key for key, items in found.items() if any(map(is_left_out, items)) and not self._all_copies}
+        return [key for key in found if key[1] and (self._whole or key in shadows)]
+
+    def _group(
+        self,
+        key: RowKey,
+        item: Item,
+        studies: Mapping[RowKey, list[Item]],
+        patients: Mapping[RowKey, list[Item]],
+    ) -> list[Item] | None:
+        """All image sets among which those that are not primary are looked for; None where they were not read."""
+        if not key[1]:
+            return [item]
+        if self._level is Level.PATIENT:
+            return patients.get(key)
+        study = studies.get(key_of(item, Level.STUDY))
+        among = key_of(item, self._among)
+        return None if study is None else [each for each in study if key_of(each, self._among) == among]
+
+    def _row(
+        self,
+        key: RowKey,
+        items: Sequence[Item],
+        group: Sequence[Item] | None,
+        matches: Mapping[str, tuple[Item, Match]],
+        study: Sequence[Item] | None,
+    ) -> Row | None:
+        kept = self._kept(items if group is None else group)
+        only_non_primary = not kept
+        if group is None and not kept:
+            return None
+        members = kept or [*(group or ())]
+        if self._level is Level.IMAGE_SET:
+            members = [each for each in members if key_of(each, Level.IMAGE_SET) == key]
+        judged = [matches.get(_id(each), (each, Match.NO)) for each in members]
+        matching = sorted(
+            (each for each in judged if each[1] is not Match.NO), key=lambda each: _moment(each[0]), reverse=True
+        )
+        suits = self._suits(study)
+        if not matching or suits is Match.NO:
+            return None
+        surest = min(max(match for _, match in matching), suits)
+        whole = tuple(item for item, _ in judged) if group is not None or self._level is Level.IMAGE_SET else None
+        return Row(
+            level=self._level,
+            entries=tuple(item for item, _ in matching),
+            whole=whole,
+            possible=surest is Match.POSSIBLE,
+            only_non_primary=only_non_primary,
+            non_primary=None if group is None else len(group) - len(kept or group),
+        )
+
+    def _kept(self, items: Sequence[Item]) -> list[Item]:
+        return [item for item in items if self._all_copies or not is_left_out(item)]
+
+    def _suits(self, study: Sequence[Item] | None) -> Match:
+        """How surely a study matches the conditions on its modalities."""
+        if not self._of_studies:
+            return Match.YES
+        if study is None:
+            return Match.POSSIBLE
+        modalities = modalities_of(self._kept(study) or study)
+        return Match.YES if all(of_study(each, modalities) for each in self._of_studies) else Match.NO
+
+    def _completed(self, rows: dict[RowKey, Row | None]) -> dict[RowKey, Row | None]:
+        """The rows with all attributes of their entries that are to be shown."""
+        used = [self._index, *(each[1] for each in (self._wholes.study_index, self._wholes.patient_index) if each)]
+        if self._shown is not None and all(holds(index, self._shown) for index in used):
+            return rows
+        lacking = [item for row in rows.values() if row for item in row.entries if not item.keys() >= _WHOLE]
+        fetched = fetch(self._source, lacking)
+        return {
+            key: row
+            and msgspec.structs.replace(row, entries=tuple(fetched.get(_id(item), item) for item in row.entries))
+            for key, row in rows.items()
+        }
+
+
+def _id(item: Item) -> str:
+    return str(item["ImageSet"]["S"])
+
+
+def _moment(item: Item) -> tuple[str, str]:
+    return item.get(STUDY_MOMENT.name, {"S": ""})["S"], _id(item)
+
+
+def leaves_out_undated(condition: Condition) -> bool:
+    """Whether no image set without a usable study date matches a condition."""
+    return condition.attribute == "StudyDate" and not condition.negated and not isinstance(condition.test, Empty)
+
+
+def _of_whole_days(asked: str | Between) -> bool:
+    """Whether a condition on the study's moment leaves no day in part."""
+    return isinstance(asked, Between) and len(asked.low) <= 8 and len(asked.high.rstrip(AFTER_ALL)) <= 8

@@ -1,0 +1,239 @@
+"""Reads the queries of a plan side by side, as one stream in the index's order that can be left and gone on with."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from imaging_index.profile.derived import STUDY_MOMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor, Future
+
+    from imaging_index.entry.item import Item
+    from imaging_index.profile.profile import Index
+    from imaging_index.searching.planner import Query
+    from imaging_index.searching.report import Report
+    from imaging_index.table.reading import Page, TableReader
+
+# Where a query is: the key of the last entry that was taken from it; None before the first, `END` after the last.
+Position = dict[str, str] | None
+END: Final[dict[str, str]] = {}
+
+# The entries of a chunk at most.
+CHUNK: Final = 1_000
+# A search that goes on reads larger pages, and in the end each ahead of the one before.
+_LARGER: Final = 4
+_LARGEST: Final = 10_000
+
+
+class Allowance:
+    """How many entries may still be read; `left` is None for any number."""
+
+    def __init__(self, entries: int | None) -> None:
+        self.left = entries
+
+    def take(self, wanted: int) -> int:
+        """Take as many of so many as are left. Returns their number."""
+        taken = wanted if self.left is None else min(wanted, max(self.left, 0))
+        self.give(-taken)
+        return taken
+
+    def give(self, entries: int) -> None:
+        """Give back what was taken and not read."""
+        if self.left is not None:
+            self.left += entries
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What streams read from, and the report that says what they read."""
+
+    table: TableReader
+    key_types: dict[str, str]
+    executor: Executor
+    report: Report
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Entries that follow one another.
+
+    Attributes:
+        items: the entries.
+        queries: for each, the number of the query that it came from.
+        whole: no other entry of these queries belongs to them: of an index by the study's moment they are all of one
+            day, of others they are everything.
+    """
+
+    items: list[Item]
+    queries: list[int]
+    whole: bool
+
+
+class _Reading:
+    """One query. `loose` counts the entries that are in a chunk and were not taken yet."""
+
+    def __init__(self, query: Query, position: Position, start: Item | None) -> None:
+        self.query, self.position, self.start = query, position, start
+        self.done = position == END
+        self.buffer: deque[Item] = deque()
+        self.place: Any = None
+        self.loose = 0
+        self.pending: Future[Page] | None = None
+        self.allowed = 0
+
+
+class Stream:
+    """The entries of some queries of one index. `taken` counts those that were used."""
+
+    def __init__(
+        self,
+        source: Source,
+        name: str,
+        index: Index,
+        queries: Sequence[Query],
+        positions: Sequence[Position],
+        allowance: Allowance,
+        *,
+        backwards: bool,
+        first_page: int,
+        chunk: int = CHUNK,
+    ) -> None:
+        """Read on from some positions.
+
+        Args:
+            source: the table.
+            name: the index's.
+            index: its keys.
+            queries: on its key attributes.
+            positions: of the queries, as `positions` had them.
+            allowance: of entries to read; one of each query is read in any case.
+            backwards: from the end of the index.
+            first_page: how many entries to read of each query at first.
+            chunk: how many entries to give at a time; of an index by the study's moment, those of a day together.
+        """
+        self._source, self._name, self._index = source, name, index
+        self._allowance, self._backwards, self._page, self._chunk = allowance, backwards, first_page, chunk
+        self._readings = [
+            _Reading(query, position, self._start(query, position) if position else None)
+            for query, position in zip(queries, positions, strict=True)
+        ]
+        self.taken = 0
+        self._by_day = index.sort[0] == STUDY_MOMENT.name
+        # All queries are in one day, but for those that have nothing more in it: the one that is farthest knows it.
+        days = [position[STUDY_MOMENT.name][:8] for position in positions if position] if self._by_day else []
+        self._broken = any(position is not None for position in positions)
+        self._broken_day = (min if backwards else max)(days) if days else None
+
+    @property
+    def positions(self) -> list[Position]:
+        """Where each query is: behind the last of its entries that was taken."""
+        return [
+            END if reading.done and not reading.buffer and not reading.loose else reading.position
+            for reading in self._readings
+        ]
+
+    def take(self, item: Item, query: int) -> None:
+        """An entry of a chunk was used: from now on, positions are behind it."""
+        names = (*self._index.sort, "ImageSet")
+        self._readings[query].position = {name: _content(item[name]) for name in names}
+        self._readings[query].loose -= 1
+        self.taken += 1
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The entries, until they or the allowance end."""
+        items: list[Item] = []
+        queries: list[int] = []
+        for item, query in self._entries():
+            if self._by_day and items and _day(item) != _day(items[0]):
+                yield Chunk(items, queries, _day(items[0]) != self._broken_day)
+                items, queries = [], []
+            items.append(item)
+            queries.append(query)
+            if len(items) == self._chunk:
+                self._broken, self._broken_day = True, _day(item) if self._by_day else None
+                yield Chunk(items, queries, whole=False)
+                items, queries = [], []
+        if items:
+            everything = all(reading.done for reading in self._readings)
+            unbroken = _day(items[0]) != self._broken_day if self._by_day else not self._broken
+            yield Chunk(items, queries, everything and unbroken)
+
+    def _entries(self) -> Iterator[tuple[Item, int]]:
+        for reading in self._readings:
+            self._ask(reading, at_least=1)
+        while True:
+            if not all(reading.buffer or reading.done or self._fill(reading) for reading in self._readings):
+                return
+            heads = [(reading.place, query) for query, reading in enumerate(self._readings) if reading.buffer]
+            if not heads:
+                return
+            _, query = (max if self._backwards else min)(heads)
+            reading = self._readings[query]
+            item = reading.buffer.popleft()
+            reading.loose += 1
+            if reading.buffer:
+                reading.place = self._place(reading.buffer[0])
+            yield item, query
+
+    def _fill(self, reading: _Reading) -> bool:
+        """Have the next entry of a query at hand if there is one. Returns False if nothing more may be read."""
+        while not reading.buffer and not reading.done:
+            self._ask(reading)
+            if reading.pending is None:
+                return False
+            page = reading.pending.result()
+            reading.pending = None
+            self._allowance.give(reading.allowed - len(page.items))
+            self._source.report.add(page)
+            reading.buffer.extend(page.items)
+            reading.start, reading.done = page.next, page.next is None
+            self._page = min(self._page * _LARGER, _LARGEST)
+            if self._page == _LARGEST:
+                self._ask(reading)
+        if reading.buffer:
+            reading.place = self._place(reading.buffer[0])
+        return True
+
+    def _ask(self, reading: _Reading, at_least: int = 0) -> None:
+        if reading.pending is not None or reading.done:
+            return
+        reading.allowed = self._allowance.take(self._page)
+        most = max(reading.allowed, at_least)
+        if most:
+            reading.pending = self._source.executor.submit(
+                self._source.table.page,
+                self._name,
+                reading.query,
+                self._source.key_types,
+                backwards=self._backwards,
+                start=reading.start,
+                most=most,
+            )
+
+    def _place(self, item: Item) -> tuple[Any, ...]:
+        return (*(_typed(item[name]) for name in self._index.sort), item["ImageSet"]["S"])
+
+    def _start(self, query: Query, position: dict[str, str]) -> Item:
+        """A position as DynamoDB has it: the key attributes of the index and of the table."""
+        types = self._source.key_types
+        partition = {name: {types.get(name, "S"): query[name]} for name in self._index.partition}
+        sort = {name: {types.get(name, "S"): position[name]} for name in self._index.sort}
+        return {**partition, **sort, "ImageSet": {"S": position["ImageSet"]}, "Part": {"S": "entry"}}
+
+
+def _day(item: Item) -> str:
+    return str(item[STUDY_MOMENT.name]["S"][:8])
+
+
+def _content(value: dict[str, Any]) -> str:
+    ((_, content),) = value.items()
+    return str(content)
+
+
+def _typed(value: dict[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    return Decimal(content) if kind == "N" else content
