@@ -63,7 +63,7 @@ def parse(texts: Iterable[str], profile: Profile, today: date, *, exact: bool = 
         condition = _condition(written, profile, today, exact=exact)
         positive = [each for each in conditions if each.attribute == condition.attribute and not each.negated]
         attribute = written.named.attribute
-        several = attribute.multiple if attribute else written.named.vr == "CS"
+        several = attribute.multiple if attribute else written.named.vr in ("CS", "UI")
         if positive and not condition.negated and not several:
             raise SearchError(
                 f"There are two conditions on {condition.attribute}, which has one value; write one, or a range."
@@ -174,7 +174,8 @@ def _condition(written: _Written, profile: Profile, today: date, *, exact: bool)
     asked = () if name == names.OF_STUDY else value.asked
     # No instance has a value, if the attribute is absent.
     every = written.every and not isinstance(test, Empty)
-    return Condition(name, names.VRS.get(named.vr, named.vr), test, value.exact, negated, every, asked)
+    whole = attribute is not None and attribute.form.whole
+    return Condition(name, names.VRS.get(named.vr, named.vr), test, value.exact, negated, every, asked, whole)
 
 
 def _of_token(name: str, value: str | None, *, negated: bool) -> Condition:
