@@ -1,16 +1,18 @@
 """Matching, kind by kind and VR by VR, as PS3.4, section C.2.2.2, has it."""
 
+import re
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from imaging_index.dicom.person_names import name_folded
+from imaging_index.dicom.person_names import name_folded, name_words
 from imaging_index.profile import toml_file
 from imaging_index.searching.grammar import SearchError, parse
 from imaging_index.searching.matching import Condition, Like, Match, match_all
@@ -108,7 +110,12 @@ def test_no_cell_of_kind_and_vr_is_without_cases() -> None:
     for kind, vrs, _, _, expected in CASES:
         for vr in vrs:
             met.setdefault((kind, vr), set()).add(expected)
-    needed = {"yes": {YES, NO}, "ours": {YES, NO}, "text": {YES, NO}, "refused": {REFUSED}}
+    needed: dict[str, set[Match | None]] = {
+        "yes": {YES, NO},
+        "ours": {YES, NO},
+        "text": {YES, NO},
+        "refused": {REFUSED},
+    }
     for kind in CELLS.keys() - {Kind.SEQUENCE, Kind.MULTIPLE}:
         for vr in VRS:
             assert needed[how(kind, vr)] <= met.get((kind, vr), set()), (kind, vr)
@@ -210,18 +217,59 @@ def test_gaps_in_rows_are_no_values() -> None:
     assert matched("OfLO=?", [""]) is NO
 
 
-@given(st.text("ab*?[]^.\\", max_size=8), st.text("ab[]^.\\", max_size=12))
+def like(pattern: str, text: str) -> bool:
+    """Whether a text is like a pattern, by the definition."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return any(like(pattern[1:], text[start:]) for start in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("?", text[0]) and like(pattern[1:], text[1:])
+
+
+@given(st.text("ab*?[]^.\\\n", max_size=8), st.text("ab[]^.\\\n", max_size=12))
 def test_a_pattern_matches_what_its_definition_says(pattern: str, text: str) -> None:
-    def matches(pattern: str, text: str) -> bool:
-        if not pattern:
-            return not text
-        if pattern[0] == "*":
-            return any(matches(pattern[1:], text[start:]) for start in range(len(text) + 1))
-        return bool(text) and pattern[0] in ("?", text[0]) and matches(pattern[1:], text[1:])
-
-    assert Like.of(pattern).holds(text) is matches(pattern, text)
+    assert Like.of(pattern).holds(text) is like(pattern, text)
 
 
-def test_a_pattern_of_many_stars_takes_linear_time() -> None:
-    # As a plain regular expression this takes longer than the universe has.
-    assert not Like.of("*a" * 64 + "*b").holds("a" * 1024)
+@pytest.mark.parametrize("vr", TEXTS)
+@given(st.text("aAbB*?[", min_size=1, max_size=8).filter(re.compile("[*?]").search), st.text("aAbB[", max_size=12))
+def test_a_wild_card_of_every_text_matches_without_its_case(vr: str, pattern: str, text: str) -> None:
+    assume(pattern != "*")
+    assert (matched(f"Of{vr}={pattern}", text or None) is YES) == (bool(text) and like(pattern.lower(), text.lower()))
+    assert (matched(f"Of{vr}={pattern}", text or None, exact=True) is YES) == (bool(text) and like(pattern, text))
+
+
+@given(st.text("aB ^*?é", min_size=1, max_size=8).filter(re.compile("[*?]").search), st.text("abE ^", max_size=12))
+def test_a_wild_card_of_a_name_matches_its_folded_words(pattern: str, name: str) -> None:
+    assume(pattern.strip() != "*" and name.strip(" ^"))
+    key = "".join(f"{word} " for word in name_words(name))
+    folded = re.sub(r"[ ^]+", " ", pattern.lower().replace("é", "e")).lstrip()
+    wanted = folded if folded.endswith("*") else f"{folded.rstrip()} "
+    assert (matched(f"OfPN={pattern}", name) is YES) == like(wanted, key)
+
+
+# As a plain regular expression each of these takes longer than the universe has.
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("*a" * 63 + "*b", "a" * 1024),
+        ("*a?" * 64 + "b", "a" * 1024),
+        ("*ab*a" * 32 + "?c", "ab" * 5000),
+        ("?*" * 64 + "b", "a" * 10_000),
+        ("*" * 64 + "b", "a" * 10_000),
+    ],
+)
+def test_a_pattern_of_many_stars_takes_linear_time(pattern: str, text: str) -> None:
+    assert not Like.of(pattern).holds(text)
+    assert matched(f"OfLT={pattern}", text) is NO
+    assert matched(f"OfPN={pattern}", text) is NO
+
+
+def test_a_long_condition_is_read_in_linear_time() -> None:
+    for text in ("a" * 100_000, " " * 100_000, "(" * 100_000, "1." * 50_000, "OfDA=" + "-" * 100_000, "=" * 100_000):
+        with pytest.raises(SearchError):
+            parse([text], PROFILE, TODAY)
+    for value in ("2024-" * 20_000, "-" * 100_000, "0" * 100_000, "." * 100_000, "doe^" * 25_000, "1," * 50):
+        for vr in VRS:
+            with suppress(SearchError):
+                parse([f"Of{vr}={value}"], PROFILE, TODAY)
