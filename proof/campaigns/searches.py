@@ -16,6 +16,7 @@ from imaging_index.dicom.person_names import name_folded, name_key
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
 from imaging_index.searching.grammar import SearchError, parse
+from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.question import Level, Order, Question
 from imaging_index.searching.report import Ended, Report
 from imaging_index.searching.rows import Row, key_of
@@ -93,8 +94,13 @@ def harms(case: int) -> Iterator[str]:
     if len(found) != len(rows):
         yield "a row comes twice"
     # Without an index by study, nothing says whether a study has primary image sets elsewhere.
-    knows = "study" in table.indexes and (question.level is not Level.PATIENT or "patient" in table.indexes)
-    sure = {key: each for key, each in expected.items() if knows or not each[4]}
+    knows = ("patient" if question.level is Level.PATIENT else "study") in table.indexes
+    sure = {key: each for key, each in expected.items() if knows or not each[4] or key in found}
+    if "study" not in table.indexes and any(each.attribute == OF_STUDY for each in question.conditions):
+        # Nothing says either which modalities a study has, unless it was read as a whole by chance.
+        found = {key: row for key, row in found.items() if key in sure or not row.possible}
+        sure = {key: each for key, each in sure.items() if key in found}
+        expected = {key: (*each[:3], found[key].possible, *each[4:]) for key, each in sure.items()}
     if found.keys() != sure.keys():
         yield f"{len(sure.keys() - found.keys())} rows are missing, {len(found.keys() - sure.keys())} are too many"
         return

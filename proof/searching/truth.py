@@ -36,15 +36,15 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
         group = [item for item in stored if key_of(item, among) == key_of(own[0], among)]
         members = [item for item in kept(group) if key_of(item, question.level) == key]
         matching = [(item, match_all(of_sets, item)) for item in members]
-        matching = [(item, match) for item, match in matching if match is not Match.NO]
-        if matching and suits(matching[0][0]):
+        matching = [(item, match) for item, match in matching if match is not Match.NO and suits(item)]
+        if matching:
             found[key] = (
                 len(members),
                 sum(int(item["InstanceCount"]["N"]) for item in members),
                 modalities_of(members),
                 max(match for _, match in matching) is Match.POSSIBLE,
                 all(is_left_out(item) for item in group) and not question.all_copies,
-                len(group) - len(kept(group)),
+                None if question.level is Level.IMAGE_SET else len(group) - len(kept(group)),
             )
     return found
 

@@ -1,11 +1,14 @@
 """Conditions as they are written: which attribute, which test, and what is refused with which sentence."""
 
 import itertools
+import re
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile
@@ -13,6 +16,8 @@ from imaging_index.searching.grammar import SearchError, each_of, listed, parse,
 from imaging_index.searching.matching import Condition, Match
 
 NO, YES = Match.NO, Match.YES
+# The condition is refused.
+REFUSED: Final = None
 TODAY: Final = date(2024, 1, 31)
 VRS: Final = ("AS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "US")
 # An attribute of each VR, `OfAS` and so on: a private element may have any.
@@ -23,6 +28,13 @@ PROFILE: Final = toml_file.parse(
         for number, vr in enumerate(VRS)
     )
 )
+RADIOLOGY: Final = toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
+IMAGES: Final = toml_file.parse('revision = 1\nattributes = ["SliceThickness"]\n')
+
+
+def condition(text: str, profile: Profile = RADIOLOGY, *, exact: bool = False) -> Condition:
+    (parsed,) = parse([text], profile, TODAY, exact=exact)
+    return parsed
 
 
 @pytest.mark.parametrize(
@@ -40,17 +52,36 @@ PROFILE: Final = toml_file.parse(
         ("OfTM=noon", "Write OfTM as 120000"),
         ("OfDT=2024-13-01", "OfDT names a day that no calendar has; write it as 20240131120000"),
         ("OfDT=then", "Write OfDT as 20240131120000"),
-        ("OfAS=old", "This is not a valid value of OfAS; write it like OfAS=045Y."),
+        ("OfAS=old", "This is not a valid value of OfAS; write it like OfAS=045Y, or a range like OfAS=018Y..065Y."),
+        ("OfAS>=eighteen", "This is not a valid value of OfAS"),
+        ("OfAS=60Y..18Y", "The range of OfAS ends before it begins"),
+        ("OfUS=1,2", "OfUS is a number: write OfUS=3, or a range like OfUS=1..5."),
+        ("OfUS=12-34", "OfUS is a number"),
+        ("OfUS>1234", "A range includes its ends: write OfUS>=value, in quotes."),
+        ("OfUS<1234", "A range includes its ends: write OfUS<=value, in quotes."),
+        ("OfUS>=", "Write a value behind OfUS>=, and quotes around the condition."),
+        ("OfLO>=1234", "OfLO is text, which has no ranges: write a whole value, or its beginning, like OfLO=A*."),
+        ("OfLO=1234..1240", "OfLO is text, which has no ranges"),
+        ("OfUI=1..1234", "OfUI is text, which has no ranges: write a whole value."),
+        ("OfPN>=1234", "OfPN is text, which has no ranges"),
+        ("OfLO=~chest", "The ~ is for names of persons; write a part of OfLO as OfLO=*part*."),
+        ("OfPN=doe^john,roe^jane", "OfPN takes one name at a time: write doe^john, or OfPN=@FILE"),
+        ("OfDA=7d", "OfDA takes no span: write the first day and two dots, like OfDA=2024-01-24.."),
+        ("OfDA=31.01.2024", "Write OfDA as a day (20240131 or 2024-01-31)"),
+        ("OfTM=2460", "OfTM names a time that no clock shows; write it as 120000"),
+        ("OfUS:every!=1234", "OfUS!=... already asks that no instance has the value; write it without :every."),
+        ("OfLO like chest", "Write a condition as OfLO=value"),
+        ("OfLO~chest", "Write a condition as OfLO=value"),
         ("OfPN=^^", "Write OfPN with at least one letter"),
         ("OfPN=~", "Write at least one word behind the ~"),
         ("OfLO:every=A", "OfLO:every is for numbers and dates of the instances"),
         ("OfLO=" + "*a" * 65, "Write at most 64 stars"),
-        ("OfUI=" + ",".join(f"1.{number}" for number in range(101)), "Give at most 100 values of OfUI"),
+        ("OfUI=" + ",".join(f"1.{number}" for number in range(101)), "Give at most 100 values of OfUI at a time, or"),
         ("OfLO", "Write a condition as OfLO=value, or OfLO=* for any value. Put quotes around one with < or >"),
         ("CT", "Write a condition as Keyword=value"),
         ("=A", "Write a condition as Keyword=value"),
         ("Modality=CT", "The profile does not select Modality, so no entry has it."),
-        ("Modalty=CT", "Modalty is not a DICOM keyword. Did you mean Modality?"),
+        ("Modalty=CT", "Modalty is not a DICOM keyword. Did you mean Modality, which the profile does not select?"),
         ("OfLOW=A", "The profile does not select OfLOW. Did you mean OfLO?"),
         ("00080060=CT", "The profile does not select Modality"),
     ],
@@ -61,16 +92,52 @@ def test_a_condition_that_cannot_be_is_refused_with_the_way_out_and_without_its_
     with pytest.raises(SearchError) as met:
         parse([written], PROFILE, TODAY)
     assert sentence in str(met.value)
-    value = written.partition("=")[2]
-    assert len(value) < 4 or value not in str(met.value)
+    value = re.split("[=<>]+", written)[-1]
+    assert len(value) < 4 or value == written or value not in str(met.value)
 
 
 def test_two_conditions_on_an_attribute_of_one_value_are_one_too_many() -> None:
     profile = toml_file.parse('revision = 1\nattributes = ["Modality", "ImageType"]\n')
     with pytest.raises(SearchError, match="two conditions on Modality"):
         parse(["Modality=CT", "Modality=MR"], profile, TODAY)
+    with pytest.raises(SearchError, match="two conditions on Modality"):
+        parse(["Modality=CT", "Modality!=MR", "Modality=US"], profile, TODAY)
     assert len(parse(["Modality!=CT", "Modality!=MR"], profile, TODAY)) == 2
+    assert len(parse(["Modality=CT", "Modality!=MR"], profile, TODAY)) == 2
     assert len(parse(["ImageType=ORIGINAL", "ImageType=AXIAL"], profile, TODAY)) == 2
+
+
+@pytest.mark.parametrize("vr", VRS)
+@given(st.text("qxz789^,.-:~*? ", min_size=6), st.sampled_from(["=", "!=", ">=", "<=", ">", ":every="]))
+def test_no_error_has_the_value(vr: str, value: str, operator: str) -> None:
+    sentence = ""
+    try:
+        parse([f"Of{vr}{operator}{value}"], PROFILE, TODAY)
+    except SearchError as error:
+        sentence = str(error)
+    assert value.strip() not in sentence or len(value.strip()) < 4
+
+
+def test_two_open_ranges_of_one_attribute_are_one_range() -> None:
+    for vr, low, high in (("DA", "20240101", "2024-01-31"), ("US", "1", "5"), ("TM", "08", "12"), ("AS", "1Y", "9Y")):
+        both = [f"Of{vr}<={high}", "OfLO=A", f"Of{vr}>={low}"]
+        assert parse(both, PROFILE, TODAY) == parse([f"Of{vr}={low}..{high}", "OfLO=A"], PROFILE, TODAY)
+    with pytest.raises(SearchError, match="ends before it begins"):
+        parse(["OfUS>=5", "OfUS<=1"], PROFILE, TODAY)
+    with pytest.raises(SearchError, match="two conditions on OfUS"):
+        parse(["OfUS>=1", "OfUS>=2"], PROFILE, TODAY)
+    assert len(parse(["SliceThickness>=1", "SliceThickness:every<=5"], IMAGES, TODAY)) == 2
+
+
+def test_a_condition_of_every_instance_may_be_on_any_value_and_on_none() -> None:
+    (some,) = parse(["SliceThickness:every=*"], IMAGES, TODAY)
+    (none,) = parse(["SliceThickness:every="], IMAGES, TODAY)
+    varied = {"M": {"Min": {"N": "1"}, "Max": {"N": "5"}}}
+    missing = {"M": varied["M"] | {"Missing": {"N": "1"}}}
+    assert [some.match({"SliceThickness": each}) for each in (varied, missing)] == [YES, NO]
+    assert [some.match({}), none.match({}), none.match({"SliceThickness": varied})] == [NO, YES, NO]
+    with pytest.raises(SearchError, match=r"SliceThickness!=\.\.\. already asks that no instance has the value"):
+        parse(["SliceThickness:every!=1"], IMAGES, TODAY)
 
 
 def test_a_hashed_attribute_is_searched_by_its_token_only() -> None:
@@ -78,9 +145,16 @@ def test_a_hashed_attribute_is_searched_by_its_token_only() -> None:
     token = "0a" * 32
     (condition,) = parse([f"PatientID={token}"], profile, TODAY)
     assert condition.match({"PatientID": {"S": token}}) is YES
-    for wrong in ("PatientID=123", "PatientID=1*", "PatientID=1..2", "PatientID>=1"):
+    for wrong in ("PatientID=123", "PatientID=1*", "PatientID=1..2", "PatientID>=1", "PatientID=~1"):
         with pytest.raises(SearchError, match="PatientID is stored as a token"):
             parse([wrong], profile, TODAY)
+
+
+def test_a_hashed_attribute_may_be_asked_for_any_token_and_for_none() -> None:
+    profile = toml_file.parse('revision = 1\nattributes = ["PatientID"]\n[privacy]\nPatientID = "hash"\n')
+    some, none = (condition(text, profile) for text in ("PatientID=*", "PatientID="))
+    item = {"PatientID": {"S": "0a" * 32}}
+    assert [some.match(item), some.match({}), none.match(item), none.match({})] == [YES, NO, NO, YES]
 
 
 def test_what_an_index_may_be_asked_is_the_stored_form() -> None:
@@ -95,14 +169,6 @@ def test_what_an_index_may_be_asked_is_the_stored_form() -> None:
     )
 
 
-RADIOLOGY: Final = toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
-
-
-def condition(text: str, profile: Profile = RADIOLOGY, *, exact: bool = False) -> Condition:
-    (parsed,) = parse([text], profile, TODAY, exact=exact)
-    return parsed
-
-
 @pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber"])
 def test_a_key_of_an_index_is_the_text_as_written_in_capitals_and_in_small_letters(keyword: str) -> None:
     found = condition(f"{keyword}=aB1")
@@ -114,6 +180,26 @@ def test_a_key_of_an_index_is_the_text_as_written_in_capitals_and_in_small_lette
     assert condition(f"{keyword}=aB1", exact=True).match({keyword: {"S": "AB1"}}) is NO
     assert condition(f"{keyword}!=aB1").match({keyword: {"S": "ab1"}}) is NO
     assert condition(f"{keyword}=ab*").match({keyword: {"S": "AB1"}}) is YES
+
+
+@given(st.text("aAbBß1", max_size=4), st.text("aAbBß1", min_size=1, max_size=4))
+def test_an_index_by_a_key_finds_what_a_comparison_of_every_entry_finds(value: str, written: str) -> None:
+    found = condition(f"PatientID={written}")
+    assert (found.match({"PatientID": {"S": value}}) is YES) == (value in found.asked)
+
+
+def test_a_list_of_keys_is_no_text_with_a_comma() -> None:
+    with pytest.raises(SearchError, match="PatientID takes one value at a time: write PatientID=@FILE with one a line"):
+        condition("PatientID=1,2")
+    assert condition("PatientID=1,2", exact=True).asked == ("1,2",)
+    assert condition("StudyDescription=Head, neck").match({"StudyDescription": {"S": "HEAD, NECK"}}) is YES
+
+
+def test_exact_text_is_what_is_written() -> None:
+    for text in ("StudyID=1..5", "StudyDescription=~1", "PatientID=1,2"):
+        keyword, _, value = text.partition("=")
+        assert condition(text, exact=True).match({keyword: {"S": value}}) is YES
+    assert condition("PatientName=john doe", exact=True).match({"PatientName": {"S": "Doe^John"}}) is NO
 
 
 def test_any_attribute_that_is_a_partition_key_is_such_a_key() -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from imaging_index.profile.derived import STUDY_MOMENT
 from imaging_index.searching.cursor import digest_of_row
-from imaging_index.searching.judging import Judge, fetch, holds
+from imaging_index.searching.judging import WHOLE, Judge, fetch, holds
 from imaging_index.searching.matching import Empty, Match, of_study
 from imaging_index.searching.moments import AFTER_ALL
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.planner import NO_DATE, has_all
 from imaging_index.searching.question import Level
-from imaging_index.searching.rows import Row, is_left_out, key_of, modalities_of
+from imaging_index.searching.rows import NEEDED, Row, is_left_out, key_of, modalities_of
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from imaging_index.entry.item import Item
     from imaging_index.profile.profile import Index
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
 # HealthImaging keeps an image set apart, as not primary, if one of these contradicts the primary ones of its study
 # (AWS HealthImaging Developer Guide, "Importing imaging data"). So all primary image sets of a study agree in them.
 _AGREED: Final = {"DatastoreId", "PatientID", "AccessionNumber", "StudyInstanceUID", "StudyID"}
-# The attributes that only whole entries have.
-_WHOLE: Final = {"Generation", "ProfileHash", "PagesChecksum"}
+_NOTHING: Final = {"S": ""}
 # Rows that are looked into at a time.
 _AT_A_TIME: Final = 100
 
@@ -106,7 +107,7 @@ class Gathering:
 
     def _judged(self, items: Sequence[Item]) -> list[tuple[Item, Match]]:
         judged = [
-            (item, match if item["DatastoreId"]["S"] in self._datastores else Match.NO)
+            (item, match if _id(item).partition("/")[0] in self._datastores else Match.NO)
             for item, match in self._judge.judge(items, self._index)
         ]
         matched = self._source.report.matched
@@ -119,7 +120,9 @@ class Gathering:
 
     def count_undated(self, items: Sequence[Item]) -> None:
         """Count those of some entries in the report that have no usable date and match everything but the date."""
-        undated = [item for item in items if STUDY_MOMENT.name in item and _moment(item)[0].startswith(NO_DATE)]
+        undated = [
+            item for item in items if STUDY_MOMENT.name in item and item[STUDY_MOMENT.name]["S"].startswith(NO_DATE)
+        ]
         judged = self._without_date.judge(undated, self._index)
         self._source.report.undated += sum(match is not Match.NO for _, match in judged)
 
@@ -139,39 +142,38 @@ class Gathering:
             key = key_of(item, self._level)
             if match is not Match.NO and self._is_new(key) and (key in found or len(found) < most):
                 found.setdefault(key, []).append(item)
-        studies = self._studies(found, judged if whole else ())
         patients = self._wholes.patients(self._of_patients(found))
+        studies = self._studies(found, patients, judged if whole else ())
         groups = {key: self._group(key, items[0], studies, patients) for key, items in found.items()}
         matches = {_id(item): (item, match) for item, match in judged}
         unjudged = {_id(item): item for group in groups.values() for item in group or () if _id(item) not in matches}
         read_from = self._wholes.patient_index if self._level is Level.PATIENT else self._wholes.study_index
         if unjudged and read_from:
             matches |= zip(unjudged, self._judge.judge([*unjudged.values()], read_from[1]), strict=True)
-        rows = {
-            key: self._row(key, items, groups[key], matches, studies.get(key_of(items[0], Level.STUDY)))
-            for key, items in found.items()
-        }
+        rows = {key: self._row(key, items, groups[key], matches, studies) for key, items in found.items()}
         return self._completed(rows)
 
     def _studies(
-        self, found: Mapping[RowKey, Sequence[Item]], judged: Sequence[tuple[Item, Match]]
+        self,
+        found: Mapping[RowKey, Sequence[Item]],
+        patients: Mapping[RowKey, Sequence[Item]],
+        judged: Sequence[tuple[Item, Match]],
     ) -> dict[RowKey, list[Item]]:
-        """The whole studies that must be known of some rows, from the chunk if it has them all."""
-        needed = {
-            key_of(item, Level.STUDY)
-            for items in found.values()
-            for item in items
-            if self._of_studies
-            or (self._level is not Level.PATIENT and self._whole and self._level is not Level.IMAGE_SET)
-            or (self._level is not Level.PATIENT and is_left_out(item) and not self._all_copies)
-        }
-        known = self._from_chunk(needed, judged)
-        known |= {
-            key: [item] for items in found.values() for item in items if not (key := key_of(item, Level.STUDY))[1]
-        }
-        return known | self._wholes.studies(needed - known.keys())
+        """The whole studies that must be known of some rows, from the chunk if it has all of them."""
+        of_patients = self._level is Level.PATIENT
+        counted = self._whole and self._level in (Level.SERIES, Level.STUDY)
+        of_study: dict[RowKey, list[Item]] = {}
+        for item in chain(*found.values(), *patients.values()):
+            shadow = is_left_out(item) and not self._all_copies and not of_patients
+            if self._of_studies or counted or shadow:
+                of_study.setdefault(key_of(item, Level.STUDY), []).append(item)
+        alone = {key: items[:1] for key, items in of_study.items() if not key[1]}
+        known = alone | self._from_chunk(of_study.keys() - alone.keys(), judged)
+        return known | self._wholes.studies(of_study.keys() - known.keys())
 
-    def _from_chunk(self, needed: set[RowKey], judged: Sequence[tuple[Item, Match]]) -> dict[RowKey, list[Item]]:
+    def _from_chunk(
+        self, needed: AbstractSet[RowKey], judged: Sequence[tuple[Item, Match]]
+    ) -> dict[RowKey, list[Item]]:
         if not judged or self._all_copies or not self._keeps_studies_together():
             return {}
         by_study: dict[RowKey, list[Item]] = {}
@@ -179,7 +181,7 @@ class Gathering:
             by_study.setdefault(key_of(item, Level.STUDY), []).append(item)
         known = {}
         for key in needed:
-            items = by_study[key]
+            items = by_study.get(key, [])
             apart = self._wholes.non_primary(key[0])
             primary = [item for item in items if not is_left_out(item)]
             if apart is None or not primary or not all("IsPrimary" in item for item in items):
@@ -190,7 +192,7 @@ class Gathering:
     def _keeps_studies_together(self) -> bool:
         """Whether a whole chunk has all primary image sets of the studies that it has one of."""
         index, query = self._index, self._plan.queries[0]
-        if not has_all(index, index.partition) or not _AGREED.issuperset(index.partition):
+        if not (has_all(index, index.partition) and holds(index, NEEDED) and _AGREED.issuperset(index.partition)):
             return False
         asked = [query[name] for name in index.sort if name in query]
         return not asked or (self._plan.by_moment and _of_whole_days(asked[0]))
@@ -223,7 +225,7 @@ class Gathering:
         items: Sequence[Item],
         group: Sequence[Item] | None,
         matches: Mapping[str, tuple[Item, Match]],
-        study: Sequence[Item] | None,
+        studies: Mapping[RowKey, Sequence[Item]],
     ) -> Row | None:
         kept = self._kept(items if group is None else group)
         only_non_primary = not kept
@@ -233,30 +235,28 @@ class Gathering:
         if self._level is Level.IMAGE_SET:
             members = [each for each in members if key_of(each, Level.IMAGE_SET) == key]
         judged = [matches.get(_id(each), (each, Match.NO)) for each in members]
-        matching = sorted(
-            (each for each in judged if each[1] is not Match.NO), key=lambda each: _moment(each[0]), reverse=True
-        )
-        suits = self._suits(study)
-        if not matching or suits is Match.NO:
+        suited = [(item, min(match, self._suits(item, studies))) for item, match in judged if match is not Match.NO]
+        matching = sorted((each for each in suited if each[1] is not Match.NO), key=_newest, reverse=True)
+        if not matching:
             return None
-        surest = min(max(match for _, match in matching), suits)
         whole = tuple(item for item, _ in judged) if group is not None or self._level is Level.IMAGE_SET else None
         return Row(
             level=self._level,
             entries=tuple(item for item, _ in matching),
             whole=whole,
-            possible=surest is Match.POSSIBLE,
+            possible=max(match for _, match in matching) is Match.POSSIBLE,
             only_non_primary=only_non_primary,
-            non_primary=None if group is None else len(group) - len(kept or group),
+            non_primary=None if group is None or self._level is Level.IMAGE_SET else len(group) - len(kept or group),
         )
 
     def _kept(self, items: Sequence[Item]) -> list[Item]:
         return [item for item in items if self._all_copies or not is_left_out(item)]
 
-    def _suits(self, study: Sequence[Item] | None) -> Match:
-        """How surely a study matches the conditions on its modalities."""
+    def _suits(self, item: Item, studies: Mapping[RowKey, Sequence[Item]]) -> Match:
+        """How surely the study of an entry matches the conditions on its modalities."""
         if not self._of_studies:
             return Match.YES
+        study = studies.get(key_of(item, Level.STUDY))
         if study is None:
             return Match.POSSIBLE
         modalities = modalities_of(self._kept(study) or study)
@@ -267,7 +267,7 @@ class Gathering:
         used = [self._index, *(each[1] for each in (self._wholes.study_index, self._wholes.patient_index) if each)]
         if self._shown is not None and all(holds(index, self._shown) for index in used):
             return rows
-        lacking = [item for row in rows.values() if row for item in row.entries if not item.keys() >= _WHOLE]
+        lacking = [item for row in rows.values() if row for item in row.entries if not item.keys() >= WHOLE]
         fetched = fetch(self._source, lacking)
         return {
             key: row
@@ -280,8 +280,9 @@ def _id(item: Item) -> str:
     return str(item["ImageSet"]["S"])
 
 
-def _moment(item: Item) -> tuple[str, str]:
-    return item.get(STUDY_MOMENT.name, {"S": ""})["S"], _id(item)
+def _newest(judged: tuple[Item, Match]) -> tuple[str, str]:
+    item, _ = judged
+    return item.get(STUDY_MOMENT.name, _NOTHING)["S"], _id(item)
 
 
 def leaves_out_undated(condition: Condition) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AFTER_ALL", "SearchError", "each_of", "listed", "parse", "since"]
 
 _CONDITION: Final = re.compile(r"\s*([A-Za-z0-9_.(),]+?)(:every)?\s*(!=|==|>=|<=|=|>|<)(.*)", re.DOTALL)
-_WITHOUT_OPERATOR: Final = re.compile(r"[A-Za-z0-9_.(),]+")
+_BEGINNING: Final = re.compile(r"\s*([A-Za-z0-9_.(),]+)")
 _LISTED: Final = re.compile(r"(\s*[A-Za-z0-9_.(),]+?(?::every)?\s*(?:!=|>=|<=|=))@(.+)", re.DOTALL)
 _MOST_LINES: Final = 10_000
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
@@ -61,15 +61,18 @@ def parse(texts: Iterable[str], profile: Profile, today: date, *, exact: bool = 
     conditions: list[Condition] = []
     for written in _joined([_split(text, profile) for text in texts]):
         condition = _condition(written, profile, today, exact=exact)
-        positive = [each for each in conditions if each.attribute == condition.attribute and not each.negated]
         attribute = written.named.attribute
-        several = attribute.multiple if attribute else written.named.vr == "CS"
-        if positive and not condition.negated and not several:
+        several = attribute.multiple if attribute else written.named.vr in ("CS", "UI")
+        if not several and not condition.negated and any(_asks_alike(condition, each) for each in conditions):
             raise SearchError(
                 f"There are two conditions on {condition.attribute}, which has one value; write one, or a range."
             )
         conditions.append(condition)
     return conditions
+
+
+def _asks_alike(one: Condition, other: Condition) -> bool:
+    return (one.attribute, one.every, False) == (other.attribute, other.every, other.negated)
 
 
 def listed(text: str) -> tuple[str, str] | None:
@@ -105,14 +108,11 @@ def each_of(beginning: str, lines: Iterable[str]) -> list[str]:
 def _split(text: str, profile: Profile) -> _Written:
     match = _CONDITION.fullmatch(text)
     if not match:
-        bare = _WITHOUT_OPERATOR.fullmatch(text.strip())
-        raise SearchError(_without_value(text.strip(), profile) if bare else _how_to_write())
+        raise SearchError(_how_to_write(text, profile))
     attribute, every, operator, value = match.groups()
     named = names.find(attribute, profile)
     if operator in ("<", ">"):
-        raise SearchError(
-            f"The ends of a range belong to it: write {named.name}{operator}= and the nearest value, in quotes."
-        )
+        raise SearchError(f"A range includes its ends: write {named.name}{operator}=value, in quotes.")
     if operator in (">=", "<="):
         if not value.strip():
             raise SearchError(f"Write a value behind {named.name}{operator}, and quotes around the condition.")
@@ -121,22 +121,22 @@ def _split(text: str, profile: Profile) -> _Written:
     return _Written(named, bool(every), operator, value)
 
 
-def _without_value(word: str, profile: Profile) -> str:
-    """What to write instead of a word, which may be an attribute whose operator the shell took for a redirection."""
+def _how_to_write(text: str, profile: Profile) -> str:
+    """How to write a condition on the attribute that a text begins with, if it does.
+
+    The shell may have taken its `>` for a redirection.
+    """
+    beginning = _BEGINNING.match(text)
     try:
-        name = names.find(word, profile).name
+        name = names.find(beginning[1] if beginning else "", profile).name
     except SearchError:
-        return _how_to_write()
+        return (
+            "Write a condition as Keyword=value, like PatientID=1234, StudyDate=20240101-20240131 or "
+            "SeriesDescription=*chest*."
+        )
     return (
         f"Write a condition as {name}=value, or {name}=* for any value. Put quotes around one with < or >, or write a "
         "range as a..b."
-    )
-
-
-def _how_to_write() -> str:
-    return (
-        "Write a condition as Keyword=value, like PatientID=1234, StudyDate=20240101-20240131 or "
-        "SeriesDescription=*chest*."
     )
 
 
@@ -174,7 +174,8 @@ def _condition(written: _Written, profile: Profile, today: date, *, exact: bool)
     asked = () if name == names.OF_STUDY else value.asked
     # No instance has a value, if the attribute is absent.
     every = written.every and not isinstance(test, Empty)
-    return Condition(name, names.VRS.get(named.vr, named.vr), test, value.exact, negated, every, asked)
+    whole = attribute is not None and attribute.form.whole
+    return Condition(name, names.VRS.get(named.vr, named.vr), test, value.exact, negated, every, asked, whole)
 
 
 def _of_token(name: str, value: str | None, *, negated: bool) -> Condition:

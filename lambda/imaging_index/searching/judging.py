@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from imaging_index.profile.derived import FOLDED, SEVERAL
 from imaging_index.profile.schema import OWN_NAMES
 from imaging_index.searching.matching import Match, Words, match_all
+from imaging_index.searching.rows import NEEDED
 from imaging_index.table.layout import Key
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # What says that an entry has not all values of an attribute.
 _FLAWS: Final = ("InvalidAttributes", "TruncatedAttributes")
+# The attributes that only whole entries have.
+WHOLE: Final = {"Generation", "ProfileHash", "PagesChecksum"}
 _OF_THE_TABLE: Final = {"ImageSet", "Part"}
 # Amazon DynamoDB API Reference, "BatchGetItem".
 _BATCH: Final = 100
@@ -32,7 +35,9 @@ class Judge:
         self._source, self._conditions = source, conditions
 
     def judge(self, items: Sequence[Item], index: Index) -> list[tuple[Item, Match]]:
-        """The entries, each with how surely it matches. Those that no longer exist do not match.
+        """The entries, each with how surely it matches; those that do have at least what rows need.
+
+        Those that no longer exist do not match.
 
         Args:
             items: entries as an index holds them.
@@ -44,7 +49,11 @@ class Judge:
         for item, fetched in zip(items, undecided, strict=True):
             known = whole.get(item["ImageSet"]["S"]) if fetched else item
             judged.append((item, Match.NO) if known is None else (known, match_all(self._conditions, known)))
-        return judged
+        if holds(index, NEEDED):
+            return judged
+        found = [item for item, match in judged if match is not Match.NO and not item.keys() >= WHOLE]
+        fetched_too = fetch(self._source, found)
+        return [(fetched_too.get(item["ImageSet"]["S"], item), match) for item, match in judged]
 
     def _is_decided(self, item: Item, index: Index) -> bool:
         """Whether an index holds enough of an entry to match it."""
@@ -53,7 +62,7 @@ class Judge:
 
 def fetch(source: Source, items: Iterable[Item]) -> dict[str, Item]:
     """The whole entries of some by their partition key, without those that were deleted meanwhile."""
-    keys = [Key(item["DatastoreId"]["S"], item["ImageSetId"]["S"]) for item in items]
+    keys = [Key(*item["ImageSet"]["S"].split("/")) for item in items]
     batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
     found: dict[str, Item] = {}
     for page in source.executor.map(source.table.entries, batches):

@@ -124,7 +124,8 @@ class Condition(msgspec.Struct, frozen=True):
 
     `negated` asks that no value passes, so that an entry without a value matches. `every` asks that all instances have
     a value that passes. `asked` is what an index by the attribute may be asked for the values that pass, any of it;
-    nothing if an index cannot find them.
+    nothing if an index cannot find them. `whole` says that an entry keeps the attribute's whole values, of which one
+    must pass all conditions on it.
     """
 
     attribute: str
@@ -134,11 +135,13 @@ class Condition(msgspec.Struct, frozen=True):
     negated: bool = False
     every: bool = False
     asked: tuple[str | Between, ...] = ()
+    whole: bool = False
 
     @property
     def of_one_value(self) -> bool:
-        """Whether it asks for one value, which others may ask for as well."""
-        return not self.negated and not self.every and isinstance(self.test, Equal | Range | Like)
+        """Whether it asks for one whole value or item, in which others must hold as well."""
+        joint = self.whole or "." in self.attribute
+        return joint and not self.negated and not self.every and isinstance(self.test, Equal | Range | Like)
 
     def match(self, item: Item) -> Match:
         """How surely an entry, in DynamoDB's form, matches."""
@@ -214,7 +217,7 @@ def match_all(conditions: Sequence[Condition], item: Item) -> Match:
     """How surely an entry matches all conditions.
 
     Those on attributes of one sequence must hold in one and the same item of it (C.2.2.2.6), and those on one attribute
-    in one and the same of its whole values.
+    in one and the same of its whole values (C.2.2.2.8).
     """
     groups: dict[str, list[Condition]] = {}
     for condition in conditions:

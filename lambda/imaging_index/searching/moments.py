@@ -64,6 +64,8 @@ def span(vr: str, name: str, value: str, today: date) -> tuple[str, str] | tuple
         SearchError: it is no such text.
     """
     value = value.strip()
+    if vr != "TM" and _SPAN.fullmatch(value):
+        raise SearchError(f"{name} takes no span: write the first day and two dots, like {name}=2024-01-24..")
     if not re.fullmatch(_WRITTEN[vr], value):
         raise SearchError(f"Write {name} {_FORMS[vr]}.")
     try:

@@ -5,19 +5,19 @@ Capitals do not matter. What is not found is answered with the attribute that wa
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from imaging_index.dicom import dictionary
+from imaging_index.profile.derived import PATIENT_AGE
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.schema import OWN_KEYS
 from imaging_index.searching.errors import SearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from imaging_index.profile.attributes import Attribute
     from imaging_index.profile.profile import Profile
@@ -151,7 +151,7 @@ def _keyword(part: str) -> str:
     return (match and dictionary.keyword_of((match[1] + match[2]).upper())) or part
 
 
-def _refusal(name: str, names: Iterable[str]) -> str:
+def _refusal(name: str, names: Sequence[str]) -> str:
     """Why an entry has no such attribute, and what to write instead."""
     for known, sentence in _SENTENCES.items():
         if name.lower() == known.lower():
@@ -160,42 +160,48 @@ def _refusal(name: str, names: Iterable[str]) -> str:
     inside = [each for each in names if each.startswith(f"{name}.") or each.endswith(f".{name}")]
     if inside:
         return f"The profile does not select {name} alone. Did you mean {inside[0]}?"
-    if all(map(dictionary.lookup, path)):
-        return f"The profile does not select {name}, so no entry has it. Add it to the profile, and index again."
-    if near := nearest(name, names):
+    if all(map(dictionary.lookup, path)) or name == PATIENT_AGE.name:
+        said = _EVERYDAY.get(name.lower())
+        instead = f", or ask for {said}" if said in names else ""
+        return (
+            f"The profile does not select {name}, so no entry has it. Add it to the profile, and index again{instead}."
+        )
+    if near := _by_words(name, names):
         return f"The profile does not select {name}. Did you mean {near}?"
-    near = nearest(name, dictionary.keywords())
-    meant = (
-        f"Did you mean {near}? The profile does not select it."
-        if near
-        else "imaging-index profile show lists what can be searched."
-    )
-    return f"{name} is not a DICOM keyword. {meant}"
+    unselected = _of_words(name, dictionary.keywords())
+    if unselected is None and (near := dictionary.nearest(name, names)):
+        return f"The profile does not select {name}. Did you mean {near}?"
+    if near := unselected or dictionary.nearest(name):
+        return f"{name} is not a DICOM keyword. Did you mean {near}, which the profile does not select?"
+    return f"{name} is not a DICOM keyword; imaging-index profile show lists what can be searched."
 
 
-def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The one of some names that a word most likely means, by what the words of the name say before its letters.
+def _by_words(word: str, names: Sequence[str]) -> str | None:
+    """The one of some names that is meant by a word, not by its letters but by what it says; None for no one.
 
-    `StudyUID` is StudyInstanceUID, whose words it has in their order. `SeriesModality` has all words of Modality. `MRN`
-    is PatientID, as people say. Only then comes what is spelt alike.
+    `MRN` is PatientID, as people say. `StudyUID` is StudyInstanceUID, whose words it has in their order.
+    `SeriesModality` begins or ends like Modality.
     """
-    names = [*names]
-    letters = re.sub(r"[^a-z0-9.]", "", word.lower())
+    letters = _letters(word)
     if (said := _EVERYDAY.get(letters)) in names:
         return said
-    fewest: tuple[int, str] | None = None
-    for name in names:
-        words = _WORD.findall(name)
-        # Each word may be there or not; which are left out is counted by letters.
-        if letters and re.fullmatch("".join(f"(?:{each.lower()})?" for each in words), letters):
-            left_out = len(name) - len(letters)
-            fewest = min(fewest or (left_out, name), (left_out, name), key=lambda each: each[0])
-    if fewest:
-        return fewest[1]
-    parts = [name for name in names if len(name) > 2 and letters.startswith(name.lower())]
-    parts += [name for name in names if len(name) > 2 and letters.endswith(name.lower())]
-    if parts:
-        return max(parts, key=len)
-    by_letters = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(letters, by_letters, n=1, cutoff=0.75)
-    return by_letters[close[0]] if close else None
+    long = [each for each in names if len(each) > 2]
+    alike = [each for each in long if letters.startswith(each.lower()) or letters.endswith(each.lower())]
+    return _of_words(word, names) or max(alike, key=len, default=None)
+
+
+def _of_words(word: str, names: Iterable[str]) -> str | None:
+    """The shortest of some names that has all words of a word in their order, and others between them."""
+    letters = _letters(word)
+    return min((name for name in names if letters and _is_of(letters, name)), key=len, default=None)
+
+
+def _is_of(letters: str, name: str) -> bool:
+    ends = {0}
+    for each in _WORD.findall(name):
+        ends |= {end + len(each) for end in ends if letters.startswith(each.lower(), end)}
+    return len(letters) in ends
+
+
+def _letters(word: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", word.lower())

@@ -18,10 +18,15 @@ from imaging_index.searching.question import Level
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# What an index must hold of an entry, so that it can be put into rows.
+NEEDED: Final = (
+    *("StudyInstanceUID", "SeriesInstanceUID", "PatientID", "IssuerOfPatientID", "Modality", "InstanceCount"),
+    "IsPrimary",
+)
+
 RowKey = tuple[str, ...]
 
 _KEYS: Final[dict[Level, tuple[str, ...]]] = {
-    Level.IMAGE_SET: ("ImageSetId",),
     Level.SERIES: ("StudyInstanceUID", "SeriesInstanceUID"),
     Level.STUDY: ("StudyInstanceUID",),
     Level.PATIENT: ("PatientID",),
@@ -31,13 +36,16 @@ _OF_ONE_PATIENT: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "Pati
 
 
 def key_of(item: Item, level: Level) -> RowKey:
-    """The row that an entry belongs to."""
+    """The row that an entry belongs to: a data store, and what identifies the row in it."""
+    datastore, _, image_set = item["ImageSet"]["S"].partition("/")
+    if level is Level.IMAGE_SET:
+        return (datastore, image_set)
     values = [item[name]["S"] for name in _KEYS[level] if name in item]
     if len(values) < len(_KEYS[level]):
-        return (item["DatastoreId"]["S"], "", item["ImageSetId"]["S"])
+        return (datastore, "", image_set)
     if level is Level.PATIENT and "IssuerOfPatientID" in item:
         values.append(item["IssuerOfPatientID"]["S"])
-    return (item["DatastoreId"]["S"], *values)
+    return (datastore, *values)
 
 
 def is_left_out(item: Item) -> bool:
@@ -63,7 +71,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         whole: all entries of the study, series or patient that are not left out; None where they were not read.
         possible: no entry matches for certain; at least one may.
         only_non_primary: the study or series has no other image sets than those that are not primary.
-        non_primary: how many image sets of it are left out as not primary; None where that was not read.
+        non_primary: how many image sets of the series, study or patient are left out as not primary; None where that
+            was not read.
     """
 
     level: Level
@@ -76,7 +85,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def datastore_id(self) -> str:
         """The data store that all its entries are in."""
-        return str(self.entries[0]["DatastoreId"]["S"])
+        return str(self.entries[0]["ImageSet"]["S"].partition("/")[0])
 
     def value(self, name: str) -> Any:
         """The plain value of an attribute in the first entry that has one, all of several values as a list; or None."""

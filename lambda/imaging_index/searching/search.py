@@ -77,28 +77,12 @@ class Search:
         needed = None if shown is None else [*shown, _SORTED_BY[question.order]]
         self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
 
-<<<<<<< HEAD
     def __iter__(self) -> Iterator[Row]:
         try:
             yield from self._streamed() if self._is_in_order else self._sorted()
             self._look_for_undated()
         finally:
             self._executor.shutdown(cancel_futures=True)
-=======
-    def __iter__(self) -> Iterator[tuple[Item, Match]]:
-        for each in self.plans:
-            items = self._items(each)
-            if self._indexes[each.index].holds is not None:
-                items = self._table.whole(items)
-            for item in items:
-                if item["DatastoreId"]["S"] not in self._datastores:
-                    continue
-                match = match_all(self._conditions, item)
-                if match is not Match.NO:
-                    yield item, match
-            if "DatastoreId" not in each.queries[0]:
-                return  # an index that spans all data stores
->>>>>>> s13-proj
 
     @property
     def _is_in_order(self) -> bool:
@@ -112,7 +96,7 @@ class Search:
             return [queries]
         return [tuple(query | {STUDY_MOMENT.name: part} for query in queries) for part in (DATED, UNDATED)]
 
-    def _streams(self, allowance: Allowance) -> Iterator[Stream]:
+    def _streams(self, allowance: Allowance, entries: list[int] | None = None) -> Iterator[Stream]:
         phases = self._phases()
         for number, queries in enumerate(phases):
             positions: list[Position] = [None] * len(queries)
@@ -131,6 +115,7 @@ class Search:
                 backwards=self._backwards,
                 first_page=_FIRST_PAGE if limit is None else max(limit * 5 // len(queries), _FIRST_PAGE),
                 chunk=CHUNK if self.plan.by_moment else _FIRST_PAGE,
+                entries=entries[number] if entries else None,
             )
             allowance.give(reserved)
 
@@ -146,7 +131,7 @@ class Search:
         self._gathering.begin(self._place.shown if self._place else ())
         positions = []
         for stream in self._streams(self._allowance):
-            for row in self._taken(stream, rows=left):
+            for row in self._taken(stream, left):
                 yield row
                 left = None if left is None else left - 1
             positions.append(stream.positions)
@@ -165,9 +150,9 @@ class Search:
         self._gathering.begin(before)
         rows: list[Row] = []
         begins, positions, entries = [], [], []
-        for number, stream in enumerate(self._streams(Allowance(None) if again else self._allowance)):
+        for stream in self._streams(Allowance(None) if again else self._allowance, again):
             begins.append(stream.positions)
-            rows += self._taken(stream, entries=again[number] if again else None)
+            rows += self._taken(stream)
             positions.append(stream.positions)
             entries.append(stream.taken)
             self._note_end(stream)
@@ -185,18 +170,18 @@ class Search:
             self.report.ended = Ended.LIMIT if again else Ended.BUDGET
             self._continue(Place(*self._said, positions, self._gathering.shown()))
 
-    def _taken(self, stream: Stream, rows: int | None = None, entries: int | None = None) -> Iterator[Row]:
-        """The rows that begin with the entries of a stream, which is left behind so many rows or entries."""
-        if 0 in (rows, entries):
+    def _taken(self, stream: Stream, most: int | None = None) -> Iterator[Row]:
+        """The rows that begin with the entries of a stream, which is left behind the last of so many."""
+        left = most
+        if left == 0:
             return
-        left = rows
         for chunk in stream.chunks():
             for item, query, row in self._gathering.rows(chunk, left):
                 stream.take(item, query)
                 if row is not None:
                     yield row
                     left = None if left is None else left - 1
-                if left == 0 or stream.taken == entries:
+                if left == 0:
                     return
 
     def _ranked(self, rows: list[Row]) -> list[tuple[Rank, Row]]:

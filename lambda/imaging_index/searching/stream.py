@@ -101,6 +101,7 @@ class Stream:
         backwards: bool,
         first_page: int,
         chunk: int = CHUNK,
+        entries: int | None = None,
     ) -> None:
         """Read on from some positions.
 
@@ -114,9 +115,11 @@ class Stream:
             backwards: from the end of the index.
             first_page: how many entries to read of each query at first.
             chunk: how many entries to give at a time; of an index by the study's moment, those of a day together.
+            entries: how many entries to give at most; None for all.
         """
         self._source, self._name, self._index = source, name, index
         self._allowance, self._backwards, self._page, self._chunk = allowance, backwards, first_page, chunk
+        self._entries_left = entries
         self._readings = [
             _Reading(query, position, self._start(query, position) if position else None)
             for query, position in zip(queries, positions, strict=True)
@@ -158,14 +161,14 @@ class Stream:
                 yield Chunk(items, queries, whole=False)
                 items, queries = [], []
         if items:
-            everything = all(reading.done for reading in self._readings)
+            everything = all(reading.done and not reading.buffer for reading in self._readings)
             unbroken = _day(items[0]) != self._broken_day if self._by_day else not self._broken
             yield Chunk(items, queries, everything and unbroken)
 
     def _entries(self) -> Iterator[tuple[Item, int]]:
         for reading in self._readings:
             self._ask(reading, at_least=1)
-        while True:
+        while self._entries_left != 0:
             if not all(reading.buffer or reading.done or self._fill(reading) for reading in self._readings):
                 return
             heads = [(reading.place, query) for query, reading in enumerate(self._readings) if reading.buffer]
@@ -177,6 +180,8 @@ class Stream:
             reading.loose += 1
             if reading.buffer:
                 reading.place = self._place(reading.buffer[0])
+            if self._entries_left is not None:
+                self._entries_left -= 1
             yield item, query
 
     def _fill(self, reading: _Reading) -> bool:

@@ -27,7 +27,8 @@ _MOST_WORDS: Final = 8
 _WITHOUT_WILDCARDS: Final = frozenset({"UI", "AS", "AT"})
 _LISTED: Final = {"UI": re.compile(r"[,\\]"), "CS": re.compile(r"[,\\]")}
 _ORDERED: Final = vrs.NUMBERS | vrs.MOMENTS | {"AS", "own"}
-_EXAMPLES: Final = {"AS": "045Y", "UI": "1.2.840.10008"}
+_EXAMPLES: Final = {"AS": "045Y, or a range like {}=018Y..065Y", "AT": "0018A001"}
+_TAG: Final = re.compile(r"\s*\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?\s*")
 _NUMBER: Final = re.compile(r"\s*(?:[0-9]+(?:\.[0-9]+)?)?\s*")
 _FLAGS: Final = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 
@@ -217,9 +218,17 @@ class Value:
     def _stored(self, written: str) -> str | None:
         """A text in the form in which entries store it."""
         try:
-            value = vrs.parser(self._vr)(written)
+            value = _tag(written) if self._vr == "AT" else vrs.parser(self._vr)(written)
         except vrs.Unusable:
-            example = _EXAMPLES.get(self._vr)
-            like = f"; write it like {self._name}={example}" if example else ""
-            raise SearchError(f"This is not a valid value of {self._name}{like}.") from None
+            example = _EXAMPLES[self._vr].format(self._name)
+            raise SearchError(
+                f"This is not a valid value of {self._name}; write it like {self._name}={example}."
+            ) from None
         return None if value is None else str(value)
+
+
+def _tag(written: str) -> str:
+    match = _TAG.fullmatch(written)
+    if not match:
+        raise vrs.Unusable
+    return match[1] + match[2]

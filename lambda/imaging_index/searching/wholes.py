@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from imaging_index.searching.judging import fetch, holds
 from imaging_index.searching.planner import has_all
 from imaging_index.searching.question import Level
-from imaging_index.searching.rows import key_of
+from imaging_index.searching.rows import NEEDED, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 _BY_STUDY: Final = (("StudyInstanceUID",), ("DatastoreId", "StudyInstanceUID"))
 _BY_PATIENT: Final = (("DatastoreId", "PatientID"),)
 _BY_NON_PRIMARY: Final = (("DatastoreId", "NonPrimary"),)
-# What tells which row an image set belongs to.
-_PLACES: Final = {"StudyInstanceUID", "SeriesInstanceUID"}
 # Image sets that are not primary are few. Where they are not, each study is asked for its own.
+_PLACES: Final = ("StudyInstanceUID", "SeriesInstanceUID")
 _MOST_NON_PRIMARY: Final = 1_000
 
 
@@ -51,7 +51,7 @@ class Wholes:
         queries: list[Query] = [
             {key: datastore if key == "DatastoreId" else uid for key in index.partition} for datastore, uid in wanted
         ]
-        found = self._read(name, queries)
+        found = self._read(name, index, queries)
         return {
             key: [item for item in items if key_of(item, Level.STUDY) == key]
             for key, items in zip(wanted, found, strict=True)
@@ -63,7 +63,7 @@ class Wholes:
             return {}
         wanted = [*keys]
         queries: list[Query] = [{"DatastoreId": key[0], "PatientID": key[1]} for key in wanted]
-        found = self._read(self.patient_index[0], queries)
+        found = self._read(*self.patient_index, queries)
         return {
             key: [item for item in items if key_of(item, Level.PATIENT) == key]
             for key, items in zip(wanted, found, strict=True)
@@ -79,19 +79,22 @@ class Wholes:
         if self._non_primary_index is None:
             return None
         name, index = self._non_primary_index
-        if index.holds is not None and not {*index.holds, *index.partition, *index.sort} >= _PLACES:
+        if not holds(index, _PLACES):
             return None
         page = self._page(name, {"DatastoreId": datastore, "NonPrimary": "1"}, None, _MOST_NON_PRIMARY)
         self._account([page])
         return None if page.next else page.items
 
-    def _read(self, name: str, queries: Sequence[Query]) -> list[list[Item]]:
+    def _read(self, name: str, index: Index, queries: Sequence[Query]) -> list[list[Item]]:
         """All entries of some queries of an index, side by side."""
         found = []
         for pages in self._source.executor.map(lambda query: self._pages(name, query), queries):
             self._account(pages)
             found.append([item for page in pages for item in page.items])
-        return found
+        if holds(index, NEEDED):
+            return found
+        whole = fetch(self._source, [item for items in found for item in items])
+        return [[whole[id_] for item in items if (id_ := item["ImageSet"]["S"]) in whole] for items in found]
 
     def _pages(self, name: str, query: Query) -> list[Page]:
         pages = [self._page(name, query, None, None)]

@@ -5,12 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any, Final
-=======
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
->>>>>>> s13-proj
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -18,22 +13,15 @@ from botocore.exceptions import ClientError
 from imaging_index.entry.pages import unpack
 from imaging_index.profile import index_names
 from imaging_index.profile.profile import Index
-from imaging_index.profile.schema import TABLE_KEYS
 from imaging_index.table.layout import ENTRY, PAGES, Between, Head, Key, head_of, item_key
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
     from collections.abc import Iterator, Mapping, Sequence
-=======
-    from collections.abc import Iterable, Iterator, Mapping
->>>>>>> s13-proj
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from imaging_index.entry.item import Item
 
-# DynamoDB API Reference, "BatchGetItem".
-_BATCH: Final = 100
 _READS: Final = 5
 _ROUNDS: Final = 8
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
@@ -61,14 +49,9 @@ class Damaged(Exception):  # noqa: N818
 class TableDescription(msgspec.Struct, frozen=True):
     """What DynamoDB says of a table.
 
-<<<<<<< HEAD
-    `indexes` are by name, without those that are being made or dropped. `key_types` has the DynamoDB type, `S` or `N`,
-    of every attribute that is a key of the table or of an index. `sizes` has, by index, how many entries it has and
-    their bytes together, as DynamoDB counted them within the last six hours.
-=======
     `indexes` are by their names in the profile, without those that are being made or dropped. `key_types` has the
-    DynamoDB type, `S` or `N`, of every attribute that is a key of the table or of an index.
->>>>>>> s13-proj
+    DynamoDB type, `S` or `N`, of every attribute that is a key of the table or of an index. `sizes` has, by index, how
+    many entries it has and their bytes together, as DynamoDB counted them within the last six hours.
     """
 
     indexes: dict[str, Index]
@@ -123,18 +106,11 @@ class TableReader:
         """
         table = self._client.describe_table(TableName=self._name)["Table"]
         there = {
-<<<<<<< HEAD
-            index["IndexName"]: index
-            for index in table.get("GlobalSecondaryIndexes", [])
-            if index.get("IndexStatus") not in ("CREATING", "DELETING")
-        }
-=======
             index_names.declared(index["IndexName"]): index
             for index in sorted(table.get("GlobalSecondaryIndexes", []), key=_extent)
             if index.get("IndexStatus") not in ("CREATING", "DELETING")
         }
         self._names_in_table = {name: index["IndexName"] for name, index in there.items()}
->>>>>>> s13-proj
         return TableDescription(
             indexes={name: _index(index) for name, index in there.items()},
             key_types={each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]},
@@ -149,7 +125,6 @@ class TableReader:
         *,
         newest_first: bool = False,
     ) -> Iterator[Item]:
-<<<<<<< HEAD
         """All entries that `page` gives, page by page."""
         start = None
         while True:
@@ -170,9 +145,6 @@ class TableReader:
         most: int | None = None,
     ) -> Page:
         """The next entries that an index holds for `conditions` on its key attributes: at most 1 MiB and `most`.
-=======
-        """What an index holds for `conditions` on its key attributes, in the index's order or backwards.
->>>>>>> s13-proj
 
         `index` is its name in the profile or in DynamoDB. Call `describe` first: it finds one by the other.
         All partition attributes need a value; of the sort attributes the first ones may have one, and the last of
@@ -220,20 +192,6 @@ class TableReader:
                 return Page([item for item in items if not head_of(item).tombstone], units, None)
             time.sleep(_PAUSE * 2**round_)
         raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "BatchGetItem")
-
-    def whole(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The entries of which an index holds a part, whole and in the same order, without those deleted meanwhile."""
-        items = iter(items)
-        while batch := list(islice(items, _BATCH)):
-            keys = [{name: item[name] for name in TABLE_KEYS} for item in batch]
-            found: dict[str, Item] = {}
-            asked: Any = {self._name: {"Keys": keys}}
-            while asked:
-                answer = self._client.batch_get_item(RequestItems=asked)
-                found |= {item["ImageSet"]["S"]: item for item in answer["Responses"].get(self._name, [])}
-                asked = answer.get("UnprocessedKeys")
-            entries = (found.get(key["ImageSet"]["S"]) for key in keys)
-            yield from (item for item in entries if item is not None and not head_of(item).tombstone)
 
     def _pages(self, key: Key, prefix: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
