@@ -153,7 +153,7 @@ class TableReader:
             found: dict[str, Item] = {}
             asked: Any = {self._name: {"Keys": keys}}
             while asked:
-                answer = self._client.batch_get_item(RequestItems=asked)
+                answer: Any = self._client.batch_get_item(RequestItems=asked)
                 found |= {item["ImageSet"]["S"]: item for item in answer["Responses"].get(self._name, [])}
                 asked = answer.get("UnprocessedKeys")
             entries = (found.get(key["ImageSet"]["S"]) for key in keys)
