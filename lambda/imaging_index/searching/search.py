@@ -78,7 +78,7 @@ class Search:
         self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
 
     def estimate(self) -> Estimate:
-        """What it takes to read everything that could match, without budget or limit; reads two entries a data store."""
+        """What it takes to read everything that could match. It reads two entries of each data store for that."""
         return estimating.estimate(self._source, self._described, self.plan)
 
     def __iter__(self) -> Iterator[Row]:
