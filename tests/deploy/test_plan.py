@@ -17,7 +17,7 @@ from infra import indexes
 from infra.indexes import Indexes
 
 
-def made(text: str, holds: Mapping[str, str] | None = None, **partitions: str) -> Profile:
+def made(text: str, holds: Mapping[str, str] | None = None, /, **partitions: str) -> Profile:
     """A profile with an index for each of `partitions`, of one partition attribute; `holds` says what some hold."""
     tables = [
         f'[indexes.{name}]\npartition = ["{key}"]\nsort = ["ImageSetId"]\nholds = {(holds or {}).get(name, ALL)}\n'

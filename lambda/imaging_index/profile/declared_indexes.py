@@ -1,4 +1,4 @@
-"""The indexes that a profile's file declares: which attributes may be keys, and which it may hold besides."""
+"""The indexes that a profile's file declares: which attributes may be keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index that a profile's file declares holds of an entry besides keys: `holds = "all" | "keys" | [...]`."""
+"""What the indexes that a profile's file declares hold of an entry besides keys: all, nothing, or a list."""
 
 from __future__ import annotations
 

@@ -120,9 +120,7 @@ class Gathering:
 
     def count_undated(self, items: Sequence[Item]) -> None:
         """Count those of some entries in the report that have no usable date and match everything but the date."""
-        undated = [
-            item for item in items if STUDY_MOMENT.name in item and item[STUDY_MOMENT.name]["S"].startswith(NO_DATE)
-        ]
+        undated = [item for item in items if _newest((item, Match.NO))[0].startswith(NO_DATE)]
         judged = self._without_date.judge(undated, self._index)
         self._source.report.undated += sum(match is not Match.NO for _, match in judged)
 
@@ -234,7 +232,11 @@ class Gathering:
         members = kept or [*(group or ())]
         if self._level is Level.IMAGE_SET:
             members = [each for each in members if key_of(each, Level.IMAGE_SET) == key]
+        # Of an entry that does not match, the chunk may hold less than is needed here.
         judged = [matches.get(_id(each), (each, Match.NO)) for each in members]
+        judged = [
+            (each if match is Match.NO else known, match) for each, (known, match) in zip(members, judged, strict=True)
+        ]
         suited = [(item, min(match, self._suits(item, studies))) for item, match in judged if match is not Match.NO]
         matching = sorted((each for each in suited if each[1] is not Match.NO), key=_newest, reverse=True)
         if not matching:

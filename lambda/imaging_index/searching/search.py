@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from imaging_index.profile.derived import PATIENT_NAME_KEY, STUDY_MOMENT
-from imaging_index.searching import cursor
+from imaging_index.searching import cursor, estimating
 from imaging_index.searching.cursor import Place, Rank
 from imaging_index.searching.gathering import Gathering, leaves_out_undated
 from imaging_index.searching.planner import DATED, NO_DATE, UNDATED, plan
 from imaging_index.searching.question import Order
-from imaging_index.searching.report import Ended, Report
+from imaging_index.searching.report import Ended, Estimate, Report
 from imaging_index.searching.rows import key_of
 from imaging_index.searching.stream import CHUNK, END, Allowance, Source, Stream
 from imaging_index.searching.wholes import Wholes
@@ -64,7 +64,7 @@ class Search:
         """
         self._question = question
         self.report = Report()
-        description = table.describe()
+        self._described = description = table.describe()
         self._place = cursor.decode(question.cursor, question) if question.cursor else None
         self.plan = plan(description, question, self._place.index if self._place else None)
         self.report.index = self.plan.index
@@ -76,6 +76,10 @@ class Search:
         self._leaves_out_undated = any(map(leaves_out_undated, question.conditions))
         needed = None if shown is None else [*shown, _SORTED_BY[question.order]]
         self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
+
+    def estimate(self) -> Estimate:
+        """What it takes to read everything that could match. It reads two entries of each data store for that."""
+        return estimating.estimate(self._source, self._described, self.plan)
 
     def __iter__(self) -> Iterator[Row]:
         try:
@@ -113,8 +117,8 @@ class Search:
                 positions,
                 allowance,
                 backwards=self._backwards,
-                first_page=_FIRST_PAGE if limit is None else max(limit * 5 // len(queries), _FIRST_PAGE),
-                chunk=CHUNK if self.plan.by_moment else _FIRST_PAGE,
+                first_page=_FIRST_PAGE if limit is None else max(limit * 6 // len(queries), _FIRST_PAGE),
+                chunk=_FIRST_PAGE if self._is_in_order and not self.plan.by_moment else CHUNK,
                 entries=entries[number] if entries else None,
             )
             allowance.give(reserved)
