@@ -59,6 +59,7 @@ class Gathering:
         self._of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
         self._conditions = [each for each in question.conditions if each.attribute != OF_STUDY]
         self._judge = Judge(source, self._conditions)
+        self._of_whole = Judge(source, self._conditions)
         self._without_date = Judge(source, [each for each in self._conditions if not leaves_out_undated(each)])
         self._leaves_out_undated = any(map(leaves_out_undated, self._conditions))
         # An image set that is not primary is left out if another one of its series is not, or of its study or patient.
@@ -110,10 +111,7 @@ class Gathering:
             (item, match if _id(item).partition("/")[0] in self._datastores else Match.NO)
             for item, match in self._judge.judge(items, self._index)
         ]
-        matched = self._source.report.matched
-        for condition in self._conditions:
-            count = sum(condition.match(item) is not Match.NO for item, _ in judged)
-            matched[condition.attribute] = matched.get(condition.attribute, 0) + count
+        self._source.report.matched = dict(self._judge.matched)
         if self._leaves_out_undated and not self._plan.by_moment:
             self.count_undated([item for item, match in judged if match is Match.NO])
         return judged
@@ -147,7 +145,7 @@ class Gathering:
         unjudged = {_id(item): item for group in groups.values() for item in group or () if _id(item) not in matches}
         read_from = self._wholes.patient_index if self._level is Level.PATIENT else self._wholes.study_index
         if unjudged and read_from:
-            matches |= zip(unjudged, self._judge.judge([*unjudged.values()], read_from[1]), strict=True)
+            matches |= zip(unjudged, self._of_whole.judge([*unjudged.values()], read_from[1]), strict=True)
         rows = {key: self._row(key, items, groups[key], matches, studies) for key, items in found.items()}
         return self._completed(rows)
 
