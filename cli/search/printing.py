@@ -18,6 +18,7 @@ from cli.search.mentions import mentions, number, of_rows, what_was_read
 from cli.search.options import Form
 from cli.search.records import attributes_of, record, report
 from cli.search.why_nothing import reasons
+from imaging_index.profile.schema import OWN_NAMES
 from imaging_index.searching.report import Ended
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Printer:
     def needed(self) -> tuple[str, ...] | None:
         """The attributes that the rows' entries must have; None for all."""
         if self._form in (Form.TEXT, Form.CSV):
-            return needed(self._columns)
+            # What no entry has, an index cannot hold, and each entry would be read in vain.
+            return tuple(name for name in needed(self._columns) if name in OWN_NAMES or self._profile.find(name))
         if self._names is None or self._form is not Form.DICOM_JSON:
             return self._names
         return (*self._names, MISSING_IN)

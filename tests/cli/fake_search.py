@@ -78,6 +78,7 @@ class Fake:
         self.questions: list[Question] = []
         self.shown: list[Sequence[str] | None] = []
         self.error: Exception | None = None
+        self.stack = SimpleNamespace()
 
     @property
     def question(self) -> Question:
@@ -119,6 +120,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     """Searches that answer what the test gives."""
     answers = Fake()
     stack = SimpleNamespace(profile=PROFILE, table=None, session=None)
+    answers.stack = stack
     monkeypatch.setattr("cli.deployed.find", lambda _: stack)
     monkeypatch.setattr("cli.deployed.datastores", lambda _: [STORE])
     monkeypatch.setattr("cli.search.answer.Search", answers.search)

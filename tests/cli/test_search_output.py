@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from cli.search.columns import LEGEND, of_level
@@ -141,6 +142,14 @@ def test_shown_attributes_replace_the_columns_behind_those_that_say_which_row_it
     assert {"BodyPartExamined", "Modality", "SliceThickness"} <= {*(shown or ())}
     printed = json.loads(searches.run("--show", "Modality", "--json").stdout)
     assert [each["attributes"] for each in printed["rows"]] == [{"Modality": each} for each in ("CT", "MR", "CT")]
+
+
+def test_of_a_profile_that_selects_less_no_more_is_asked_for(searches: Fake) -> None:
+    few = ("StudyInstanceUID", "PatientID")
+    chosen = tuple(each for each in PROFILE.attributes if each.name in few)
+    searches.stack.profile = structs.replace(PROFILE, attributes=chosen)
+    assert searches.run().exit_code == 0
+    assert {*(searches.shown[0] or ())} == {*few}
 
 
 @pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.PATIENT, Level.IMAGE_SET])
