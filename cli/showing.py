@@ -13,7 +13,7 @@ from cli import deployed
 from cli.deployed import Stack
 from cli.output import Failure, Misuse, attributes_table, counted, print_json, screen, shown
 from cli.refusals import why
-from cli.search.columns import of_level
+from cli.search.columns import of_level, within_a_study
 from cli.search.records import attributes_of, record
 from cli.search.text import print_rows
 from imaging_index.entry.item import Item, plain
@@ -74,12 +74,12 @@ def _show_study(stack: Stack, uid: str, *, json: bool) -> None:
     if not studies:
         raise Failure("The table has no image set of this study.")
     for study in studies:
-        series = parts(study, Level.SERIES)
-        for level, rows in ((Level.STUDY, [study]), (Level.SERIES, series)):
-            print_rows(rows, of_level(level, (), screen=screen.is_terminal))
-            screen.print()
-        image_sets = parts(study, Level.IMAGE_SET)
-        print_rows(image_sets, of_level(Level.IMAGE_SET, (), screen=screen.is_terminal))
+        series, image_sets = parts(study, Level.SERIES), parts(study, Level.IMAGE_SET)
+        print_rows([study], of_level(Level.STUDY, (), screen=screen.is_terminal))
+        screen.print()
+        print_rows(series, within_a_study(Level.SERIES, screen=screen.is_terminal))
+        screen.print()
+        print_rows(image_sets, within_a_study(Level.IMAGE_SET, screen=screen.is_terminal))
         instances = sum(int(item["InstanceCount"]["N"]) for item in study.entries)
         screen.print(
             f"\n{len(series)} series, {counted(len(image_sets), 'image set')}, {counted(instances, 'instance')}"

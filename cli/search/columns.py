@@ -159,7 +159,8 @@ _PLAIN: Final[dict[Level, tuple[tuple[Column, ...], tuple[Column, ...]]]] = {
         (_STUDY, _SERIES, _NAME, _ID, _DATE, _MODALITY, _SERIES_NUMBER, _SERIES_DESCRIPTION, _INSTANCES),
     ),
 }
-_DAYS: Final = "DA"
+# By VR; what identifies something is whole.
+_KINDS: Final[dict[str, Kind]] = {"DA": "day", **dict.fromkeys(("AE", "AS", "CS", "SH", "TM", "UI"), "whole")}
 _COMPUTED: Final = {MODALITIES: _MODALITIES}
 
 
@@ -175,10 +176,18 @@ def of_level(level: Level, shown: Sequence[str], *, screen: bool) -> tuple[Colum
     return (*identifying, *others, *(() if screen else (POSSIBLE, NOT_PRIMARY)))
 
 
+def within_a_study(level: Level, *, screen: bool) -> tuple[Column, ...]:
+    """The columns of the series or image sets of one study, which people see above them."""
+    columns = of_level(level, (), screen=screen)
+    if not screen:
+        return columns
+    own = [column for column in columns if column not in _SCREEN[Level.STUDY][0]]
+    return (*own, _SERIES) if level is Level.SERIES else (_SERIES_NUMBER, *own)
+
+
 def _of_attribute(name: str) -> Column:
-    element = dictionary.lookup(name)
-    kind: Kind = "day" if element is not None and element.vr == _DAYS else "text"
-    return _COMPUTED.get(name) or Column(name, name, kind)
+    element = dictionary.lookup(name.rpartition(".")[2])
+    return _COMPUTED.get(name) or Column(name, name, _KINDS.get(element.vr, "text") if element else "text")
 
 
 def selected(written: Iterable[str], profile: Profile) -> tuple[str, ...]:

@@ -38,4 +38,4 @@ def duration(seconds: float) -> str:
 
 def units(number: float) -> str:
     """Some read request units in words."""
-    return f"{number:,.1f} read units"
+    return "1 read unit" if number == 1 else f"{f'{number:,.1f}'.removesuffix('.0')} read units"

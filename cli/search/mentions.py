@@ -55,7 +55,6 @@ def mentions(answer: Answer, today: date | None) -> list[str]:
     said = [f"Today was taken as {today.isoformat()}."] if today else []
     if answer.also:
         said.append(f"No entry has this AccessionNumber, so {answer.also} was looked into as well.")
-    said += _how_to_go_on(answer)
     if report.undated:
         match = "matches" if report.undated == 1 else "match"
         said.append(
@@ -72,7 +71,7 @@ def mentions(answer: Answer, today: date | None) -> list[str]:
     if report.deleted:
         was = "was" if report.deleted == 1 else "were"
         said.append(f"{_image_sets(report.deleted)} {was} deleted in the meantime.")
-    return said
+    return said + _how_to_go_on(answer)
 
 
 def _how_to_go_on(answer: Answer) -> list[str]:
@@ -81,11 +80,11 @@ def _how_to_go_on(answer: Answer) -> list[str]:
     if answer.also and on:
         on = f"{on} and {answer.also} in place of AccessionNumber"
     if report.ended is Ended.LIMIT:
-        return [f"There may be more: {on}, or raise --limit (0 is all)."] if on else []
+        return [f"There may be more: raise --limit (0 is all), or {on}."] if on else []
     if report.ended is Ended.BUDGET:
         return [
             f"The search ended after {report.entries:,} entries{_back_to(report)}. Add a condition such as --from or "
-            f"PatientID=, {on + ', ' if on else ''}or read all with --scan."
+            f"PatientID=, or read all with --scan{', or ' if on else ''}{on}."
         ]
     return []
 

@@ -82,7 +82,7 @@ def _of_spelling(asked: Sequence[Condition], answer: Answer, exact: bool) -> Ite
     if names:
         yield (
             f"The index {answer.report.index} has the first group of a name alone, family name first: "
-            f"{names[0]}=~words with --index date finds words in any order and group."
+            f"{names[0]}=~words finds the beginnings of words in any order and group."
         )
 
 

@@ -24,16 +24,19 @@ def test_a_line_says_what_was_found_what_was_read_and_what_it_cost(searches: Fak
     searches.reports = [Report(index="date", entries=12_345, calls=9, units=800_000.0)]
     assert searches.run().stderr == (
         "2 studies, 1 of them possible matches. Read 12,345 entries of the index date in 9 calls of DynamoDB: "
-        "800,000.0 read units, $0.10.\n"
+        "800,000 read units, $0.10.\n"
     )
 
 
 MENTIONS: Mapping[str, tuple[dict[str, Any], str]] = {
-    "limit": ({"ended": Ended.LIMIT, "cursor": "abc"}, "There may be more: go on with --cursor abc, or raise --limit"),
+    "limit": (
+        {"ended": Ended.LIMIT, "cursor": "abc"},
+        "There may be more: raise --limit (0 is all), or go on with --cursor abc.",
+    ),
     "budget": (
         {"ended": Ended.BUDGET, "cursor": "abc", "entries": BUDGET, "read_back_to": "20240131123456"},
         "The search ended after 100,000 entries, back to the study date 2024-01-31. Add a condition such as --from or "
-        "PatientID=, go on with --cursor abc, or read all with --scan.",
+        "PatientID=, or read all with --scan, or go on with --cursor abc.",
     ),
     "budget in another order": ({"ended": Ended.BUDGET, "cursor": "abc"}, "The search ended after 0 entries. Add"),
     "undated": (
@@ -126,7 +129,7 @@ WHY: Mapping[str, tuple[list[str], Plan, dict[str, Any], str]] = {
         of("name", PatientNameKey=Between("x", "y")),
         {},
         "No entry has this PatientName. The index name has the first group of a name alone, family name first: "
-        "PatientName=~words with --index date finds words in any order and group.",
+        "PatientName=~words finds the beginnings of words in any order and group.",
     ),
     "the whole name": (
         ["PatientName=x"],
@@ -152,7 +155,7 @@ WHY: Mapping[str, tuple[list[str], Plan, dict[str, Any], str]] = {
         of("date"),
         {"entries": 9, "ended": Ended.BUDGET, "matched": {"StationName": 0}},
         "Not all was read, since no index narrows this search down enough: all takes about 5,000,000 entries, "
-        "900,000.0 read units, $0.11 and 5 min with --scan. None of the 9 entries that were read matches the condition "
+        "900,000 read units, $0.11 and 5 min with --scan. None of the 9 entries that were read matches the condition "
         "on StationName.",
     ),
     "only what is not primary": (
@@ -241,7 +244,7 @@ def test_a_count_that_its_budget_ended_is_refused_with_what_all_of_it_takes(sear
         ended = searches.run("--count", *form)
         assert (ended.exit_code, ended.stdout) == (2, "")
         assert ended.stderr == (
-            "A count reads everything that could match: about 5,000,000 entries, which takes 900,000.0 read units, "
+            "A count reads everything that could match: about 5,000,000 entries, which takes 900,000 read units, "
             "$0.11 and 2.0 h. Add --scan to do so, or narrow it down by --from and --to or another condition.\n"
         )
     searches.reports = [Report(index="date")]

@@ -177,6 +177,16 @@ def test_on_a_terminal_nothing_that_identifies_is_cut_and_what_is_uncertain_is_n
     assert max(map(len, shown.replace(LEGEND, "").splitlines())) <= 80
 
 
+def test_a_uid_that_is_shown_is_whole_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=100, file=io.StringIO(), force_terminal=True, color_system=None, highlight=False)
+    monkeypatch.setattr("cli.search.text.screen", console)
+    uid = "1.2.826.0.1.3680043.8.498.64108189007039777171766333999874882472"
+    rows = [row(item(1, StudyInstanceUID=uid))]
+    print_rows(rows, of_level(Level.STUDY, ["StudyInstanceUID", "StudyDescription"], screen=True))
+    assert isinstance(console.file, io.StringIO)
+    assert uid in console.file.getvalue()
+
+
 def dicom(printed: Any) -> pydicom.Dataset:
     return pydicom.Dataset.from_json(printed)
 
