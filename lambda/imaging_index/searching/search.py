@@ -18,6 +18,7 @@ from imaging_index.searching.wholes import Wholes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
 
     from imaging_index.searching.planner import Query
     from imaging_index.searching.question import Question
@@ -47,7 +48,13 @@ class Search:
     """
 
     def __init__(
-        self, table: TableReader, question: Question, shown: Sequence[str] | None = None, *, whole: bool = True
+        self,
+        table: TableReader,
+        question: Question,
+        shown: Sequence[str] | None = None,
+        *,
+        whole: bool = True,
+        executor: Executor | None = None,
     ) -> None:
         """Plan a search; nothing but the table's description is read yet.
 
@@ -57,6 +64,7 @@ class Search:
             shown: the attributes that the rows' entries must have as far as the image sets have them; None for all. An
                 index may hold less of an entry, and the entry itself is read then.
             whole: read the whole studies and patients that the rows are of, for their counts.
+            executor: runs the calls that can be made side by side; None for one of its own, for the time of the search.
 
         Raises:
             SearchError: the index that the question names cannot answer, no index can, or the cursor is of another
@@ -69,7 +77,8 @@ class Search:
         self.plan = plan(description, question, self._place.index if self._place else None)
         self.report.index = self.plan.index
         self._index = description.indexes[self.plan.index]
-        self._executor = ThreadPoolExecutor(_WORKERS)
+        self._ends_executor = executor is None
+        self._executor = executor or ThreadPoolExecutor(_WORKERS)
         self._source = Source(table, description.key_types, self._executor, self.report)
         self._allowance = Allowance(question.budget)
         self._wholes = Wholes(self._source, description, self._allowance)
@@ -86,7 +95,8 @@ class Search:
             yield from self._streamed() if self._is_in_order else self._sorted()
             self._look_for_undated()
         finally:
-            self._executor.shutdown(cancel_futures=True)
+            if self._ends_executor:
+                self._executor.shutdown(cancel_futures=True)
 
     @property
     def _is_in_order(self) -> bool:
