@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imaging_index.profile.derived import STUDY_MOMENT
-from imaging_index.searching.cursor import digest_of_row
 from imaging_index.searching.judging import WHOLE, Judge, fetch, holds
 from imaging_index.searching.matching import Empty, Match, of_study
 from imaging_index.searching.moments import AFTER_ALL
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.planner import NO_DATE, has_all
 from imaging_index.searching.question import Level
-from imaging_index.searching.rows import NEEDED, Row, is_left_out, key_of, modalities_of
+from imaging_index.searching.rows import NEEDED, Row, digest_of, is_left_out, key_of, modalities_of
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Gathering:
 
     def shown(self) -> list[str]:
         """The digests of the rows made so far that could be made again from further entries."""
-        again = {digest_of_row(key) for key, coming in self._made.items() if coming is None or coming}
+        again = {digest_of(key) for key, coming in self._made.items() if coming is None or coming}
         return sorted(self._before | again)
 
     def rows(self, chunk: Chunk, wanted: int | None) -> Iterator[tuple[Item, int, Row | None]]:
@@ -104,7 +103,7 @@ class Gathering:
             yield chunk.items[place], chunk.queries[place], row
 
     def _is_new(self, key: RowKey) -> bool:
-        return key not in self._made and not (self._before and digest_of_row(key) in self._before)
+        return key not in self._made and not (self._before and digest_of(key) in self._before)
 
     def _judged(self, items: Sequence[Item]) -> list[tuple[Item, Match]]:
         judged = [
