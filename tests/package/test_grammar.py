@@ -170,7 +170,8 @@ def test_what_an_index_may_be_asked_is_the_stored_form() -> None:
     assert exactly.asked == ("Ab",)
     # An index cannot be asked for text in any case.
     assert all(
-        not each.asked for each in parse(["OfLO=Ab", "OfST=Ab*", "OfLT=A*b", "OfSH=*b", "OfTM=12"], PROFILE, TODAY)
+        not each.asked
+        for each in parse(["OfLO=Ab", "OfST=Ab*", "OfLT=A*b", "OfSH=*b", "OfTM=12", "OfPN=a"], PROFILE, TODAY)
     )
 
 
@@ -217,6 +218,17 @@ def test_any_attribute_that_is_a_partition_key_is_such_a_key() -> None:
     )
     assert condition("StationName=Ct1", profile).asked == ("Ct1", "CT1", "ct1")
     assert condition("Modality=Ct", profile).asked == ()
+
+
+@pytest.mark.parametrize("keyword", ["PatientName", "ReferringPhysicianName"])
+def test_an_index_by_a_name_as_it_is_written_is_not_asked_for_folded_words(keyword: str) -> None:
+    profile = toml_file.parse(
+        f'revision = 1\nattributes = ["{keyword}"]\n'
+        f'[indexes.name]\npartition = ["DatastoreId", "{keyword}"]\nsort = ["ImageSetId"]\n'
+    )
+    for text in ("Doe^John", "doe^*"):
+        assert condition(f"{keyword}={text}", profile).asked == ()
+        assert bool(condition(f"{keyword}={text}").asked) is (keyword == "PatientName")
 
 
 NOW: Final = datetime(2024, 1, 31, 12, 30, tzinfo=timezone(timedelta(hours=2)))

@@ -25,6 +25,7 @@ _MOST_STARS: Final = 64
 _MOST_LISTED: Final = 100
 _MOST_WORDS: Final = 8
 _WITHOUT_WILDCARDS: Final = frozenset({"UI", "AS", "AT"})
+_IN_ONE_CASE: Final = frozenset({"UI", "AS"})
 _LISTED: Final = {"UI": re.compile(r"[,\\]"), "CS": re.compile(r"[,\\]")}
 _ORDERED: Final = vrs.NUMBERS | vrs.MOMENTS | {"AS", "own"}
 _EXAMPLES: Final = {"AS": "045Y, or a range like {}=018Y..065Y", "AT": "0018A001"}
@@ -188,7 +189,7 @@ class Value:
             # Text in capitals and in small letters cannot be told apart in an index.
             stored = [form for each in stored for form in (each, each.upper(), each.lower())]
             self.exact = True
-        if self.exact or self._vr in _WITHOUT_WILDCARDS:
+        if self.exact or self._vr in _IN_ONE_CASE:
             self.asked = tuple(dict.fromkeys(stored))
         return Equal(frozenset(key for each in stored for key in keys(self._vr, each, exact=self.exact)))
 
