@@ -50,7 +50,7 @@ class Table:
         self,
         index: str,
         conditions: Mapping[str, str | Between],
-        key_types: Mapping[str, str],
+        _key_types: Mapping[str, str],
         *,
         backwards: bool = False,
         start: Item | None = None,
@@ -83,6 +83,10 @@ class Table:
         assert 0 < len(keys) <= 100
         self.calls.append("")
         return Page([self._by_key[str(key)] for key in keys if str(key) in self._by_key], 0.5 * len(keys), None)
+
+    def forget(self, image_set: str) -> None:
+        """Delete an entry, which the indexes still have for a while."""
+        self._by_key = {key: item for key, item in self._by_key.items() if item["ImageSetId"]["S"] != image_set}
 
     def _partitions(self, name: str) -> dict[Place, tuple[list[Place], list[Item]]]:
         """What an index contains: the places and the entries of each partition, in their order."""

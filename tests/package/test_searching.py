@@ -1,34 +1,47 @@
-"""From conditions to the index that is read, and from there to the entries that match."""
+"""From a question to the index that is read, and from there to the rows of the answer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from random import Random
 from typing import Any, cast
-from unittest import mock
 
+import msgspec
 import pytest
 
 from imaging_index.dicom.person_names import name_key
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index
-from imaging_index.searching.grammar import AFTER_ALL, SearchError, parse
-from imaging_index.searching.matching import Match, match_all
-from imaging_index.searching.planner import Plan, plan
+from imaging_index.searching.errors import SearchError
+from imaging_index.searching.grammar import parse
+from imaging_index.searching.moments import AFTER_ALL
+from imaging_index.searching.planner import UNDATED, Plan, plan
+from imaging_index.searching.question import Level, Order, Question
+from imaging_index.searching.report import Ended
 from imaging_index.searching.search import Search
 from imaging_index.table.layout import Between
 from imaging_index.table.reading import TableDescription, TableReader
+from proof.campaigns import searches
+from proof.searching.table import Table
 
 PROFILE = toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
 INDEXES = dict(PROFILE.indexes)
 STORE = "d" * 32
+OTHER = "e" * 32
 TODAY = date(2024, 1, 31)
-CASES = 2_000
+# Each shard looks at so many of the 20,000 random questions.
+SHARDS = 16
+CASES = 20_000 // SHARDS
 
 
-def planned(*texts: str, index: str | None = None, indexes: Mapping[str, Index] = INDEXES) -> Plan:
-    return plan(indexes, parse(texts, PROFILE, TODAY), STORE, index)
+def asked(*texts: str, profile: Any = PROFILE, exact: bool = True, **how: Any) -> Question:
+    conditions = tuple(parse(texts, profile, TODAY, exact=exact))
+    return Question(**{"datastores": (STORE,), "conditions": conditions, **how})
+
+
+def planned(*texts: str, indexes: Mapping[str, Index] = INDEXES, **how: Any) -> Plan:
+    return plan(TableDescription(dict(indexes), {}), asked(*texts, **how))
 
 
 @pytest.mark.parametrize(
@@ -48,14 +61,10 @@ def planned(*texts: str, index: str | None = None, indexes: Mapping[str, Index] 
             "date",
             {"DatastoreId": STORE, "StudyMoment": Between("20240101", "20240131" + AFTER_ALL)},
         ),
+        (["StudyDate="], "date", {"DatastoreId": STORE, "StudyMoment": UNDATED}),
         (["PatientName=Müller^Jan"], "name", {"DatastoreId": STORE, "PatientNameKey": "muller jan"}),
         (["PatientName=Doe^*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("doe", "doe " + AFTER_ALL)}),
         (["PatientName=Mü*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("mu", "mu" + AFTER_ALL)}),
-        (
-            ["FirstIndexedAt=2024-01*"],
-            "arrived",
-            {"DatastoreId": STORE, "FirstIndexedAt": Between("2024-01", "2024-01" + AFTER_ALL)},
-        ),
         (["NonPrimary=1"], "nonprimary", {"DatastoreId": STORE, "NonPrimary": "1"}),
         (["ImageSetId=x", "StudyInstanceUID=1.2"], "study", {"StudyInstanceUID": "1.2", "ImageSetId": "x"}),
         (["StudyInstanceUID=1.2", "PatientID=1"], "study", {"StudyInstanceUID": "1.2"}),
@@ -66,7 +75,6 @@ def test_the_index_that_reads_the_least_is_read(texts: list[str], index: str, qu
     assert (found.index, found.queries) == (index, (query,))
     assert list(found.queries[0]) == list(query)
     assert found.bounded is (index not in ("date", "name", "arrived"))
-    assert found.newest_first is (index in ("date", "arrived"))
 
 
 @pytest.mark.parametrize(
@@ -79,10 +87,18 @@ def test_the_index_that_reads_the_least_is_read(texts: list[str], index: str, qu
         ["StudyDate!=20240101"],
         ["PatientID!=1"],
         ["StudyDate=*"],
+        ["ModalitiesInStudy=CT"],
     ],
 )
-def test_what_no_index_narrows_down_is_looked_for_in_the_newest_studies(texts: list[str]) -> None:
-    assert planned(*texts) == Plan("date", ({"DatastoreId": STORE},), bounded=False, newest_first=True)
+def test_what_no_index_narrows_down_is_looked_for_in_all_studies_by_date(texts: list[str]) -> None:
+    found = planned(*texts)
+    assert (found.index, found.queries, found.bounded) == ("date", ({"DatastoreId": STORE},), False)
+
+
+def test_a_whole_data_store_is_read_in_the_order_of_the_rows_if_there_is_such_an_index() -> None:
+    assert planned("Modality=CT", order=Order.ARRIVED).index == "arrived"
+    # By name it cannot be: those without a name would be missing.
+    assert planned("Modality=CT", order=Order.NAME).index == "date"
 
 
 def test_an_index_that_misses_entries_is_no_stand_in_for_a_whole_data_store() -> None:
@@ -91,37 +107,18 @@ def test_an_index_that_misses_entries_is_no_stand_in_for_a_whole_data_store() ->
     with pytest.raises(SearchError, match="The table has no index of a whole data store"):
         planned("Modality=CT", indexes=named)
     assert planned("Modality=CT", indexes=named | {"arrived": INDEXES["arrived"]}).index == "arrived"
-    assert planned("Modality=CT", index="name").index == "name"
+    assert planned("Modality=CT", indexes=INDEXES, index="name").index == "name"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Yamada^Tarou=山田^太郎=やまだ^たろう", "=山田^太郎", "Müller" * 60, "Doe^" + "x" * 300, "x" * 256 + "^Doe"],
-)
-def test_a_name_is_found_as_it_is_shown_however_many_groups_or_letters_it_has(name: str) -> None:
-    item = made(Random(0)) | {"PatientName": {"S": name}, "PatientNameKey": {"S": name_key(name)}}
-    for written in (name, f"{name}*", name.split("=")[0] + "*"):
-        assert len([*searched(Table([item]), [f"PatientName={written}"])]) == 1, written
-
-
-@pytest.mark.parametrize("attribute", ["PatientID", "StudyDate"])
-def test_a_hashed_attribute_is_found_by_its_token_and_by_another_one_is_not(attribute: str) -> None:
-    hashing = toml_file.parse(f'revision = 1\nattributes = ["{attribute}"]\n[privacy]\n{attribute} = "hash"\n')
-    token, other = "0a" * 32, "0b" * 32
-    item = made(Random(0)) | {attribute: {"S": token}, "StudyMoment": {"S": "0" * 14}}
-    for written, count in ((f"={token}", 1), (f"={other}", 0), (f"!={token}", 0), (f"!={other}", 1)):
-        conditions = parse([attribute + written], hashing, TODAY)
-        assert len([*Search(cast("TableReader", Table([item])), [STORE], conditions)]) == count, written
-
-
-def test_several_uids_are_a_query_each() -> None:
-    found = planned("StudyInstanceUID=1.2,1.3")
-    assert found.queries == ({"StudyInstanceUID": "1.2"}, {"StudyInstanceUID": "1.3"})
-    assert planned("StudyInstanceUID=1.2,1.2").queries == ({"StudyInstanceUID": "1.2"},)
+def test_several_values_and_several_data_stores_are_a_query_each() -> None:
+    assert planned("StudyInstanceUID=1.2,1.3,1.2").queries == ({"StudyInstanceUID": "1.2"}, {"StudyInstanceUID": "1.3"})
+    found = planned("AccessionNumber=A1", exact=False, datastores=(OTHER, STORE, STORE))
+    wanted = [(store, number) for store in (STORE, OTHER) for number in ("A1", "a1")]
+    assert [(*query.values(),) for query in found.queries] == wanted
 
 
 def test_a_named_index_is_the_one_to_be_read() -> None:
-    assert planned(index="date") == Plan("date", ({"DatastoreId": STORE},), bounded=False, newest_first=True)
+    assert planned(index="date").index == "date"
     assert planned("PatientID=1", "StudyDate=20240101", index="date").index == "date"
     with pytest.raises(SearchError, match="The index patient needs a whole value of PatientID"):
         planned("StudyDate=20240101", index="patient")
@@ -129,173 +126,256 @@ def test_a_named_index_is_the_one_to_be_read() -> None:
         planned(index="dates")
 
 
-def test_a_table_without_an_index_of_a_whole_data_store_says_so() -> None:
-    only = {"study": INDEXES["study"]}
-    assert planned("StudyInstanceUID=1.2", "Modality=CT", indexes=only).index == "study"
-    with pytest.raises(SearchError, match="The table has no index of a whole data store"):
-        planned("Modality=CT", indexes=only)
-
-
-class Table:
-    """A table in memory whose indexes answer as DynamoDB's do."""
-
-    def __init__(self, items: Sequence[Item], indexes: Mapping[str, Index] = INDEXES) -> None:
-        self.items = items
-        self.indexes = dict(indexes)
-        self.read = 0
-
-    def describe(self) -> TableDescription:
-        return TableDescription(self.indexes, {})
-
-    def query(
-        self, index: str, conditions: Mapping[str, Any], key_types: Mapping[str, str], *, newest_first: bool
-    ) -> Iterator[Item]:
-        assert key_types == {}
-        keys = self.indexes[index]
-        names = (*keys.partition, *keys.sort)
-        held = [item for item in self.items if all(name in item for name in names)]
-        held.sort(key=lambda item: [item[name]["S"].encode() for name in keys.sort], reverse=newest_first)
-        for item in held:
-            if all(_holds(condition, item[name]["S"]) for name, condition in conditions.items()):
-                self.read += 1
-                yield item
-
-    def whole(self, items: Iterable[Item]) -> Iterator[Item]:
-        yield from items
-
-
-def _holds(condition: str | Between, value: str) -> bool:
-    if isinstance(condition, str):
-        return condition == value
-    return condition.low.encode() <= value.encode() <= condition.high.encode()
-
-
-def searched(table: Table, texts: Sequence[str], stores: Sequence[str] = (STORE,), **how: Any) -> Search:
-    return Search(cast("TableReader", table), stores, parse(texts, PROFILE, TODAY, exact=True), **how)
-
-
-VALUES: dict[str, Sequence[str]] = {
-    "PatientID": ("1", "12", "2", "A1"),
-    "Modality": ("CT", "MR", "US"),
-    "AccessionNumber": ("A", "B"),
-    "StudyInstanceUID": ("1.2", "1.3", "1.20"),
-    "StudyDate": ("20231231", "20240101", "20240131", "20240229"),
-    "PatientName": ("Doe^John", "Doe", "Doering^Ann", "Müller", "山田^太郎"),
-    "StudyDescription": ("Head", "head and neck", "CHEST"),
-}
-QUESTIONS = (
-    *(
-        "PatientID=1",
-        "PatientID=1*",
-        "PatientID!=1",
-        "PatientID=?",
-        "FirstIndexedAt=2024*-1*",
-        "PatientID=",
-        "Modality=CT",
-        "Modality=CT,MR",
-    ),
-    *("Modality=*", "AccessionNumber=A", "StudyInstanceUID=1.2", "StudyInstanceUID=1.2,1.3", "StudyDate=20240101"),
-    *("StudyDate=2024", "StudyDate=202401", "StudyDate=-20240101", "StudyDate=20240101-", "StudyDate!=20240131"),
-    *("StudyDate=", "PatientName=doe", "PatientName=doe*", "PatientName=doe^*", "PatientName=*john", "PatientName=山*"),
-    *("PatientName=doe^john", "StudyDescription=*ea*", "StudyDescription=Head", "FirstIndexedAt=2024-01-1*"),
-)
-
-
-def made(chance: Random) -> Item:
-    """An entry with some of the values."""
-    item: Item = {name: {"S": chance.choice(values)} for name, values in VALUES.items() if chance.random() < 0.8}
-    moment = item.get("StudyDate", {"S": "0" * 8})["S"] + "120000"
-    item |= {"DatastoreId": {"S": STORE}, "ImageSetId": {"S": f"{chance.getrandbits(64):016x}"}}
-    item |= {"StudyMoment": {"S": moment}, "FirstIndexedAt": {"S": f"2024-01-{chance.randrange(1, 29):02}T00:00:00Z"}}
+def entry(image_set: str, /, store: str = STORE, **values: Any) -> Item:
+    """An entry with some values; its study's date is that of `StudyMoment`."""
+    item: Item = {"ImageSet": {"S": f"{store}/{image_set}"}, "Part": {"S": "entry"}, "Generation": {"S": "1"}}
+    item |= {"DatastoreId": {"S": store}, "ImageSetId": {"S": image_set}, "InstanceCount": {"N": "1"}}
+    item |= {"ProfileHash": {"S": "h"}, "PagesChecksum": {"S": "c"}, "FirstIndexedAt": {"S": "2024-01-01T00:00:00Z"}}
+    item |= {"StudyMoment": {"S": "0" * 14}, "IsPrimary": {"BOOL": True}}
+    item |= {name: {"BOOL" if isinstance(value, bool) else "S": value} for name, value in values.items()}
+    if not item["StudyMoment"]["S"].startswith("0" * 8):
+        item["StudyDate"] = {"S": item["StudyMoment"]["S"][:8]}
     if "PatientName" in item:
         item["PatientNameKey"] = {"S": name_key(item["PatientName"]["S"])}
+    if not item["IsPrimary"]["BOOL"]:
+        item["NonPrimary"] = {"S": "1"}
     return item
 
 
-def test_the_plan_finds_what_looking_at_every_entry_finds() -> None:
-    for case in range(CASES):
-        chance = Random(case)
-        items = [made(chance) for _ in range(chance.randrange(12))]
-        names = chance.sample(sorted(INDEXES), chance.randrange(1, len(INDEXES) + 1))
-        texts = {text.split("=")[0].rstrip("!"): text for text in chance.choices(QUESTIONS, k=chance.randrange(1, 4))}
-        conditions = parse(texts.values(), PROFILE, TODAY, exact=True)
-        table = Table(items, {name: INDEXES[name] for name in names})
-        try:
-            found = {item["ImageSetId"]["S"] for item, _ in searched(table, [*texts.values()], budget=None)}
-        except SearchError:
-            assert not {"date", "arrived"} & {*names}, "an index of a whole data store answers everything"
-            continue
-        wanted = {item["ImageSetId"]["S"] for item in items if match_all(conditions, item) is not Match.NO}
-        assert found == wanted, (case, [*texts.values()], names)
+def archive(studies: int, sets: int = 1, **values: Any) -> list[Item]:
+    """Studies of one hour after the other, each of some image sets."""
+    return [
+        entry(
+            f"{number:04}{part}",
+            StudyInstanceUID=f"1.{number}",
+            SeriesInstanceUID=f"1.{number}.{part}",
+            StudyMoment=f"2024{number // 672 + 1:02}{number // 24 % 28 + 1:02}{number % 24:02}0000",
+            Modality="CT",
+            **values,
+        )
+        for number in range(studies)
+        for part in range(sets)
+    ]
+
+
+def search(table: Table, *texts: str, question: Question | None = None, **how: Any) -> Search:
+    whole = how.pop("whole", True)
+    return Search(cast("TableReader", table), question or asked(*texts, **how), whole=whole)
+
+
+def sets_of(running: Search) -> list[str]:
+    return [str(item["ImageSetId"]["S"]) for row in running for item in row.entries]
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_any_question_finds_what_looking_at_every_entry_finds(shard: int) -> None:
+    """With any indexes, whatever they hold, from cursor to cursor, at any level, limit and budget."""
+    assert searches.run(shard * CASES, CASES) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Yamada^Tarou=山田^太郎=やまだ^たろう", "=山田^太郎", "Müller" * 60, "Doe^" + "x" * 300, "x" * 256 + "^Doe"],
+)
+def test_a_name_is_found_as_it_is_shown_however_many_groups_or_letters_it_has(name: str) -> None:
+    table = Table([entry("x", PatientName=name)], INDEXES)
+    for written in (name, f"{name}*", name.split("=")[0] + "*"):
+        assert sets_of(search(table, f"PatientName={written}")) == ["x"], written
+
+
+@pytest.mark.parametrize("attribute", ["PatientID", "StudyDate"])
+def test_a_hashed_attribute_is_found_by_its_token_and_by_another_one_is_not(attribute: str) -> None:
+    hashing = toml_file.parse(f'revision = 1\nattributes = ["{attribute}"]\n[privacy]\n{attribute} = "hash"\n')
+    token, other = "0a" * 32, "0b" * 32
+    table = Table([entry("x") | {attribute: {"S": token}}], INDEXES)
+    for written, count in ((f"={token}", 1), (f"={other}", 0), (f"!={token}", 0), (f"!={other}", 1)):
+        question = asked(attribute + written, profile=hashing)
+        assert len(sets_of(search(table, question=question))) == count, written
+
+
+@pytest.mark.parametrize(("stores", "names"), [("d", "xz"), ("e", "y"), ("ed", "yxz"), ("", "")])
+def test_only_the_entries_of_the_data_stores_asked_for_are_found(stores: str, names: str) -> None:
+    items = [
+        entry(name, store * 32, StudyInstanceUID="1.2", StudyMoment=moment + "0" * 6)
+        for store, name, moment in (("d", "x", "20240102"), ("e", "y", "20240103"), ("d", "z", "20240101"))
+    ]
+    stored = tuple(store * 32 for store in stores)
+    found = search(Table(items, INDEXES), "StudyInstanceUID=1.2", datastores=stored, level=Level.IMAGE_SET)
+    assert sets_of(found) == [*names]
+
+
+def test_a_study_in_two_data_stores_is_two_studies() -> None:
+    items = [entry(name, store, StudyInstanceUID="1.2") for store, name in ((STORE, "x"), (OTHER, "y"))]
+    rows = [*search(Table(items, INDEXES), "StudyInstanceUID=1.2", datastores=(STORE, OTHER))]
+    assert sorted((row.datastore_id, row.counts.image_sets) for row in rows if row.counts) == [(STORE, 1), (OTHER, 1)]
+
+
+def test_a_patient_is_an_id_and_its_issuer_and_no_issuer_is_none() -> None:
+    issuers = ({"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}, {}, {})
+    items = [entry(str(number), PatientID="1", **issuer) for number, issuer in enumerate(issuers)]
+    rows = [*search(Table(items, INDEXES), "PatientID=1", level=Level.PATIENT)]
+    assert sorted(len(row.entries) for row in rows) == [1, 1, 2]
+
+
+def test_conflicting_values_of_a_patient_are_listed() -> None:
+    names = ("Doe^John", "Doe^Jon", "Doe^John")
+    items = [entry(str(at), PatientID="1", PatientName=name, PatientSex="M") for at, name in enumerate(names)]
+    (row,) = search(Table(items, INDEXES), "PatientID=1", level=Level.PATIENT)
+    assert row.conflicts == {"PatientName": ("Doe^John", "Doe^Jon")}
+
+
+def test_the_newest_studies_are_shown_and_the_answer_says_how_to_go_on() -> None:
+    table = Table(archive(500, sets=3), INDEXES)
+    first = search(table, limit=10)
+    assert [row.value("StudyInstanceUID") for row in first] == [f"1.{number}" for number in range(499, 489, -1)]
+    assert (first.report.ended, first.report.entries) == (Ended.LIMIT, 100)
+    second = search(table, limit=10, cursor=first.report.cursor)
+    assert [row.value("StudyInstanceUID") for row in second] == [f"1.{number}" for number in range(489, 479, -1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "studies"),
+    [
+        ("", 2_000),
+        ("StudyDate=2024", 2_000),
+        ("ModalitiesInStudy=CT", 2_000),
+        ("PatientID=1", 100),
+        ("AccessionNumber=A", 100),
+    ],
+)
+def test_a_work_list_takes_three_queries_at_most(text: str, studies: int) -> None:
+    table = Table(archive(studies, sets=5, PatientID="1", AccessionNumber="A"), INDEXES)
+    shown = ("PatientName", "StudyDescription", "AccessionNumber")
+    running = Search(cast("TableReader", table), asked(*filter(None, [text]), limit=100), shown)
+    assert [row.counts.image_sets for row in running if row.counts] == [5] * 100
+    assert running.report.calls == len(table.calls) <= 3, table.calls
 
 
 def test_a_search_that_nothing_narrows_down_ends_with_its_budget_and_says_how_far_it_read() -> None:
-    chance = Random(0)
-    table = Table([made(chance) for _ in range(50)])
-    newest = sorted((item["StudyMoment"]["S"] for item in table.items), reverse=True)
-    running = searched(table, ["Modality=*"], budget=20)
-    found = [item for item, _ in running]
-    assert (running.read, running.ended_early, running.read_back_to) == (20, True, newest[20])
-    assert all(item["StudyMoment"]["S"] >= newest[20] for item in found)
-    whole = searched(table, ["Modality=*"], budget=50)
-    assert len([*whole]) == sum("Modality" in item for item in table.items)
-    assert (whole.ended_early, whole.read_back_to) == (False, None)
+    table = Table(archive(200), INDEXES)
+    running = search(table, "Modality=MR", budget=100)
+    assert sets_of(running) == []
+    assert (running.report.ended, running.report.read_back_to) == (Ended.BUDGET, "20240105140000")
+    assert running.report.entries <= 100
+    assert running.report.matched == {"Modality": 0}
+    assert len(sets_of(search(table, "Modality=CT", budget=None, limit=None))) == 200
 
 
-def test_each_data_store_has_its_own_budget_and_all_were_read_to_the_moment_that_is_said() -> None:
-    chance = Random(1)
-    items = [made(chance) | {"DatastoreId": {"S": store}} for store in "ab" for _ in range(30)]
-    running = searched(Table(items), ["Modality=*"], ["a", "b"], budget=20)
-    found = {item["ImageSetId"]["S"] for item, _ in running}
-    assert (running.read, running.ended_early) == (40, True)
-    assert running.read_back_to is not None
-    later = [item for item in items if item["StudyMoment"]["S"] > running.read_back_to and "Modality" in item]
-    assert later
-    assert {item["ImageSetId"]["S"] for item in later} <= found
+def test_image_sets_without_a_date_come_last_and_a_tenth_of_the_budget_is_kept_for_them() -> None:
+    undated = [entry(f"u{number}", StudyInstanceUID=f"2.{number}", Modality="MR") for number in range(30)]
+    table = Table([*archive(200), *undated], INDEXES)
+    running = search(table, "Modality=MR", budget=100)
+    assert len(sets_of(running)) == 10
+    assert running.report.more_undated
+    assert len(sets_of(search(table, "Modality=MR", budget=None))) == 30
+    assert sets_of(search(table, limit=1)) == ["01990"]
 
 
-def test_a_range_of_names_ends_with_the_budget_as_well() -> None:
-    chance = Random(2)
-    table = Table([made(chance) | {"PatientName": {"S": "Doe"}, "PatientNameKey": {"S": "doe"}} for _ in range(30)])
-    running = searched(table, ["PatientName=doe*"], budget=20)
-    assert len([*running]) == 20
-    assert (running.ended_early, running.read_back_to) == (True, None)
+def test_a_question_with_a_range_of_dates_says_how_many_match_without_a_date() -> None:
+    undated = [entry(f"u{number}", PatientID="1", StudyInstanceUID="2", Modality="MR") for number in range(3)]
+    dated = archive(2, PatientID="1")
+    table = Table([*dated, *undated], INDEXES)
+    for texts in (["StudyDate=2024"], ["StudyDate=2024", "PatientID=1"], ["StudyDate=2024", "StudyInstanceUID=2"]):
+        running = search(table, *texts, "Modality=MR")
+        assert sets_of(running) == []
+        assert (running.report.undated, running.report.more_undated) == (3, False), texts
+    assert len(sets_of(search(table, "StudyDate="))) == 3
 
 
-def test_an_index_that_narrows_a_search_down_is_read_whole() -> None:
-    chance = Random(0)
-    table = Table([made(chance) | {"PatientID": {"S": "1"}} for _ in range(50)])
-    running = searched(table, ["PatientID=1"], budget=20)
-    assert len([*running]) == 50
-    assert not running.ended_early
-
-
-@pytest.mark.parametrize(("stores", "names"), [(["a"], "xz"), (["b"], "y"), (["b", "a"], "xyz"), ([], "")])
-def test_only_the_entries_of_the_data_stores_asked_for_are_found(stores: Sequence[str], names: str) -> None:
-    items: list[Item] = [
-        {"DatastoreId": {"S": store}, "ImageSetId": {"S": name}, "StudyInstanceUID": {"S": "1.2"}}
-        for store, name in ("ax", "by", "az")
+def test_what_is_not_primary_is_left_out_and_counted_or_shown_where_there_is_nothing_else() -> None:
+    items = [
+        entry("a", StudyInstanceUID="1", SeriesInstanceUID="1.1", Modality="CT"),
+        entry("b", StudyInstanceUID="1", SeriesInstanceUID="1.2", Modality="MR", IsPrimary=False),
+        entry("c", StudyInstanceUID="2", SeriesInstanceUID="2.1", Modality="MR", IsPrimary=False),
     ]
-    found = searched(Table(items), ["StudyInstanceUID=1.2"], stores)
-    assert [item["ImageSetId"]["S"] for item, _ in found] == list(names)
+    table = Table(items, INDEXES)
+    rows = {row.value("StudyInstanceUID"): row for row in search(table)}
+    assert [(row.only_non_primary, row.non_primary) for row in (rows["1"], rows["2"])] == [(False, 1), (True, 0)]
+    assert rows["1"].modalities == ("CT",)
+    running = search(table, "Modality=MR")
+    assert sets_of(running) == ["c"]
+    assert running.report.non_primary == 1
+    assert sorted(sets_of(search(table, "Modality=MR", all_copies=True))) == ["b", "c"]
+    assert sorted(sets_of(search(table, level=Level.SERIES))) == ["a", "b", "c"]
+
+
+def test_the_modalities_of_a_study_are_those_of_all_of_it() -> None:
+    items = [
+        entry("a", StudyInstanceUID="1", Modality="CT", BodyPartExamined="CHEST", PatientName="Doe"),
+        entry("b", StudyInstanceUID="1", Modality="PT", PatientName="Doe"),
+        entry("c", StudyInstanceUID="2", Modality="CT", BodyPartExamined="CHEST", PatientName="Doe"),
+    ]
+    for texts in ([], ["PatientName=doe"]):
+        (row,) = search(Table(items, INDEXES), "ModalitiesInStudy=PT", "BodyPartExamined=CHEST", *texts)
+        assert (row.value("StudyInstanceUID"), row.modalities) == ("1", ("CT", "PT"))
+        assert [item["ImageSetId"]["S"] for item in row.entries] == ["a"]
 
 
 def test_an_entry_that_may_match_says_so() -> None:
-    item: Item = {
-        "DatastoreId": {"S": STORE},
-        "ImageSetId": {"S": "x"},
-        "StudyMoment": {"S": "0" * 14},
-        "SliceThickness": {"M": {"Min": {"N": "1"}, "Max": {"N": "5"}}},
-    }
-    assert [match for _, match in searched(Table([item]), ["SliceThickness=3"])] == [Match.POSSIBLE]
-    assert [match for _, match in searched(Table([item]), ["SliceThickness=2..9"])] == [Match.YES]
-    assert [*searched(Table([item]), ["SliceThickness=6"])] == []
+    table = Table([entry("x") | {"SliceThickness": {"M": {"Min": {"N": "1"}, "Max": {"N": "5"}}}}], INDEXES)
+    assert [row.possible for row in search(table, "SliceThickness=3")] == [True]
+    assert [row.possible for row in search(table, "SliceThickness=2..9")] == [False]
+    assert [*search(table, "SliceThickness=6")] == []
 
 
-def test_a_search_of_many_data_stores_describes_the_table_once() -> None:
-    table = mock.Mock(spec=TableReader)
-    table.describe.return_value = TableDescription(INDEXES, {})
-    table.query.return_value = iter(())
-    table.whole.side_effect = list
-    assert [*Search(table, ["a", "b", "c"], parse(["PatientID=P"], PROFILE, TODAY))] == []
-    assert (table.describe.call_count, table.query.call_count) == (1, 3)
+def test_an_entry_that_was_deleted_meanwhile_is_not_found() -> None:
+    table = Table([entry("x", PatientID="1", Modality="CT")], {"patient": INDEXES["patient"]})
+    vanished = msgspec.structs.replace(INDEXES["patient"], holds=())
+    table.indexes["patient"] = vanished
+    table.forget("x")
+    running = search(table, "PatientID=1", "Modality=CT")
+    assert sets_of(running) == []
+    assert running.report.deleted == 1
+
+
+def test_rows_have_all_that_is_to_be_shown_whatever_an_index_holds() -> None:
+    table = Table([entry("x", PatientID="1", StationName="S")], INDEXES)
+    question = asked("PatientID=1", index="patient")
+    for shown, called in ((["PatientID"], False), (["StationName"], True), (None, True)):
+        table.calls.clear()
+        (row,) = Search(cast("TableReader", table), question, shown, whole=False)
+        assert (row.value("StationName") == "S", "" in table.calls) == (called, called), shown
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "", "not a cursor", "AAAA", "eJxjYAACAAAEAAE", "é"],
+)
+def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+    table = Table(archive(3), INDEXES)
+    if not cursor:
+        assert len(sets_of(search(table, cursor=cursor))) == 3
+        return
+    with pytest.raises(SearchError, match="This is not a cursor"):
+        search(table, cursor=cursor)
+
+
+def test_a_cursor_is_of_its_question_and_of_its_index() -> None:
+    table = Table(archive(30), INDEXES)
+    first = search(table, "Modality=CT", limit=3)
+    assert len(sets_of(first)) == 3
+    cursor = first.report.cursor
+    for other in (asked("Modality=MR"), asked("Modality=CT", level=Level.SERIES), asked("Modality=CT", reverse=True)):
+        with pytest.raises(SearchError, match="This cursor is of another search"):
+            search(table, question=msgspec.structs.replace(other, cursor=cursor))
+    assert len(sets_of(search(table, "Modality=CT", limit=7, cursor=cursor))) == 7
+    del table.indexes["date"]
+    with pytest.raises(SearchError, match="The index that this cursor is of is no longer there"):
+        search(table, "Modality=CT", cursor=cursor)
+
+
+def test_an_estimate_takes_the_part_of_the_dates_that_are_asked_for() -> None:
+    table = Table(archive(24 * 28), INDEXES)
+    assert search(table, "Modality=CT").estimate().entries == 24 * 28
+    assert search(table, "StudyDate=20240108-20240114").estimate().entries == 24 * 7
+    assert search(table, "StudyDate=20240108").estimate().entries == 24
+    assert search(table, "StudyInstanceUID=1.2").estimate().entries == 5
+
+
+def test_a_search_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    assert len(sets_of(search(Table(archive(300), INDEXES), limit=None))) == 300
+    rows = iter(search(Table(archive(300), INDEXES), limit=None))
+    next(rows)
+    cast("Any", rows).close()
+    assert threading.active_count() == before

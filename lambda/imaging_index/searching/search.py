@@ -117,8 +117,8 @@ class Search:
                 positions,
                 allowance,
                 backwards=self._backwards,
-                first_page=_FIRST_PAGE if limit is None else max(limit * 5 // len(queries), _FIRST_PAGE),
-                chunk=CHUNK if self.plan.by_moment else _FIRST_PAGE,
+                first_page=_FIRST_PAGE if limit is None else max(limit * 6 // len(queries), _FIRST_PAGE),
+                chunk=_FIRST_PAGE if self._is_in_order and not self.plan.by_moment else CHUNK,
                 entries=entries[number] if entries else None,
             )
             allowance.give(reserved)
