@@ -33,7 +33,22 @@ _STEP: Final = 37
 _MODALITIES: Final = ("CT",) * 30 + ("MR",) * 20 + ("DX",) * 28 + ("US",) * 16 + ("MG",) * 4 + ("PT",) * 2
 _PARTS: Final = ("CHEST", "HEAD", "ABDOMEN", "KNEE", "SPINE", "PELVIS", "HAND", "NECK", "HIP", "ANKLE")
 _WHAT: Final = ("routine", "follow-up", "with contrast", "without contrast", "emergency", "staging", "control")
-_GIVEN: Final = ("Jane", "John", "Ann", "Peter", "María", "Ali", "Li", "Zoë", "Ivan", "Noor", "Max", "Eva", "Tom", "Ida")
+_GIVEN: Final = (
+    "Jane",
+    "John",
+    "Ann",
+    "Peter",
+    "María",
+    "Ali",
+    "Li",
+    "Zoë",
+    "Ivan",
+    "Noor",
+    "Max",
+    "Eva",
+    "Tom",
+    "Ida",
+)
 _SYLLABLES: Final = ("ba", "do", "fe", "gi", "ku", "la", "mo", "ne", "ri", "su")
 
 
