@@ -292,9 +292,13 @@ async def _serve(listener: int) -> None:
     from local.global_table import mend_updates
     from local.healthimaging import HealthImaging
     from local.permissions import authorize
+    from local.read_units import mend_read_units
+    from local.sorted_indexes import mend_queries
 
     hypercorn_compat.install()
     mend_updates()
+    mend_queries()
+    mend_read_units()
     healthimaging = HealthImaging(
         emit=_publish, read_s3=_read_s3, write_s3=_write_s3, authorize=authorize if AUTH else None
     )

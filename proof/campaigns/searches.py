@@ -5,10 +5,11 @@ number and its patient, those that are not primary and the series need not agree
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -21,9 +22,11 @@ from imaging_index.searching.question import Level, Order, Question
 from imaging_index.searching.report import Ended, Report
 from imaging_index.searching.rows import Row, key_of
 from imaging_index.searching.search import Search
-from imaging_index.table.reading import TableReader
 from proof.searching import truth
 from proof.searching.table import Table
+
+if TYPE_CHECKING:
+    from imaging_index.table.reading import TableReader
 
 PROFILE: Final = toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
 _TODAY: Final = date(2024, 1, 31)
@@ -117,13 +120,24 @@ def _pages(table: Table, question: Question) -> Iterator[tuple[list[Row], Report
     """The answer, from cursor to cursor."""
     cursor = None
     for _ in range(2_000):
-        search = Search(cast("TableReader", table), msgspec.structs.replace(question, cursor=cursor))
+        search = Search(
+            cast("TableReader", table), msgspec.structs.replace(question, cursor=cursor), executor=_AtOnce()
+        )
         rows = [*search]
         yield rows, search.report
         cursor = search.report.cursor
         if cursor is None:
             return
     raise AssertionError("the search does not end")
+
+
+class _AtOnce(Executor):
+    """Runs each call when it is submitted: a search of a few entries needs no threads."""
+
+    def submit(self, call: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(call(*arguments, **options))
+        return done
 
 
 def _order(table: Table, question: Question, pages: Sequence[tuple[list[Row], Report]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from imaging_index.table.reading import TableReader
 
 ALL: Any = {"ProjectionType": "ALL"}
 KEYS: Any = {"ProjectionType": "KEYS_ONLY"}
+SOME: Any = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["Modality", "StudyDate"]}
 SCHEMA = [{"AttributeName": "PatientID", "KeyType": "HASH"}, {"AttributeName": "ImageSetId", "KeyType": "RANGE"}]
 
 
@@ -48,7 +49,7 @@ def test_an_index_says_what_it_holds_besides_keys() -> None:
     projections = {
         "all": ALL,
         "keys": KEYS,
-        "some": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["Modality", "StudyDate"]},
+        "some": SOME,
     }
     indexes = described([index(name, projection) for name, projection in projections.items()])
     assert {name: index.holds for name, index in indexes.items()} == {
@@ -64,6 +65,8 @@ def test_an_index_is_known_and_asked_by_the_name_that_the_profile_has_for_it_whi
         ([index("study", ALL), index("study.7c1e", KEYS, "CREATING")], "study"),
         # Both have the same entries; what holds more needs fewer other reads.
         ([index("study", ALL), index("study.7c1e", KEYS)], "study"),
+        ([index("study.0a1b", SOME), index("study.7c1e", KEYS)], "study.0a1b"),
+        ([index("study.7c1e", KEYS), index("study.9a1b", SOME)], "study.9a1b"),
         ([index("study", ALL, "DELETING"), index("study.7c1e", KEYS)], "study.7c1e"),
         ([index("study.7c1e", KEYS)], "study.7c1e"),
         ([index("study", ALL, "CREATING"), index("study.7c1e", KEYS)], "study.7c1e"),

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imaging_index.profile.derived import STUDY_MOMENT
-from imaging_index.searching.cursor import digest_of_row
 from imaging_index.searching.judging import WHOLE, Judge, fetch, holds
 from imaging_index.searching.matching import Empty, Match, of_study
 from imaging_index.searching.moments import AFTER_ALL
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.planner import NO_DATE, has_all
 from imaging_index.searching.question import Level
-from imaging_index.searching.rows import NEEDED, Row, is_left_out, key_of, modalities_of
+from imaging_index.searching.rows import NEEDED, Row, digest_of, is_left_out, key_of, modalities_of
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ class Gathering:
         self._of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
         self._conditions = [each for each in question.conditions if each.attribute != OF_STUDY]
         self._judge = Judge(source, self._conditions)
+        self._of_whole = Judge(source, self._conditions)
         self._without_date = Judge(source, [each for each in self._conditions if not leaves_out_undated(each)])
         self._leaves_out_undated = any(map(leaves_out_undated, self._conditions))
         # An image set that is not primary is left out if another one of its series is not, or of its study or patient.
@@ -76,7 +76,7 @@ class Gathering:
 
     def shown(self) -> list[str]:
         """The digests of the rows made so far that could be made again from further entries."""
-        again = {digest_of_row(key) for key, coming in self._made.items() if coming is None or coming}
+        again = {digest_of(key) for key, coming in self._made.items() if coming is None or coming}
         return sorted(self._before | again)
 
     def rows(self, chunk: Chunk, wanted: int | None) -> Iterator[tuple[Item, int, Row | None]]:
@@ -108,17 +108,14 @@ class Gathering:
             yield chunk.items[place], chunk.queries[place], row
 
     def _is_new(self, key: RowKey) -> bool:
-        return key not in self._made and not (self._before and digest_of_row(key) in self._before)
+        return key not in self._made and not (self._before and digest_of(key) in self._before)
 
     def _judged(self, items: Sequence[Item]) -> list[tuple[Item, Match]]:
         judged = [
             (item, match if _id(item).partition("/")[0] in self._datastores else Match.NO)
             for item, match in self._judge.judge(items, self._index)
         ]
-        matched = self._source.report.matched
-        for condition in self._conditions:
-            count = sum(condition.match(item) is not Match.NO for item, _ in judged)
-            matched[condition.attribute] = matched.get(condition.attribute, 0) + count
+        self._source.report.matched = dict(self._judge.matched)
         if self._leaves_out_undated and not self._plan.by_moment:
             self.count_undated([item for item, match in judged if match is Match.NO])
         return judged
@@ -153,7 +150,7 @@ class Gathering:
         unjudged = {_id(item): item for group in groups.values() for item in group or () if _id(item) not in matches}
         read_from = self._wholes.patient_index if self._level is Level.PATIENT else self._wholes.study_index
         if unjudged and read_from:
-            matches |= zip(unjudged, self._judge.judge([*unjudged.values()], read_from[1]), strict=True)
+            matches |= zip(unjudged, self._of_whole.judge([*unjudged.values()], read_from[1]), strict=True)
         rows = {key: self._row(key, items, groups[key], matches, studies) for key, items in found.items()}
         self._refused |= {key for key, row in rows.items() if row is None and groups[key] is not None}
         return self._completed(rows)

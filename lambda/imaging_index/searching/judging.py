@@ -33,6 +33,10 @@ class Judge:
 
     def __init__(self, source: Source, conditions: Sequence[Condition]) -> None:
         self._source, self._conditions = source, conditions
+        attributes = [each.attribute.rpartition(".")[0] or each.attribute for each in conditions]
+        self._joint = len({*attributes}) < len(attributes)
+        # By the name of a condition's attribute, how many entries matched it.
+        self.matched = dict.fromkeys((each.attribute for each in conditions), 0)
 
     def judge(self, items: Sequence[Item], index: Index) -> list[tuple[Item, Match]]:
         """The entries, each with how surely it matches; those that do have at least what rows need.
@@ -48,12 +52,22 @@ class Judge:
         judged = []
         for item, fetched in zip(items, undecided, strict=True):
             known = whole.get(item["ImageSet"]["S"]) if fetched else item
-            judged.append((item, Match.NO) if known is None else (known, match_all(self._conditions, known)))
+            judged.append((item, Match.NO) if known is None else (known, self._match(known)))
         if holds(index, NEEDED):
             return judged
         found = [item for item, match in judged if match is not Match.NO and not item.keys() >= WHOLE]
         fetched_too = fetch(self._source, found)
         return [(fetched_too.get(item["ImageSet"]["S"], item), match) for item, match in judged]
+
+    def _match(self, item: Item) -> Match:
+        surest = Match.YES
+        for condition in self._conditions:
+            match = condition.match(item)
+            if match is not Match.NO:
+                self.matched[condition.attribute] += 1
+            if match < surest:
+                surest = match
+        return match_all(self._conditions, item) if self._joint and surest is not Match.NO else surest
 
     def _is_decided(self, item: Item, index: Index) -> bool:
         """Whether an index holds enough of an entry to match it."""

@@ -80,8 +80,9 @@ class _Reading:
         self.query, self.position, self.start = query, position, start
         self.done = position == END
         self.buffer: deque[Item] = deque()
-        self.place: Any = None
+        self.place: tuple[Any, ...] | None = None
         self.loose = 0
+        self.last: Item | None = None
         self.pending: Future[Page] | None = None
         self.allowed = 0
 
@@ -135,14 +136,18 @@ class Stream:
     def positions(self) -> list[Position]:
         """Where each query is: behind the last of its entries that was taken."""
         return [
-            END if reading.done and not reading.buffer and not reading.loose else reading.position
+            END if reading.done and not reading.buffer and not reading.loose else self._position(reading)
             for reading in self._readings
         ]
 
+    def _position(self, reading: _Reading) -> Position:
+        if reading.last is None:
+            return reading.position
+        return {name: _content(reading.last[name]) for name in (*self._index.sort, "ImageSet")}
+
     def take(self, item: Item, query: int) -> None:
         """An entry of a chunk was used: from now on, positions are behind it."""
-        names = (*self._index.sort, "ImageSet")
-        self._readings[query].position = {name: _content(item[name]) for name in names}
+        self._readings[query].last = item
         self._readings[query].loose -= 1
         self.taken += 1
 
@@ -171,15 +176,14 @@ class Stream:
         while self._entries_left != 0:
             if not all(reading.buffer or reading.done or self._fill(reading) for reading in self._readings):
                 return
-            heads = [(reading.place, query) for query, reading in enumerate(self._readings) if reading.buffer]
+            heads = [query for query, reading in enumerate(self._readings) if reading.buffer]
             if not heads:
                 return
-            _, query = (max if self._backwards else min)(heads)
+            query = heads[0] if len(heads) == 1 else (max if self._backwards else min)(heads, key=self._place)
             reading = self._readings[query]
             item = reading.buffer.popleft()
+            reading.place = None
             reading.loose += 1
-            if reading.buffer:
-                reading.place = self._place(reading.buffer[0])
             if self._entries_left is not None:
                 self._entries_left -= 1
             yield item, query
@@ -199,8 +203,6 @@ class Stream:
             self._page = min(self._page * _LARGER, _LARGEST)
             if self._page == _LARGEST:
                 self._ask(reading)
-        if reading.buffer:
-            reading.place = self._place(reading.buffer[0])
         return True
 
     def _ask(self, reading: _Reading, at_least: int = 0) -> None:
@@ -219,8 +221,13 @@ class Stream:
                 most=most,
             )
 
-    def _place(self, item: Item) -> tuple[Any, ...]:
-        return (*(_typed(item[name]) for name in self._index.sort), item["ImageSet"]["S"])
+    def _place(self, query: int) -> tuple[Any, ...]:
+        """Where the next entry of a query is in the index's order."""
+        reading = self._readings[query]
+        if reading.place is None:
+            item = reading.buffer[0]
+            reading.place = (*(_typed(item[name]) for name in self._index.sort), item["ImageSet"]["S"])
+        return reading.place
 
     def _start(self, query: Query, position: dict[str, str]) -> Item:
         """A position as DynamoDB has it: the key attributes of the index and of the table."""
