@@ -52,7 +52,7 @@ coverage: $(VENV)/.ready node_modules/.ready  ## all tests, and which lines none
 bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes: docs/performance.md
 	$(BIN)/python -m bench $(BENCH)
 
-prove: $(VENV)/.ready  ## the write protocol, proven at length: an hour on two cores
+prove: $(VENV)/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
 	$(BIN)/python -m proof
 
 soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import screen
 from local.cloud import LocalCloud
-from proof.campaigns import adversarial, drain, flood, fuzz, kills, leaks, orders, refusals
+from proof.campaigns import adversarial, drain, flood, fuzz, kills, leaks, orders, refusals, searches
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
@@ -39,6 +39,8 @@ FORGED: Final = 1_000_000
 FORGED_AT_ONCE: Final = 20_000
 DRAINED: Final = 60_000
 DRAINED_SHARE: Final = 0.95
+SEARCHES: Final = 1_000_000
+SEARCHES_AT_ONCE: Final = 20_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -104,6 +106,11 @@ def fuzzed(first: int, count: int) -> Outcome:
 def misled(first: int, count: int) -> Outcome:
     """Read documents made to mislead the reader, and compare."""
     return Outcome(count, [f"case {number} is read otherwise" for number in adversarial.run(first, count)])
+
+
+def searched(first: int, count: int) -> Outcome:
+    """Ask random questions of random tables, and look at every entry for the answer."""
+    return Outcome(count, searches.run(first, count))
 
 
 def leaks_looked_for(first: int, count: int) -> Outcome:
@@ -186,6 +193,11 @@ def programme() -> list[Suite]:
             [(misled, (first, MISLEADING_AT_ONCE)) for first in range(0, MISLEADING, MISLEADING_AT_ONCE)],
         ),
         Suite(
+            "Searches and looking at every entry",
+            "questions",
+            [(searched, (first, SEARCHES_AT_ONCE)) for first in range(0, SEARCHES, SEARCHES_AT_ONCE)],
+        ),
+        Suite(
             "The canary under faults",
             "runs",
             [(leaks_looked_for, (first, LEAKS_AT_ONCE)) for first in range(0, LEAKS, LEAKS_AT_ONCE)],
@@ -233,7 +245,7 @@ def run(suites: list[Suite], minutes: float, cores: int) -> None:
 def main() -> int:
     """Exit status 0 when nothing was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=55)
+    parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
     begun = time.monotonic()

@@ -5,25 +5,29 @@ number and its patient, those that are not primary and the series need not agree
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from imaging_index.dicom.person_names import name_folded, name_key
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
+from imaging_index.searching.gathering import leaves_out_undated
 from imaging_index.searching.grammar import SearchError, parse
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.question import Level, Order, Question
 from imaging_index.searching.report import Ended, Report
 from imaging_index.searching.rows import Row, key_of
 from imaging_index.searching.search import Search
-from imaging_index.table.reading import TableReader
 from proof.searching import truth
 from proof.searching.table import Table
+
+if TYPE_CHECKING:
+    from imaging_index.table.reading import TableReader
 
 PROFILE: Final = toml_file.load(Path(__file__).parents[2] / "profiles/radiology.toml")
 _TODAY: Final = date(2024, 1, 31)
@@ -117,13 +121,24 @@ def _pages(table: Table, question: Question) -> Iterator[tuple[list[Row], Report
     """The answer, from cursor to cursor."""
     cursor = None
     for _ in range(2_000):
-        search = Search(cast("TableReader", table), msgspec.structs.replace(question, cursor=cursor))
+        search = Search(
+            cast("TableReader", table), msgspec.structs.replace(question, cursor=cursor), executor=_AtOnce()
+        )
         rows = [*search]
         yield rows, search.report
         cursor = search.report.cursor
         if cursor is None:
             return
     raise AssertionError("the search does not end")
+
+
+class _AtOnce(Executor):
+    """Runs each call when it is submitted: a search of a few entries needs no threads."""
+
+    def submit(self, call: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(call(*arguments, **options))
+        return done
 
 
 def _order(table: Table, question: Question, pages: Sequence[tuple[list[Row], Report]]) -> Iterator[str]:
@@ -145,7 +160,8 @@ def _mentions(
     rows, report = first
     if len(rows) < len(expected) and not report.cursor and not report.non_primary:
         yield "rows are missing and there is no cursor"
-    if question.conditions and any(each.attribute == "StudyDate" for each in question.conditions):
+    of_studies = any(each.attribute == OF_STUDY for each in question.conditions)
+    if any(map(leaves_out_undated, question.conditions)) and not of_studies:
         open_ = [each for each in question.conditions if each.attribute != "StudyDate"]
         without = msgspec.structs.replace(question, conditions=tuple(open_))
         undated = [

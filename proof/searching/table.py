@@ -1,8 +1,9 @@
 """A table in memory whose indexes answer as DynamoDB's do."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from imaging_index.entry.item import Item
 from imaging_index.profile.profile import Index
@@ -10,21 +11,40 @@ from imaging_index.table.layout import Between, Key
 from imaging_index.table.reading import Page, TableDescription
 from local.capacity import READ_UNIT, item_size
 
+_MEBIBYTE: Final = 1 << 20  # Amazon DynamoDB Developer Guide, "Paginating table query results"
+# Entries of which an index's size is worked out.
+_SAMPLE: Final = 200
+
+Place = tuple[Any, ...]
+
 
 class Table:
-    """Some entries, and indexes over them."""
+    """Some entries, and indexes over them.
 
-    def __init__(self, items: Sequence[Item], indexes: Mapping[str, Index], page: int = 1_000) -> None:
+    Attributes:
+        calls: the index of each query, and "" for each lookup of entries.
+    """
+
+    def __init__(self, items: Sequence[Item], indexes: Mapping[str, Index], page: int | None = 1_000) -> None:
+        """A table.
+
+        Args:
+            items: the entries.
+            indexes: by their names.
+            page: how many entries a page has at most; None for as many as DynamoDB puts into one.
+        """
         self.items = items
         self.indexes = dict(indexes)
         self.calls: list[str] = []
         self._page = page
-        self._held: dict[str, list[Item]] = {}
+        self._held: dict[str, dict[Place, tuple[list[Place], list[Item]]]] = {}
+        self._extents: dict[str, tuple[int, int]] = {}
         self._by_key = {item["ImageSet"]["S"]: item for item in items}
 
     def describe(self) -> TableDescription:
-        count = len(self.items)
-        return TableDescription(self.indexes, {}, dict.fromkeys(self.indexes, (count, 1000 * count)))
+        for name in self.indexes.keys() - self._extents.keys():
+            self._extents[name] = self._extent(name)
+        return TableDescription(self.indexes, {}, {name: self._extents[name] for name in self.indexes})
 
     def page(
         self,
@@ -39,22 +59,25 @@ class Table:
         assert most is None or most > 0
         self.calls.append(index)
         keys = self.indexes[index]
-        assert {*keys.partition} <= conditions.keys()
-        found = [item for item in self._of(index) if all(_holds(each, item[name]) for name, each in conditions.items())]
-        if backwards:
-            found.reverse()
+        asked = [conditions[name] for name in keys.partition]
+        places, items = self._partitions(index).get(tuple(asked), ([], []))
+        first, last = _range(keys, conditions, places)
         if start is not None:
             assert {*keys.partition, *keys.sort, "ImageSet", "Part"} == start.keys()
             behind = _place(keys, start)
-            found = [
-                item for item in found if (_place(keys, item) < behind if backwards else _place(keys, item) > behind)
-            ]
-        size = min(most or self._page, self._page)
-        held = found[:size]
-        last = {name: held[-1][name] for name in (*keys.partition, *keys.sort, "ImageSet", "Part")} if held else None
-        units = math.ceil(sum(map(item_size, held)) / READ_UNIT) / 2
+            if backwards:
+                last = min(last, bisect_left(places, behind))
+            else:
+                first = max(first, bisect_right(places, behind))
+        size = min((each for each in (most, self._page) if each), default=last - first)
+        found = items[max(first, last - size) : last][::-1] if backwards else items[first : min(first + size, last)]
+        held = [self._projected(keys, item) for item in found]
+        held, whole = (held, True) if self._page else _fitting(held)
+        end = {name: held[-1][name] for name in (*keys.partition, *keys.sort, "ImageSet", "Part")} if held else None
+        units = math.ceil(sum(map(item_size, held)) / READ_UNIT) / 2 or 0.5
         # DynamoDB looks no further than the page: behind a full one there may be nothing.
-        return Page([self._projected(keys, item) for item in held], units, last if len(held) == size else None)
+        limited = most or self._page
+        return Page(held, units, end if not whole or (limited and len(held) == size) else None)
 
     def entries(self, keys: Sequence[Key]) -> Page:
         assert 0 < len(keys) <= 100
@@ -65,12 +88,29 @@ class Table:
         """Delete an entry, which the indexes still have for a while."""
         self._by_key = {key: item for key, item in self._by_key.items() if item["ImageSetId"]["S"] != image_set}
 
-    def _of(self, name: str) -> list[Item]:
+    def _partitions(self, name: str) -> dict[Place, tuple[list[Place], list[Item]]]:
+        """What an index contains: the places and the entries of each partition, in their order."""
         if name not in self._held:
             index = self.indexes[name]
-            held = [item for item in self.items if all(key in item for key in (*index.partition, *index.sort))]
-            self._held[name] = sorted(held, key=lambda item: _place(index, item))
+            grouped: dict[Place, list[tuple[Place, Item]]] = {}
+            for item in self.items:
+                if all(key in item for key in (*index.partition, *index.sort)):
+                    partition = tuple(item[key]["S"] for key in index.partition)
+                    grouped.setdefault(partition, []).append((_place(index, item), item))
+            self._held[name] = {}
+            for partition, placed in grouped.items():
+                placed.sort(key=lambda each: each[0])
+                self._held[name][partition] = ([place for place, _ in placed], [item for _, item in placed])
         return self._held[name]
+
+    def _extent(self, name: str) -> tuple[int, int]:
+        """How many entries an index has, and their bytes as far as a sample says."""
+        index = self.indexes[name]
+        keys = {*index.partition, *index.sort}
+        contained = [item for item in self.items if item.keys() >= keys]
+        sample = contained[:: max(len(contained) // _SAMPLE, 1)]
+        bytes_ = sum(item_size(self._projected(index, item)) for item in sample)
+        return len(contained), bytes_ * len(contained) // max(len(sample), 1)
 
     def _projected(self, index: Index, item: Item) -> Item:
         if index.holds is None:
@@ -79,12 +119,26 @@ class Table:
         return {name: value for name, value in item.items() if name in names}
 
 
-def _place(index: Index, item: Item) -> tuple[Any, ...]:
+def _place(index: Index, item: Item) -> Place:
     return (*(item[name]["S"].encode() for name in index.sort), item["ImageSet"]["S"])
 
 
-def _holds(condition: str | Between, value: Mapping[str, Any]) -> bool:
-    text = value["S"]
-    if isinstance(condition, str):
-        return bool(condition == text)
-    return bool(condition.low.encode() <= text.encode() <= condition.high.encode())
+def _range(index: Index, conditions: Mapping[str, str | Between], places: Sequence[Place]) -> tuple[int, int]:
+    """Where the entries begin and end that conditions on the first sort attributes leave."""
+    sort = [conditions[name] for name in index.sort if name in conditions]
+    assert {*conditions} == {*index.partition, *index.sort[: len(sort)]}
+    assert not any(isinstance(each, Between) for each in sort[:-1])
+    low = tuple((each.low if isinstance(each, Between) else each).encode() for each in sort)
+    high = tuple((each.high if isinstance(each, Between) else each).encode() for each in sort)
+    first = bisect_left(places, low, key=lambda place: place[: len(low)])
+    return first, max(bisect_right(places, high, key=lambda place: place[: len(high)]), first)
+
+
+def _fitting(items: list[Item]) -> tuple[list[Item], bool]:
+    """As many entries as DynamoDB puts into a page, and whether that is all of them."""
+    total = 0
+    for number, item in enumerate(items):
+        if total >= _MEBIBYTE:
+            return items[:number], False
+        total += item_size(item)
+    return items, True

@@ -77,6 +77,7 @@ OWN: Final[dict[str, Any]] = {
         ("IsPrimary=*", YES),
         ("IsPrimary=", NO),
         ("IsPrimary=maybe", REFUSED),
+        ("IsPrimary>=true", REFUSED),
         ("Generation=0000000002.*", YES),
         ("ProfileHash=0a1b", YES),
         ("ProfileHash=0A1B", NO),
@@ -136,6 +137,8 @@ def test_the_modalities_of_a_study_are_those_of_all_its_series(
     found = condition(text)
     assert (found.attribute, found.vr, found.asked) == ("ModalitiesInStudy", "CS", ())
     assert of_study(found, modalities) is expected
+    (exactly,) = parse([text], RADIOLOGY, TODAY, exact=True)
+    assert exactly.asked == ()
 
 
 def test_a_study_may_be_asked_for_several_modalities_together() -> None:

@@ -50,7 +50,7 @@ def condition(text: str, profile: Profile = RADIOLOGY, *, exact: bool = False) -
         ("OfDA=yestereve", "Write OfDA as a day"),
         ("OfTM=2200-0600", "A range of times cannot go over midnight"),
         ("OfTM=noon", "Write OfTM as 120000"),
-        ("OfDT=2024-13-01", "OfDT names a day that no calendar has; write it as 20240131120000"),
+        ("OfDT=2024-13-01", "OfDT names a day or time that does not exist; write it as 20240131120000"),
         ("OfDT=then", "Write OfDT as 20240131120000"),
         ("OfAS=old", "This is not a valid value of OfAS; write it like OfAS=045Y, or a range like OfAS=018Y..065Y."),
         ("OfAS>=eighteen", "This is not a valid value of OfAS"),
@@ -60,10 +60,14 @@ def condition(text: str, profile: Profile = RADIOLOGY, *, exact: bool = False) -
         ("OfUS>1234", "A range includes its ends: write OfUS>=value, in quotes."),
         ("OfUS<1234", "A range includes its ends: write OfUS<=value, in quotes."),
         ("OfUS>=", "Write a value behind OfUS>=, and quotes around the condition."),
-        ("OfLO>=1234", "OfLO is text, which has no ranges: write a whole value, or its beginning, like OfLO=A*."),
-        ("OfLO=1234..1240", "OfLO is text, which has no ranges"),
-        ("OfUI=1..1234", "OfUI is text, which has no ranges: write a whole value."),
-        ("OfPN>=1234", "OfPN is text, which has no ranges"),
+        (
+            "OfLO>=1234",
+            "OfLO has no ranges, which are for numbers, dates, times and ages: write a whole value, or its beginning, "
+            "like OfLO=A*.",
+        ),
+        ("OfLO=1234..1240", "OfLO has no ranges"),
+        ("OfUI=1..1234", "OfUI has no ranges, which are for numbers, dates, times and ages: write a whole value."),
+        ("OfPN>=1234", "OfPN has no ranges"),
         ("OfLO=~chest", "The ~ is for names of persons; write a part of OfLO as OfLO=*part*."),
         ("OfPN=doe^john,roe^jane", "OfPN takes one name at a time: write doe^john, or OfPN=@FILE"),
         ("OfDA=7d", "OfDA takes no span: write the first day and two dots, like OfDA=2024-01-24.."),
@@ -104,6 +108,7 @@ def test_two_conditions_on_an_attribute_of_one_value_are_one_too_many() -> None:
         parse(["Modality=CT", "Modality!=MR", "Modality=US"], profile, TODAY)
     assert len(parse(["Modality!=CT", "Modality!=MR"], profile, TODAY)) == 2
     assert len(parse(["Modality=CT", "Modality!=MR"], profile, TODAY)) == 2
+    assert len(parse(["Modality!=MR", "Modality=CT"], profile, TODAY)) == 2
     assert len(parse(["ImageType=ORIGINAL", "ImageType=AXIAL"], profile, TODAY)) == 2
 
 
@@ -165,7 +170,8 @@ def test_what_an_index_may_be_asked_is_the_stored_form() -> None:
     assert exactly.asked == ("Ab",)
     # An index cannot be asked for text in any case.
     assert all(
-        not each.asked for each in parse(["OfLO=Ab", "OfST=Ab*", "OfLT=A*b", "OfSH=*b", "OfTM=12"], PROFILE, TODAY)
+        not each.asked
+        for each in parse(["OfLO=Ab", "OfST=Ab*", "OfLT=A*b", "OfSH=*b", "OfTM=12", "OfPN=a"], PROFILE, TODAY)
     )
 
 
@@ -200,6 +206,9 @@ def test_exact_text_is_what_is_written() -> None:
         keyword, _, value = text.partition("=")
         assert condition(text, exact=True).match({keyword: {"S": value}}) is YES
     assert condition("PatientName=john doe", exact=True).match({"PatientName": {"S": "Doe^John"}}) is NO
+    for exact, expected in ((False, YES), (True, NO)):
+        (found,) = parse(["OfDT=20240131"], PROFILE, TODAY, exact=exact)
+        assert found.match({"OfDT": {"S": "20240131120000"}}) is expected
 
 
 def test_any_attribute_that_is_a_partition_key_is_such_a_key() -> None:
@@ -209,6 +218,17 @@ def test_any_attribute_that_is_a_partition_key_is_such_a_key() -> None:
     )
     assert condition("StationName=Ct1", profile).asked == ("Ct1", "CT1", "ct1")
     assert condition("Modality=Ct", profile).asked == ()
+
+
+@pytest.mark.parametrize("keyword", ["PatientName", "ReferringPhysicianName"])
+def test_an_index_by_a_name_as_it_is_written_is_not_asked_for_folded_words(keyword: str) -> None:
+    profile = toml_file.parse(
+        f'revision = 1\nattributes = ["{keyword}"]\n'
+        f'[indexes.name]\npartition = ["DatastoreId", "{keyword}"]\nsort = ["ImageSetId"]\n'
+    )
+    for text in ("Doe^John", "doe^*"):
+        assert condition(f"{keyword}={text}", profile).asked == ()
+        assert bool(condition(f"{keyword}={text}").asked) is (keyword == "PatientName")
 
 
 NOW: Final = datetime(2024, 1, 31, 12, 30, tzinfo=timezone(timedelta(hours=2)))

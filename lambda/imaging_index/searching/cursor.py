@@ -16,23 +16,15 @@ import msgspec
 
 from imaging_index.searching.errors import SearchError
 from imaging_index.searching.matching import Equal, Like
+from imaging_index.searching.ranking import Rank  # noqa: TC001  msgspec reads it
 
 if TYPE_CHECKING:
     from imaging_index.searching.matching import Test
     from imaging_index.searching.question import Question
-    from imaging_index.searching.rows import RowKey
 
 _VERSION: Final = 1
 # A text that was sent may unfold to anything.
 _LONGEST: Final = 1 << 20
-
-
-class Rank(msgspec.Struct, frozen=True, array_like=True):
-    """What a row is sorted by: whether it has no value of that, the value, and the digest of its key."""
-
-    missing: bool
-    value: str
-    digest: str
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -96,11 +88,6 @@ def digest_of(question: Question) -> str:
         question.index,
     )
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
-
-
-def digest_of_row(key: RowKey) -> str:
-    """Stands for a row."""
-    return base64.b64encode(hashlib.sha256("\0".join(key).encode()).digest()[:9]).decode()
 
 
 def _said(test: Test) -> str:

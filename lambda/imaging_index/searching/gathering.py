@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imaging_index.profile.derived import STUDY_MOMENT
-from imaging_index.searching.cursor import digest_of_row
 from imaging_index.searching.judging import WHOLE, Judge, fetch, holds
 from imaging_index.searching.matching import Empty, Match, of_study
 from imaging_index.searching.moments import AFTER_ALL
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.planner import NO_DATE, has_all
 from imaging_index.searching.question import Level
-from imaging_index.searching.rows import NEEDED, Row, is_left_out, key_of, modalities_of
+from imaging_index.searching.rows import NEEDED, Row, digest_of, is_left_out, key_of, modalities_of
 from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 # HealthImaging keeps an image set apart, as not primary, if one of these contradicts the primary ones of its study
 # (AWS HealthImaging Developer Guide, "Importing imaging data"). So all primary image sets of a study agree in them.
 _AGREED: Final = {"DatastoreId", "PatientID", "AccessionNumber", "StudyInstanceUID", "StudyID"}
+_OF_A_STUDY: Final = {"DatastoreId", "StudyInstanceUID"}
 _NOTHING: Final = {"S": ""}
 # Rows that are looked into at a time.
 _AT_A_TIME: Final = 100
@@ -67,6 +67,8 @@ class Gathering:
         self._before: frozenset[str] = frozenset()
         # The rows made, with their entries that did not come by yet; None where these are not known.
         self._made: dict[RowKey, set[str] | None] = {}
+        # Those of which the whole was read and is no row.
+        self._refused: set[RowKey] = set()
 
     def begin(self, shown: Iterable[str]) -> None:
         """Go on after a cursor: pass over the rows of some digests."""
@@ -74,7 +76,7 @@ class Gathering:
 
     def shown(self) -> list[str]:
         """The digests of the rows made so far that could be made again from further entries."""
-        again = {digest_of_row(key) for key, coming in self._made.items() if coming is None or coming}
+        again = {digest_of(key) for key, coming in self._made.items() if coming is None or coming}
         return sorted(self._before | again)
 
     def rows(self, chunk: Chunk, wanted: int | None) -> Iterator[tuple[Item, int, Row | None]]:
@@ -91,11 +93,13 @@ class Gathering:
             if match is not Match.NO:
                 key = key_of(item, self._level)
                 if self._is_new(key):
-                    if key not in found:
-                        found |= self._found(judged, place, min(wanted or _AT_A_TIME, _AT_A_TIME), whole=chunk.whole)
-                    made = found[key]
+                    if key not in found and key not in self._refused:
+                        more = _AT_A_TIME if wanted is None else min(wanted, _AT_A_TIME)
+                        found |= self._found(judged, place, more, whole=chunk.whole)
+                    made = found.get(key)
                     if made is not None and any(_id(each) == _id(item) for each in made.entries):
                         row = made
+                        wanted = None if wanted is None else wanted - 1
                         self._made[key] = {*map(_id, row.entries)} if row.whole is not None else None
                     elif made is None and is_left_out(item):
                         self._source.report.non_primary += 1
@@ -104,7 +108,7 @@ class Gathering:
             yield chunk.items[place], chunk.queries[place], row
 
     def _is_new(self, key: RowKey) -> bool:
-        return key not in self._made and not (self._before and digest_of_row(key) in self._before)
+        return key not in self._made and not (self._before and digest_of(key) in self._before)
 
     def _judged(self, items: Sequence[Item]) -> list[tuple[Item, Match]]:
         judged = [
@@ -136,7 +140,8 @@ class Gathering:
         found: dict[RowKey, list[Item]] = {}
         for item, match in judged[place:]:
             key = key_of(item, self._level)
-            if match is not Match.NO and self._is_new(key) and (key in found or len(found) < most):
+            new = match is not Match.NO and self._is_new(key) and key not in self._refused
+            if new and (key in found or len(found) < most):
                 found.setdefault(key, []).append(item)
         patients = self._wholes.patients(self._of_patients(found))
         studies = self._studies(found, patients, judged if whole else ())
@@ -147,6 +152,7 @@ class Gathering:
         if unjudged and read_from:
             matches |= zip(unjudged, self._of_whole.judge([*unjudged.values()], read_from[1]), strict=True)
         rows = {key: self._row(key, items, groups[key], matches, studies) for key, items in found.items()}
+        self._refused |= {key for key, row in rows.items() if row is None and groups[key] is not None}
         return self._completed(rows)
 
     def _studies(
@@ -170,11 +176,16 @@ class Gathering:
     def _from_chunk(
         self, needed: AbstractSet[RowKey], judged: Sequence[tuple[Item, Match]]
     ) -> dict[RowKey, list[Item]]:
-        if not judged or self._all_copies or not self._keeps_studies_together():
+        if not judged or not self._keeps_studies_together():
             return {}
         by_study: dict[RowKey, list[Item]] = {}
         for item, _ in judged:
             by_study.setdefault(key_of(item, Level.STUDY), []).append(item)
+        if "StudyInstanceUID" in self._index.partition and _OF_A_STUDY.issuperset(self._index.partition):
+            # The query had those that are not primary as well.
+            return {key: by_study[key] for key in needed & by_study.keys()}
+        if self._all_copies:
+            return {}
         known = {}
         for key in needed:
             items = by_study.get(key, [])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from imaging_index.profile.derived import PATIENT_NAME_KEY
 from imaging_index.profile.privacy import Policy
 from imaging_index.searching import names
 from imaging_index.searching.errors import SearchError
@@ -170,8 +171,9 @@ def _condition(written: _Written, profile: Profile, today: date, *, exact: bool)
     identifier = attribute is not None and named.vr in NAMING and _is_key(name, profile)
     value = Value(name, named.vr, today, exact=exact or own, identifier=identifier)
     test = value.between(written.low, written.high) if written.value is None else value.test(written.value)
-    # An index has no values of a whole study.
-    asked = () if name == names.OF_STUDY else value.asked
+    # An index has no values of a whole study, and folded names of PatientName alone: of another name, it has the text.
+    folded = name == PATIENT_NAME_KEY.compared and not _is_key(name, profile)
+    asked = () if name == names.OF_STUDY or (named.vr == "PN" and not folded) else value.asked
     # No instance has a value, if the attribute is absent.
     every = written.every and not isinstance(test, Empty)
     whole = attribute is not None and attribute.form.whole

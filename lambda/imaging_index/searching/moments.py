@@ -71,7 +71,9 @@ def span(vr: str, name: str, value: str, today: date) -> tuple[str, str] | tuple
     try:
         return _SPANS[vr](_dated(value, today))
     except vrs.Unusable:
-        what = "time that no clock shows" if vr == "TM" else "day that no calendar has"
+        what = {"DA": "day that no calendar has", "TM": "time that no clock shows"}.get(
+            vr, "day or time that does not exist"
+        )
         raise SearchError(f"{name} names a {what}; write it {_FORMS[vr]}.") from None
 
 

@@ -7,6 +7,8 @@ of its own, since nothing says where it belongs.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -46,6 +48,11 @@ def key_of(item: Item, level: Level) -> RowKey:
     if level is Level.PATIENT and "IssuerOfPatientID" in item:
         values.append(item["IssuerOfPatientID"]["S"])
     return (datastore, *values)
+
+
+def digest_of(key: RowKey) -> str:
+    """Stands for a row, in 12 characters."""
+    return base64.b64encode(hashlib.sha256("\0".join(key).encode()).digest()[:9]).decode()
 
 
 def is_left_out(item: Item) -> bool:

@@ -5,25 +5,26 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from imaging_index.profile.derived import PATIENT_NAME_KEY, STUDY_MOMENT
+from imaging_index.profile.derived import STUDY_MOMENT
 from imaging_index.searching import cursor, estimating
-from imaging_index.searching.cursor import Place, Rank
+from imaging_index.searching.cursor import Place
 from imaging_index.searching.gathering import Gathering, leaves_out_undated
 from imaging_index.searching.planner import DATED, NO_DATE, UNDATED, plan
 from imaging_index.searching.question import Order
+from imaging_index.searching.ranking import SORTED_BY, descends, ranked
 from imaging_index.searching.report import Ended, Estimate, Report
-from imaging_index.searching.rows import key_of
 from imaging_index.searching.stream import CHUNK, END, Allowance, Source, Stream
 from imaging_index.searching.wholes import Wholes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
 
     from imaging_index.searching.planner import Query
     from imaging_index.searching.question import Question
     from imaging_index.searching.rows import Row
     from imaging_index.searching.stream import Position
-    from imaging_index.table.reading import TableReader
+    from imaging_index.table.reading import Page, TableReader
 
 _WORKERS: Final = 8
 # Entries of a query that are read at first, and of those without a usable date to say how many match.
@@ -31,11 +32,6 @@ _FIRST_PAGE: Final = 100
 _PROBE: Final = 100
 # A part of the budget is kept for the image sets without a usable date.
 _PART_FOR_UNDATED: Final = 10
-_SORTED_BY: Final = {
-    Order.DATE: STUDY_MOMENT.name,
-    Order.ARRIVED: "FirstIndexedAt",
-    Order.NAME: PATIENT_NAME_KEY.name,
-}
 
 
 class Search:
@@ -47,7 +43,13 @@ class Search:
     """
 
     def __init__(
-        self, table: TableReader, question: Question, shown: Sequence[str] | None = None, *, whole: bool = True
+        self,
+        table: TableReader,
+        question: Question,
+        shown: Sequence[str] | None = None,
+        *,
+        whole: bool = True,
+        executor: Executor | None = None,
     ) -> None:
         """Plan a search; nothing but the table's description is read yet.
 
@@ -57,6 +59,7 @@ class Search:
             shown: the attributes that the rows' entries must have as far as the image sets have them; None for all. An
                 index may hold less of an entry, and the entry itself is read then.
             whole: read the whole studies and patients that the rows are of, for their counts.
+            executor: runs the calls that can be made side by side; None for one of its own, for the time of the search.
 
         Raises:
             SearchError: the index that the question names cannot answer, no index can, or the cursor is of another
@@ -69,12 +72,13 @@ class Search:
         self.plan = plan(description, question, self._place.index if self._place else None)
         self.report.index = self.plan.index
         self._index = description.indexes[self.plan.index]
-        self._executor = ThreadPoolExecutor(_WORKERS)
+        self._ends_executor = executor is None
+        self._executor = executor or ThreadPoolExecutor(_WORKERS)
         self._source = Source(table, description.key_types, self._executor, self.report)
         self._allowance = Allowance(question.budget)
         self._wholes = Wholes(self._source, description, self._allowance)
         self._leaves_out_undated = any(map(leaves_out_undated, question.conditions))
-        needed = None if shown is None else [*shown, _SORTED_BY[question.order]]
+        needed = None if shown is None else [*shown, SORTED_BY[question.order]]
         self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
 
     def estimate(self) -> Estimate:
@@ -84,9 +88,9 @@ class Search:
     def __iter__(self) -> Iterator[Row]:
         try:
             yield from self._streamed() if self._is_in_order else self._sorted()
-            self._look_for_undated()
         finally:
-            self._executor.shutdown(cancel_futures=True)
+            if self._ends_executor:
+                self._executor.shutdown(cancel_futures=True)
 
     @property
     def _is_in_order(self) -> bool:
@@ -127,7 +131,7 @@ class Search:
     def _backwards(self) -> bool:
         """Whether the index is read from its end: if it is by a time, the newest first, unless rows are the reverse."""
         if self._is_in_order:
-            return self._descends
+            return descends(self._question)
         return self.plan.ordered in (Order.DATE, Order.ARRIVED)
 
     def _streamed(self) -> Iterator[Row]:
@@ -143,9 +147,7 @@ class Search:
         if not _ended(positions):
             self.report.ended = Ended.LIMIT if left == 0 else Ended.BUDGET
             self._continue(Place(*self._said, positions, self._gathering.shown()))
-        if any(positions[1:]) and any(position is not None for position in positions[1]):
-            # Of the image sets without a date, some are rows.
-            self.report.more_undated = not _ended(positions[1:])
+        self._note_undated(positions)
 
     def _sorted(self) -> Iterator[Row]:
         """Reads as much as it may, and sorts it. A cursor within that reads the same entries again."""
@@ -160,19 +162,17 @@ class Search:
             positions.append(stream.positions)
             entries.append(stream.taken)
             self._note_end(stream)
-        ranked = self._ranked(rows)
-        if place and place.after:
-            after = place.after
-            ranked = [(rank, row) for rank, row in ranked if self._comes_after(rank, after)]
+        found = ranked(rows, self._question, place.after if place else None)
         limit = self._question.limit
-        shown = ranked[:limit]
+        shown = found[:limit]
         yield from (row for _, row in shown)
-        if len(shown) < len(ranked):
+        if len(shown) < len(found):
             self.report.ended = Ended.LIMIT
             self._continue(Place(*self._said, begins, before, entries, shown[-1][0]))
         elif not _ended(positions):
             self.report.ended = Ended.LIMIT if again else Ended.BUDGET
             self._continue(Place(*self._said, positions, self._gathering.shown()))
+        self._note_undated(positions)
 
     def _taken(self, stream: Stream, most: int | None = None) -> Iterator[Row]:
         """The rows that begin with the entries of a stream, which is left behind the last of so many."""
@@ -187,31 +187,6 @@ class Search:
                     left = None if left is None else left - 1
                 if left == 0:
                     return
-
-    def _ranked(self, rows: list[Row]) -> list[tuple[Rank, Row]]:
-        """The rows in the question's order, those without what it is by last."""
-        ranked = sorted(((self._rank(row), row) for row in rows), key=lambda each: each[0].digest)
-        ranked.sort(key=lambda each: each[0].value, reverse=self._descends)
-        return sorted(ranked, key=lambda each: each[0].missing)
-
-    def _rank(self, row: Row) -> Rank:
-        name = _SORTED_BY[self._question.order]
-        values = [item[name]["S"] for item in row.entries if name in item]
-        values = [value for value in values if not value.startswith(NO_DATE)]
-        best = (max if self._descends else min)(values, default="")
-        return Rank(not values, best, cursor.digest_of_row(key_of(row.entries[0], self._question.level)))
-
-    def _comes_after(self, rank: Rank, other: Rank) -> bool:
-        if rank.missing != other.missing:
-            return rank.missing
-        if rank.value != other.value:
-            return (rank.value < other.value) is self._descends
-        return rank.digest > other.digest
-
-    @property
-    def _descends(self) -> bool:
-        """Whether the rows' order is from the last to the first: dates and arrivals are newest first, names from A."""
-        return (self._question.order is not Order.NAME) is not self._question.reverse
 
     @property
     def _said(self) -> tuple[str, str]:
@@ -228,23 +203,21 @@ class Search:
         if moments and self._backwards and not min(moments).startswith(NO_DATE):
             self.report.read_back_to = min(moments)
 
-    def _look_for_undated(self) -> None:
-        """Count the image sets that match but for their date and are not among the rows, or say that there are more."""
+    def _note_undated(self, positions: list[list[Position]]) -> None:
+        """Count the image sets that match but for their date and are no rows, or note that there are more."""
         if not self.plan.by_moment or self._place:
             return
-        if not self._leaves_out_undated and self.report.ended is Ended.ALL:
-            return
-        queries = self.plan.undated()
-        pages = self._executor.map(
-            lambda query: self._source.table.page(
-                self.plan.index, query, self._source.key_types, backwards=True, most=_PROBE
-            ),
-            queries,
-        )
-        for page in pages:
-            self.report.add(page)
-            self._gathering.count_undated(page.items)
-            self.report.more_undated |= page.next is not None
+        of_undated = positions[1] if len(positions) > 1 else None
+        if of_undated and any(position is not None for position in of_undated):
+            self.report.more_undated = not _ended([of_undated])
+        elif of_undated or self._leaves_out_undated:
+            for page in self._executor.map(self._first_undated, self.plan.undated()):
+                self.report.add(page)
+                self._gathering.count_undated(page.items)
+                self.report.more_undated |= page.next is not None
+
+    def _first_undated(self, query: Query) -> Page:
+        return self._source.table.page(self.plan.index, query, self._source.key_types, most=_PROBE)
 
 
 def _ended(positions: list[list[Position]]) -> bool:

@@ -25,6 +25,7 @@ _MOST_STARS: Final = 64
 _MOST_LISTED: Final = 100
 _MOST_WORDS: Final = 8
 _WITHOUT_WILDCARDS: Final = frozenset({"UI", "AS", "AT"})
+_IN_ONE_CASE: Final = frozenset({"UI", "AS"})
 _LISTED: Final = {"UI": re.compile(r"[,\\]"), "CS": re.compile(r"[,\\]")}
 _ORDERED: Final = vrs.NUMBERS | vrs.MOMENTS | {"AS", "own"}
 _EXAMPLES: Final = {"AS": "045Y, or a range like {}=018Y..065Y", "AT": "0018A001"}
@@ -77,8 +78,11 @@ class Value:
             SearchError: the attribute has no ranges, or not this one.
         """
         if self._vr not in _ORDERED:
-            part = "" if self._vr in _WITHOUT_WILDCARDS else f", or its beginning, like {self._name}=A*"
-            raise SearchError(f"{self._name} is text, which has no ranges: write a whole value{part}.")
+            whole = self._vr in _WITHOUT_WILDCARDS or self._vr == "bool"
+            part = "" if whole else f", or its beginning, like {self._name}=A*"
+            raise SearchError(
+                f"{self._name} has no ranges, which are for numbers, dates, times and ages: write a whole value{part}."
+            )
         if not low.strip() and not high.strip():
             return Present()
         first = self._span(low)[0] if low.strip() else None
@@ -111,7 +115,7 @@ class Value:
     def _of_ordered(self, value: str) -> Test:
         """The test of a number, a day or a moment that is no range, unless a day has many moments."""
         first, last = self._span(value)
-        # A time of day and a DT of more than a day are compared as they are; a DT of a day is all of it.
+        # A time of day and a DT with hours are compared as they are; a DT of a day is all of the day.
         if self._vr == "TM" or (self._vr == "DT" and (self._literal or re.search(r"[T:]|[0-9]{10}", value))):
             last = first
         if self._vr in ("DA", "own"):
@@ -185,7 +189,7 @@ class Value:
             # Text in capitals and in small letters cannot be told apart in an index.
             stored = [form for each in stored for form in (each, each.upper(), each.lower())]
             self.exact = True
-        if self.exact or self._vr in _WITHOUT_WILDCARDS:
+        if self.exact or self._vr in _IN_ONE_CASE:
             self.asked = tuple(dict.fromkeys(stored))
         return Equal(frozenset(key for each in stored for key in keys(self._vr, each, exact=self.exact)))
 
