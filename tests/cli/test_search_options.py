@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -168,6 +169,18 @@ def test_a_scan_says_what_it_takes_and_asks_unless_it_is_told_yes(searches: Fake
     assert searches.question.budget is None
 
 
+@pytest.mark.parametrize(("answer", "status", "searched"), [("y\n", 0, 1), ("n\n", 1, 0)], ids=["yes", "no"])
+def test_on_a_terminal_a_scan_begins_only_after_a_yes(
+    searches: Fake, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, searched: int
+) -> None:
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("cli.search.scanning.sys", terminal)
+    ended = searches.run("--scan", stdin=answer)
+    assert (ended.exit_code, len(searches.questions)) == (status, searched)
+    assert "Begin?" in ended.stderr
+    assert "Begin?" not in ended.stdout
+
+
 def test_the_values_of_a_file_are_asked_at_once(searches: Fake, tmp_path: Path) -> None:
     file = tmp_path / "ids.txt"
     file.write_bytes(b"\xef\xbb\xbfP1\r\n\r\n P2 \nP1\nP3\n")
@@ -192,6 +205,16 @@ def test_when_each_value_of_a_file_is_found_the_exit_status_is_0(searches: Fake)
     ended = searches.run("StudyInstanceUID=@-", "Modality=CT", stdin="1.2.1\n")
     assert ended.exit_code == 0
     assert "1 value: 1 found once, 0 several times, 0 not found." in ended.stderr
+
+
+def test_of_several_values_where_dicom_allows_one_each_is_found(searches: Fake) -> None:
+    searches.rows = [[row(item(1, PatientIDValues=["P1", "P9"]))]]
+    ended = searches.run("PatientID=@-", "--csv", stdin="P9\nP1\nP8\n")
+    assert [line.split(",")[:2] for line in ended.stdout.splitlines()[1:]] == [
+        ["P9", "one"],
+        ["P1", "one"],
+        ["P8", "none"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,27 @@ def test_every_part_of_a_report_is_in_the_schema(searches: Fake) -> None:
     assert report["explain"]["estimated"]["entries"] == 7
 
 
+def test_json_of_counts_and_of_the_values_of_a_file_is_as_the_schema_says(searches: Fake) -> None:
+    counted = check(json.loads(searches.run("--count", "--by", "Year,Modality", "--json").stdout))
+    assert counted["count"] == 3
+    assert counted["groups"][0] == {"group": {"Year": "2024", "Modality": "CT"}, "count": 2}
+    assert check(json.loads(searches.run("--count", "--json").stdout))["groups"] == []
+    *groups, last = map(json.loads, searches.run("--count", "--by", "Year", "--jsonl").stdout.splitlines())
+    check({"groups": groups, **last})
+    listed = check(json.loads(searches.run("PatientID=@-", "--json", stdin="P1\nP2\nP0\n").stdout))["values"]
+    assert [(each["value"], each["found"], len(each["rows"])) for each in listed] == [
+        ("P1", "one", 1),
+        ("P2", "one", 1),
+        ("P0", "none", 0),
+    ]
+
+
+def test_the_report_names_the_attribute_that_was_looked_into_as_well(searches: Fake) -> None:
+    searches.rows, searches.reports = [[], [row(item(1))]], [Report(), Report()]
+    report = check(json.loads(searches.run("AccessionNumber=A", "--json").stdout))["report"]
+    assert report["alsoLookedInto"] == "RequestAttributesSequence.AccessionNumber"
+
+
 def test_jsonl_has_a_row_a_line_and_the_report_in_the_last(searches: Fake) -> None:
     *rows, last = map(json.loads, searches.run("--jsonl").stdout.splitlines())
     check({"rows": rows, **last})
