@@ -65,10 +65,15 @@ def encoded(value: Any) -> str:
     return _OBEYED.sub(lambda obeyed: f"\\u{ord(obeyed[0]):04x}", _json.encode(value).decode())
 
 
+def printable(text: str) -> str:
+    """A text for the screen. Dots replace the characters that could command a terminal."""
+    # Most texts are, and this is far cheaper.
+    return text if text.isprintable() else "".join(each if each.isprintable() else "·" for each in text)
+
+
 def shown(value: Any) -> Text:
     """A value of a document as text for the screen. Characters that could command a terminal are shown as dots."""
-    text = "" if value is None else str(value)
-    return Text("".join(character if character.isprintable() else "·" for character in text))
+    return Text(printable("" if value is None else str(value)))
 
 
 def message_text(message: str) -> Text:

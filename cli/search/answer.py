@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from cli.search.columns import conflicts
 from imaging_index.searching.matching import Equal, Like
 from imaging_index.searching.report import Ended, Report
 from imaging_index.searching.search import Search
@@ -97,7 +98,7 @@ class Answer:
         for row in search:
             self.rows += 1
             self.possible += row.possible
-            self.conflicting += bool(row.conflicts)
+            self.conflicting += bool(conflicts(row))
             yield row
 
     def _in_requests(self) -> Question | None:

@@ -35,11 +35,11 @@ class Column:
     kind: Kind = "text"
     of: Callable[[Row], Any] | None = None
 
-    def value(self, row: Row, conflicts: dict[str, tuple[str, ...]]) -> Any:
+    def value(self, row: Row, differing: dict[str, tuple[str, ...]]) -> Any:
         """The plain value in a row, or None; of a patient's conflicting values all."""
         if self.of is not None:
             return self.of(row)
-        return [*conflicts[self.name]] if self.name in conflicts else row.value(self.name)
+        return [*differing[self.name]] if self.name in differing else row.value(self.name)
 
 
 def _modalities(row: Row) -> Any:
@@ -59,6 +59,12 @@ def image_sets(row: Row) -> list[str]:
     return [key_of(item, Level.IMAGE_SET)[1] for item in row.entries]
 
 
+def conflicts(row: Row) -> dict[str, tuple[str, ...]]:
+    """The attributes of the patient that differ where one person has one value, with all values."""
+    # One entry agrees with itself.
+    return row.conflicts if len(row.whole or row.entries) > 1 else {}
+
+
 def not_primary(row: Row) -> bool:
     """Whether a row is of image sets alone that are not primary."""
     return row.only_non_primary or all(map(is_left_out, row.entries))
@@ -73,7 +79,7 @@ LEGEND: Final = (
 def marks(row: Row) -> str:
     """What people are to know of a row, as a few characters; empty for most."""
     others = f"+{row.non_primary}" if row.non_primary else ""
-    return f"{'?' * row.possible}{'!' * bool(row.conflicts)}{'-' if not_primary(row) else others}"
+    return f"{'?' * row.possible}{'!' * bool(conflicts(row))}{'-' if not_primary(row) else others}"
 
 
 # Also in an index that holds keys alone there is the table's key.

@@ -130,7 +130,9 @@ def _run(stack: Stack, options: Options) -> None:
     asked = ask(options, profile)
     by = counting.names(options.by, profile)
     printer = Printer(options, profile, selected(options.show, profile), asked.today)
-    stores = options.datastores or tuple(deployed.datastores(stack.session))
+    stores = tuple(dict.fromkeys(options.datastores or deployed.datastores(stack.session)))
+    if not stores:
+        raise Failure("The account has no data store in this region, so there is nothing to search. Check AWS_REGION.")
     needed = counting.needed(by) if options.count else printer.needed
     whole = not options.count or MODALITIES in by
     answer = Answer(stack.table, asked.question(options, stores), profile, needed, whole=whole)

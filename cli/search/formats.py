@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.output import encoded, print_json_array, screen, shown
+from cli.output import encoded, print_json_array, printable, screen
 from cli.search.columns import Column, said
 from cli.search.text import values
 
@@ -54,7 +54,7 @@ def print_csv_lines(heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> Non
     Values are exact, so one may begin with `=`, which spreadsheets take for a formula. On a terminal alone, dots
     replace the characters that it would obey.
     """
-    clean = (lambda text: shown(text).plain) if screen.is_terminal else str
+    clean = printable if screen.is_terminal else str
     # Not echo, which takes out what a terminal would obey.
     writer = csv.writer(sys.stdout)
     writer.writerow(heads)

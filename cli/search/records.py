@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.search.columns import MODALITIES, entry, image_sets, not_primary
+from cli.search.columns import MODALITIES, conflicts, entry, image_sets, not_primary
 from cli.search.costs import dollars
 from imaging_index.dicom.dictionary import Level as Place
 from imaging_index.searching.question import Level
@@ -47,7 +47,7 @@ def record(row: Row, names: Sequence[str] | None) -> dict[str, Any]:
         "leftOut": row.non_primary,
         "counts": counts(row.counts),
         "modalities": None if row.modalities is None else [*row.modalities],
-        "conflicts": {name: [*values] for name, values in row.conflicts.items()},
+        "conflicts": {name: [*values] for name, values in conflicts(row).items()},
         "attributes": entry(row) if names is None else _values(row, names),
     }
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column as TableColumn
 from rich.table import Table
 
-from cli.output import screen, shown
-from cli.search.columns import LEGEND, MARKS, Column, said
+from cli.output import printable, screen, shown
+from cli.search.columns import LEGEND, MARKS, Column, conflicts, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,15 +38,15 @@ def print_rows(rows: Iterable[Row], columns: Sequence[Column]) -> None:
 
 def values(row: Row, columns: Sequence[Column]) -> list[Any]:
     """What a row has in each column."""
-    conflicts = row.conflicts
-    return [column.value(row, conflicts) for column in columns]
+    differing = conflicts(row)
+    return [column.value(row, differing) for column in columns]
 
 
 def print_lines(heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
     """Print a line of names, then a line for each sequence of values. Nothing is cut; no value has a tab."""
-    typer.echo("\t".join(heads))
+    sys.stdout.write("\t".join(heads) + "\n")
     for line in lines:
-        typer.echo("\t".join(shown(said(value)).plain for value in line))
+        sys.stdout.write("\t".join([printable(said(value)) for value in line]) + "\n")
 
 
 def table(columns: Sequence[Column], lines: Iterable[Sequence[Any]]) -> Table:

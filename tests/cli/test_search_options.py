@@ -98,6 +98,18 @@ def test_stack_and_data_stores_are_also_taken_from_the_environment(
     assert (names, searches.question.datastores) == (["Other", "Third"], (OTHER,))
 
 
+def test_without_a_data_store_there_is_nothing_to_search(searches: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.deployed.datastores", lambda _: [])
+    ended = searches.run()
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "The account has no data store in this region" in ended.stderr
+
+
+def test_a_data_store_that_is_named_twice_is_searched_once(searches: Fake) -> None:
+    searches.run("--datastore", STORE, "--datastore", STORE)
+    assert searches.question.datastores == (STORE,)
+
+
 def test_today_is_the_day_that_is_printed(searches: Fake) -> None:
     today = datetime.now().astimezone().date().isoformat()
     for arguments in (
