@@ -54,13 +54,19 @@ def size(value: AttributeValue) -> int:
 
 def plain(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
     """An item's attributes as plain values: text, `Decimal`, bool, bytes, lists and maps."""
-    return {name: _plain(value) for name, value in item.items()}
+    # Texts and numbers, which most values are, are not worth the call of a function each.
+    return {
+        name: value["S"] if "S" in value else Decimal(value["N"]) if "N" in value else _plain(value)
+        for name, value in item.items()
+    }
 
 
 def _plain(value: AttributeValue) -> Any:
-    ((kind, content),) = value.items()
-    if kind == "N":
-        return Decimal(content)
-    if kind == "L":
-        return [_plain(each) for each in content]
-    return plain(content) if kind == "M" else content
+    if "M" in value:
+        return plain(value["M"])
+    if "L" in value:
+        return [
+            each["S"] if "S" in each else Decimal(each["N"]) if "N" in each else _plain(each) for each in value["L"]
+        ]
+    ((_, content),) = value.items()
+    return content
