@@ -62,7 +62,7 @@ def mentions(answer: Answer, today: date | None) -> list[str]:
             "without a date, and InvalidAttributes=StudyDate those with an invalid one."
         )
     if report.more_undated:
-        said.append("Further image sets without a usable study date were not read: --scan reads all.")
+        said.append("Further image sets without a usable study date were not looked at: StudyDate= finds them.")
     if report.non_primary:
         said.append(f"{_image_sets(report.non_primary)} that are not primary were left out: --all-copies shows them.")
     if report.without_value:
