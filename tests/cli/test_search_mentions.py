@@ -45,7 +45,10 @@ MENTIONS: Mapping[str, tuple[dict[str, Any], str]] = {
         "InvalidAttributes=StudyDate those with an invalid one.",
     ),
     "one undated": ({"undated": 1}, "1 image set without a usable study date matches as well"),
-    "more undated": ({"more_undated": True}, "Further image sets without a usable study date were not looked at: StudyDate="),
+    "more undated": (
+        {"more_undated": True},
+        "Further image sets without a usable study date were not looked at: StudyDate= finds them.",
+    ),
     "not primary": ({"non_primary": 2}, "2 image sets that are not primary were left out: --all-copies shows them."),
     "without value": ({"without_value": 4}, "4 image sets match != without having a value."),
     "deleted": ({"deleted": 1}, "1 image set was deleted in the meantime."),
