@@ -19,6 +19,7 @@ from imaging_index import metric_names
 from imaging_index.entry.item import plain
 from imaging_index.indexing import Outcome
 from imaging_index.searching.grammar import parse
+from imaging_index.searching.question import Level, Question
 from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
@@ -85,8 +86,16 @@ class _Walk:
         """The entries that match the conditions, or all entries, newest study first."""
         texts = [f"{name}={value}" for name, value in conditions.items()]
         wanted = parse(texts, profiles.load(profiles.DEFAULT), datetime.now().astimezone().date())
-        found = Search(self._table, [self._datastore], wanted, None if conditions else "date", budget=None)
-        return [plain(item) for item, _ in found]
+        question = Question(
+            datastores=(self._datastore,),
+            conditions=tuple(wanted),
+            level=Level.IMAGE_SET,
+            limit=None,
+            budget=None,
+            all_copies=True,
+            index=None if conditions else "date",
+        )
+        return [plain(row.entries[0]) for row in Search(self._table, question)]
 
     def follow_events(self) -> None:
         """Show how events fill the index, until it agrees with HealthImaging's own search."""

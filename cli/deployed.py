@@ -1,9 +1,10 @@
 """A deployed stack, in AWS or in a local cloud: found through CloudFormation with the caller's own credentials."""
 
 from functools import cached_property
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import botocore.session
+import typer
 from boto3 import Session
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,6 +16,17 @@ from imaging_index.table import answers
 from imaging_index.table.reading import TableReader
 
 DEFAULT_STACK: Final = "ImagingIndex"
+
+# Options of several commands. A shell that works with one stack or data store names it once, in a variable.
+StackName = Annotated[str, typer.Option("--stack", help="The stack's name.", envvar="IMAGING_INDEX_STACK")]
+DatastoreIds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--datastore",
+        help="The id of a data store to search; may be repeated. Default: all of the account.",
+        envvar="IMAGING_INDEX_DATASTORE",
+    ),
+]
 
 
 class Stack:

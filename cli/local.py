@@ -51,5 +51,5 @@ def _up(dicom: Path | None, port: int) -> None:
                 f"{counted(done.files, 'file')} imported into {counted(done.image_sets, 'image set')}, "
                 f"{len(done.refused)} refused."
             )
-        screen.print("\nTry: imaging-index search --index arrived\nCtrl-C stops it and leaves nothing behind.")
+        screen.print("\nTry: imaging-index search\nCtrl-C stops it and leaves nothing behind.")
         cloud.wait()

@@ -11,11 +11,11 @@ from cli.doctor.command import doctor
 from cli.inspecting import inspect
 from cli.output import Failure
 from cli.profiles import profiles
-from cli.searching import search
+from cli.search.command import search
 from cli.showing import show
 from imaging_index import APPLICATION, __version__
 
-application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+application = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:

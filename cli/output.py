@@ -48,19 +48,20 @@ _OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2
 
 def print_json(value: Any) -> None:
     """Print a JSON value on one line."""
-    typer.echo(_encoded(value))
+    typer.echo(encoded(value))
 
 
 def print_json_array(values: Iterable[Any]) -> None:
     """Print a JSON array, each value as soon as it comes."""
     separator = "["
     for value in values:
-        typer.echo(f"{separator}{_encoded(value)}")
+        typer.echo(f"{separator}{encoded(value)}")
         separator = ","
     typer.echo("[]" if separator == "[" else "]")
 
 
-def _encoded(value: Any) -> str:
+def encoded(value: Any) -> str:
+    """A value as JSON on one line, without what a terminal obeys."""
     return _OBEYED.sub(lambda obeyed: f"\\u{ord(obeyed[0]):04x}", _json.encode(value).decode())
 
 
@@ -113,30 +114,6 @@ def _table(*columns: Column) -> Table:
 
 def _whole_column(header: str, **options: Any) -> Column:
     return Column(header, no_wrap=True, **options)
-
-
-def image_sets_table(entries: Iterable[Entry]) -> Table:
-    """A row for each entry."""
-    table = _table(
-        Column("Patient"),
-        _whole_column("ID"),
-        _whole_column("Date"),
-        _whole_column("Mod"),
-        Column("Description"),
-        _whole_column("Inst", justify="right"),
-        _whole_column("Image set"),
-    )
-    for entry in entries:
-        table.add_row(
-            _cell(_said(entry, "PatientName")),
-            _whole(_said(entry, "PatientID")),
-            _day(_said(entry, "StudyDate")),
-            _whole(_said(entry, "Modality")),
-            _cell(_said(entry, "SeriesDescription") or _said(entry, "StudyDescription")),
-            str(entry["InstanceCount"]),
-            _whole(entry["ImageSetId"]),
-        )
-    return table
 
 
 @dataclass(frozen=True, slots=True)

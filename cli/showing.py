@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,21 +11,16 @@ from rich.table import Table
 
 from cli import deployed
 from cli.deployed import Stack
-from cli.output import (
-    Entry,
-    Failure,
-    Misuse,
-    attributes_table,
-    counted,
-    image_sets_table,
-    print_json,
-    screen,
-    shown,
-    studies_table,
-)
+from cli.output import Failure, Misuse, attributes_table, counted, print_json, screen, shown
 from cli.refusals import why
-from imaging_index.entry.item import plain
+from cli.search.columns import of_level
+from cli.search.records import attributes_of, record
+from cli.search.text import print_rows
+from imaging_index.entry.item import Item, plain
+from imaging_index.profile.profile import Profile
 from imaging_index.searching.grammar import SearchError, parse
+from imaging_index.searching.question import Level, Question
+from imaging_index.searching.rows import Row, RowKey, key_of
 from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
@@ -42,7 +37,7 @@ def show(
         bool, typer.Option("--instances", help="List the instances of the image set as well.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, with the instances.")] = False,
-    stack: Annotated[str, typer.Option(help="The stack's name.")] = deployed.DEFAULT_STACK,
+    stack: deployed.StackName = deployed.DEFAULT_STACK,
 ) -> None:
     """Show one image set as the table has it, or all image sets of a study."""
     if (image_set is None) == (study is None):
@@ -64,18 +59,49 @@ def show(
 
 
 def _show_study(stack: Stack, uid: str, *, json: bool) -> None:
-    conditions = parse([f"StudyInstanceUID={uid}"], stack.profile, datetime.now(UTC).date())
-    entries: list[Entry] = [
-        plain(item) for item, _ in Search(stack.table, deployed.datastores(stack.session), conditions, budget=None)
-    ]
+    profile = stack.profile
+    question = Question(
+        datastores=tuple(deployed.datastores(stack.session)),
+        conditions=tuple(parse([f"StudyInstanceUID={uid}"], profile, datetime.now(UTC).date())),
+        limit=None,
+        budget=None,
+        all_copies=True,
+    )
+    studies = [*Search(stack.table, question)]
     if json:
-        print_json(entries)
-    elif entries:
-        screen.print(studies_table(entries))
-        screen.print(image_sets_table(entries))
-        screen.print(counted(len(entries), "image set"))
-    else:
+        print_json([_record(study, profile) for study in studies])
+        return
+    if not studies:
         raise Failure("The table has no image set of this study.")
+    for study in studies:
+        series = parts(study, Level.SERIES)
+        for level, rows in ((Level.STUDY, [study]), (Level.SERIES, series)):
+            print_rows(rows, of_level(level, (), screen=screen.is_terminal))
+            screen.print()
+        image_sets = parts(study, Level.IMAGE_SET)
+        print_rows(image_sets, of_level(Level.IMAGE_SET, (), screen=screen.is_terminal))
+        instances = sum(int(item["InstanceCount"]["N"]) for item in study.entries)
+        screen.print(
+            f"\n{len(series)} series, {counted(len(image_sets), 'image set')}, {counted(instances, 'instance')}"
+        )
+
+
+def _record(study: Row, profile: Profile) -> dict[str, Any]:
+    """A study as JSON, with its series and in each the whole entries of its image sets."""
+    series = [
+        record(each, attributes_of(Level.SERIES, (), profile)) | {"entries": [plain(item) for item in each.entries]}
+        for each in parts(study, Level.SERIES)
+    ]
+    return record(study, attributes_of(Level.STUDY, (), profile)) | {"series": series}
+
+
+def parts(study: Row, level: Level) -> list[Row]:
+    """The series or image sets of a study whose entries are all there, in the order of their numbers."""
+    groups: dict[RowKey, list[Item]] = {}
+    for item in study.entries:
+        groups.setdefault(key_of(item, level), []).append(item)
+    rows = [Row(level=level, entries=tuple(items), whole=tuple(items)) for items in groups.values()]
+    return sorted(rows, key=lambda row: (row.value("SeriesNumber") or 0, key_of(row.entries[0], level)))
 
 
 def _show_image_set(stack: Stack, image_set: str, *, instances: bool, json: bool) -> None:

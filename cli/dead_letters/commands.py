@@ -28,7 +28,6 @@ _LEAST_OF_ID: Final = 4
 
 dead_letters: Final = typer.Typer(no_args_is_help=True, help="What could not be indexed, and how to send it again.")
 
-Stack = Annotated[str, typer.Option(help="The stack's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -56,7 +55,7 @@ def _read(stack: deployed.Stack) -> tuple[list[DeadLetter], datetime | None]:
 
 
 @dead_letters.command(name="list")
-def list_(stack: Stack = deployed.DEFAULT_STACK, json: Json = False) -> None:
+def list_(stack: deployed.StackName = deployed.DEFAULT_STACK, json: Json = False) -> None:
     """Count the dead letters by class, with what to do about each class, then list every one."""
     letters, forgotten = _read(deployed.find(stack))
     by_class: dict[str, list[DeadLetter]] = {}
@@ -130,7 +129,7 @@ def _minute(moment: datetime) -> str:
 @dead_letters.command()
 def show(
     message: Annotated[str, typer.Argument(metavar="ID", help="The message's id, or its first characters.")],
-    stack: Stack = deployed.DEFAULT_STACK,
+    stack: deployed.StackName = deployed.DEFAULT_STACK,
     json: Json = False,
 ) -> None:
     """Show one dead letter. Fields that could contain arbitrary text are withheld."""
@@ -198,7 +197,7 @@ def redrive(
         list[str] | None,
         typer.Option(help="A class to send; may be repeated. Default: every class but Permanent (malformed)."),
     ] = None,
-    stack: Stack = deployed.DEFAULT_STACK,
+    stack: deployed.StackName = deployed.DEFAULT_STACK,
     json: Json = False,
 ) -> None:
     """Send dead letters back into the index's queue. You can interrupt and repeat it at any time.

@@ -16,7 +16,7 @@ _STYLES: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: 
 
 
 def doctor(
-    stack: Annotated[str, typer.Option(help="The stack's name.")] = deployed.DEFAULT_STACK,
+    stack: deployed.StackName = deployed.DEFAULT_STACK,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check each part of a stack with your credentials, and say what is wrong. Exit status 1 on any failure."""

@@ -16,6 +16,7 @@ import msgspec
 from imaging_index.dicom.person_names import name_folded, name_key
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
+from imaging_index.searching.gathering import leaves_out_undated
 from imaging_index.searching.grammar import SearchError, parse
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.question import Level, Order, Question
@@ -159,7 +160,8 @@ def _mentions(
     rows, report = first
     if len(rows) < len(expected) and not report.cursor and not report.non_primary:
         yield "rows are missing and there is no cursor"
-    if question.conditions and any(each.attribute == "StudyDate" for each in question.conditions):
+    of_studies = any(each.attribute == OF_STUDY for each in question.conditions)
+    if any(map(leaves_out_undated, question.conditions)) and not of_studies:
         open_ = [each for each in question.conditions if each.attribute != "StudyDate"]
         without = msgspec.structs.replace(question, conditions=tuple(open_))
         undated = [

@@ -115,7 +115,7 @@ def session(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> bot
     """The SDK of a command that is run in this process."""
     assert environment
     session = boto3.Session()
-    monkeypatch.setattr("cli.deployed.Session", lambda: session)
+    monkeypatch.setattr("cli.deployed.Session", lambda **_: session)
     return session
 
 
@@ -457,7 +457,7 @@ def sent(**_):
         signal.raise_signal(number)
 session.events.register("after-call.sqs.SendMessageBatch", sent)
 from cli import deployed
-deployed.Session = lambda: session
+deployed.Session = lambda **_: session
 from cli.main import main
 main()
 """

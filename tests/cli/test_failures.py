@@ -140,10 +140,14 @@ def test_a_stack_that_cannot_be_seen_is_told_with_its_reason(code: str, sentence
 
 @pytest.mark.parametrize("refusing", ["GetTemplate", "DescribeTable", "Query", "ListDatastores"])
 def test_a_search_that_is_refused_names_the_operation_and_its_permission(refusing: str, session: boto3.Session) -> None:
-    keys = [{"AttributeName": "StudyInstanceUID", "KeyType": "HASH"}]
+    keys = [
+        {"AttributeName": "StudyInstanceUID", "KeyType": "HASH"},
+        {"AttributeName": "ImageSetId", "KeyType": "RANGE"},
+    ]
     index = {"IndexName": "study", "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
     table: dict[str, Any] = {"GlobalSecondaryIndexes": [index]}
-    table["AttributeDefinitions"] = [{"AttributeName": "StudyInstanceUID", "AttributeType": "S"}]
+    names = ("StudyInstanceUID", "ImageSetId")
+    table["AttributeDefinitions"] = [{"AttributeName": each, "AttributeType": "S"} for each in names]
     answers: dict[str, Any] = {
         "DescribeStacks": {"Stacks": [STACK]},
         "ListDatastores": {"datastoreSummaries": [{"datastoreId": "a" * 32}]},

@@ -1,5 +1,7 @@
 """`imaging-index show` in the local cloud."""
 
+import csv
+import io
 import json
 import shutil
 import subprocess
@@ -9,12 +11,16 @@ from pathlib import Path
 import boto3
 from pydicom.data import get_testdata_file
 
+from cli.showing import parts
+from imaging_index.entry.item import Item
+from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import wait_for
+from tests.cli.fake_search import item, row
 
 STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
 
@@ -47,9 +53,18 @@ def test_an_image_set_and_a_study_are_shown_as_the_table_has_them(
         "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
     ]
     of_study = show("--study", STUDY).stdout
-    assert found["imageSetId"] in of_study
-    assert of_study.endswith("\n1 image set\n")
-    assert [each["ImageSetId"] for each in json.loads(show("--study", STUDY, "--json").stdout)] == [key.image_set_id]
+    tables = of_study.split("\n\n")[:3]
+    study, of_series, of_image_sets = ([*csv.DictReader(io.StringIO(each), delimiter="\t")] for each in tables)
+    assert (study[0]["StudyInstanceUID"], study[0]["NumberOfStudyRelatedInstances"]) == (STUDY, "1")
+    assert [each["SeriesInstanceUID"] for each in of_series] == [whole["entry"]["SeriesInstanceUID"]]
+    assert [each["ImageSetId"] for each in of_image_sets] == [key.image_set_id]
+    assert of_study.endswith("\n1 series, 1 image set, 1 instance\n")
+    (record,) = json.loads(show("--study", STUDY, "--json").stdout)
+    assert record["counts"] == {"studies": 1, "series": 1, "imageSets": 1, "instances": 1}
+    (series,) = record["series"]
+    assert series["attributes"]["Modality"] == "CT"
+    assert [each["ImageSetId"] for each in series["entries"]] == [key.image_set_id]
+    assert json.loads(show("--study", "1.2.3", "--json").stdout) == []
 
     (page,) = table._parts(key, "page/~")
     dynamodb = aws.client("dynamodb")
@@ -69,3 +84,14 @@ def test_an_image_set_and_a_study_are_shown_as_the_table_has_them(
         assert sentence in ended.stderr
     table.put_tombstone(key, "2024-01-31T00:00:00Z")
     assert "This image set was deleted." in show(str(key)).stderr
+
+
+def test_a_study_has_its_series_in_the_order_of_their_numbers_each_with_its_image_sets() -> None:
+    def of(number: int, series: int | None) -> Item:
+        return item(number, StudyInstanceUID="1.2.3", SeriesInstanceUID=f"1.2.3.{series}", SeriesNumber=series)
+
+    study = row(of(1, 10), of(2, 9), of(3, 10), of(4, None))
+    series = parts(study, Level.SERIES)
+    assert [(each.value("SeriesNumber"), len(each.entries)) for each in series] == [(None, 1), (9, 1), (10, 2)]
+    assert [each.counts and each.counts.instances for each in series] == [10, 10, 20]
+    assert len(parts(study, Level.IMAGE_SET)) == 4

@@ -137,8 +137,9 @@ def test_a_document_without_a_study_uid_or_with_two_series_is_indexed(
             item["ImageSetId"]["S"] for item in pipeline.table.query(index, {"DatastoreId": bare.datastore_id}, types)
         }
         assert ids == {key.image_set_id for key in image_sets}
-    (found,) = pipeline.table.whole(pipeline.table.query("series", {"SeriesInstanceUID": "1.2.8"}, types))
-    assert found["ImageSetId"] == {"S": double.image_set_id}
+    (held,) = pipeline.table.query("series", {"SeriesInstanceUID": "1.2.8"}, types)
+    assert held["ImageSetId"] == {"S": double.image_set_id}
+    (found,) = pipeline.table.entries([double]).items
     assert found["Modality"] == {"S": "CT"}
     assert found["SeriesInstanceUIDs"] == {"L": [{"S": "1.2.8"}, {"S": "1.2.9"}]}
     assert found["InstanceCount"] == {"N": "2"}

@@ -14,6 +14,8 @@ from imaging_index.profile.profile import Index
 from imaging_index.profile.toml_file import parse
 from imaging_index.searching.grammar import parse as parse_conditions
 from imaging_index.searching.planner import plan
+from imaging_index.searching.question import Question
+from imaging_index.table.reading import TableDescription
 
 PROFILE = parse("""
 revision = 1
@@ -48,9 +50,9 @@ def test_what_a_derived_attribute_is_made_of_is_read(derived: Derived) -> None:
 
 @pytest.mark.parametrize("derived", [each for each in BY_NAME.values() if each.compared], ids=lambda each: each.name)
 def test_a_condition_on_what_is_compared_is_answered_by_the_index_of_what_is_derived(derived: Derived) -> None:
-    indexes = {"only": Index(("DatastoreId",), (derived.name, "ImageSetId"))}
+    table = TableDescription({"only": Index(("DatastoreId",), (derived.name, "ImageSetId"))}, {})
     wanted = parse_conditions([f"{derived.compared}=20240131"], PROFILE, date(2024, 1, 31))
-    (query,) = plan(indexes, wanted, "d" * 32).queries
+    (query,) = plan(table, Question(datastores=("d" * 32,), conditions=tuple(wanted))).queries
     assert query.keys() == {"DatastoreId", derived.name}
 
 

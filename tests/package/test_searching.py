@@ -16,7 +16,7 @@ from imaging_index.profile.profile import Index
 from imaging_index.searching.errors import SearchError
 from imaging_index.searching.grammar import parse
 from imaging_index.searching.moments import AFTER_ALL
-from imaging_index.searching.planner import UNDATED, Plan, plan
+from imaging_index.searching.planner import DATED, UNDATED, Plan, plan
 from imaging_index.searching.question import Level, Order, Question
 from imaging_index.searching.report import Ended
 from imaging_index.searching.search import Search
@@ -62,6 +62,7 @@ def planned(*texts: str, indexes: Mapping[str, Index] = INDEXES, **how: Any) -> 
             {"DatastoreId": STORE, "StudyMoment": Between("20240101", "20240131" + AFTER_ALL)},
         ),
         (["StudyDate="], "date", {"DatastoreId": STORE, "StudyMoment": UNDATED}),
+        (["StudyDate=*"], "date", {"DatastoreId": STORE, "StudyMoment": DATED}),
         (["PatientName=Müller^Jan"], "name", {"DatastoreId": STORE, "PatientNameKey": "muller jan"}),
         (["PatientName=Doe^*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("doe", "doe " + AFTER_ALL)}),
         (["PatientName=Mü*"], "name", {"DatastoreId": STORE, "PatientNameKey": Between("mu", "mu" + AFTER_ALL)}),
@@ -86,7 +87,6 @@ def test_the_index_that_reads_the_least_is_read(texts: list[str], index: str, qu
         ["PatientID=*1*"],
         ["StudyDate!=20240101"],
         ["PatientID!=1"],
-        ["StudyDate=*"],
         ["ModalitiesInStudy=CT"],
     ],
 )

@@ -2,7 +2,11 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from imaging_index.profile.profile import Index
+from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 
 ALL: Any = {"ProjectionType": "ALL"}
@@ -21,12 +25,9 @@ class Client:
     def describe_table(self, **_: Any) -> Any:
         return {"Table": {"GlobalSecondaryIndexes": self._indexes, "AttributeDefinitions": []}}
 
-    def get_paginator(self, _: str) -> Any:
-        return self
-
-    def paginate(self, *, IndexName: str, **_: Any) -> Any:  # noqa: N803  boto3's own spelling
+    def query(self, *, IndexName: str, **_: Any) -> Any:  # noqa: N803  boto3's own spelling
         self.asked.append(IndexName)
-        return []
+        return {"Items": [], "ConsumedCapacity": {"CapacityUnits": 0.5}}
 
 
 def index(name: str, projection: dict[str, Any], status: str = "ACTIVE") -> dict[str, Any]:
@@ -80,23 +81,36 @@ def test_an_index_is_known_and_asked_by_the_name_that_the_profile_has_for_it_whi
         assert client.asked == [asked, "study.7c1e"]
 
 
-def test_entries_are_read_whole_in_the_order_of_the_index_and_without_those_deleted_meanwhile() -> None:
-    def item(number: int, **more: Any) -> dict[str, Any]:
-        return {"ImageSet": {"S": f"{number:03}"}, "Part": {"S": "entry"}, **more}
-
+def test_entries_are_read_by_their_keys_without_those_deleted_and_asked_for_until_dynamodb_returns_them() -> None:
     def whole(number: int) -> dict[str, Any]:
-        return item(number, Generation={"S": "~" if number == 1 else "0001"}, Attempt={"S": "a"})
+        generation = "~" if number == 1 else "0001"
+        return {"ImageSet": {"S": f"d/{number:03}"}, "Part": {"S": "entry"}, "Generation": {"S": generation}}
 
     asked: list[int] = []
 
-    def batch_get_item(*, RequestItems: Any) -> Any:  # noqa: N803  boto3's own spelling
+    def batch_get_item(*, RequestItems: Any, ReturnConsumedCapacity: str) -> Any:  # noqa: N803  boto3's own spelling
+        assert ReturnConsumedCapacity == "TOTAL"
         keys = RequestItems["table"]["Keys"]
         asked.append(len(keys))
         answered, left = keys[:60], keys[60:]
-        found = [whole(int(key["ImageSet"]["S"])) for key in reversed(answered) if key["ImageSet"]["S"] != "002"]
-        return {"Responses": {"table": found}, **({"UnprocessedKeys": {"table": {"Keys": left}}} if left else {})}
+        found = [whole(int(key["ImageSet"]["S"][2:])) for key in answered if key["ImageSet"]["S"] != "d/002"]
+        capacity = {"ConsumedCapacity": [{"CapacityUnits": 0.5 * len(answered)}]}
+        unread = {"UnprocessedKeys": {"table": {"Keys": left}}} if left else {}
+        return {"Responses": {"table": found}, **capacity, **unread}
 
     client: Any = SimpleNamespace(batch_get_item=batch_get_item)
-    found = list(TableReader(client, "table").whole(item(number, Modality={"S": "CT"}) for number in range(130)))
-    assert found == [whole(number) for number in range(130) if number not in (1, 2)]
-    assert asked == [100, 40, 30]
+    page = TableReader(client, "table").entries([Key("d", f"{number:03}") for number in range(100)])
+    assert page.items == [whole(number) for number in range(100) if number not in (1, 2)]
+    assert (page.units, page.next) == (50.0, None)
+    assert asked == [100, 40]
+
+
+def test_entries_that_dynamodb_never_returns_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imaging_index.table.reading.time.sleep", lambda _: None)
+
+    def batch_get_item(*, RequestItems: Any, **_: Any) -> Any:  # noqa: N803  boto3's own spelling
+        return {"Responses": {}, "ConsumedCapacity": [], "UnprocessedKeys": RequestItems}
+
+    client: Any = SimpleNamespace(batch_get_item=batch_get_item)
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceededException"):
+        TableReader(client, "table").entries([Key("d", "1")])

@@ -58,7 +58,7 @@ def distributions(packages: set[str]) -> set[str]:
         ("cli", ("local",)),
         *(
             (command, ("cli",))
-            for command in ("cli.dead_letters", "cli.doctor", "cli.inspecting", "cli.profiles", "cli.searching")
+            for command in ("cli.dead_letters", "cli.doctor", "cli.inspecting", "cli.profiles", "cli.search")
         ),
     ],
 )

@@ -11,7 +11,7 @@ import msgspec
 from imaging_index.profile.derived import BY_NAME, PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.profile.schema import OWN_KEYS, SOMETIMES
 from imaging_index.searching.errors import SearchError
-from imaging_index.searching.matching import Empty
+from imaging_index.searching.matching import Empty, Present
 from imaging_index.searching.moments import AFTER_ALL
 from imaging_index.searching.question import Order
 from imaging_index.table.layout import Between
@@ -45,6 +45,8 @@ _UNCOUNTED: Final = 1_000_000
 # The part of all entries that has a name or a moment of arrival; of dates, a day is a part of so many years.
 _PART: Final = 1 / 1000
 _YEARS: Final = 10
+# The values of sort attributes that are asked one by one; of more, all of a partition is read.
+_MOST_RANGES: Final = 10
 # Of indexes that take as much reading, the earlier one is taken.
 _IN_ORDER: Final = ("study", "series", "accession", "patient", "name", "date", "arrived")
 _ORDERED: Final = {
@@ -128,19 +130,21 @@ def _plan(name: str, index: Index, table: TableDescription, question: Question) 
     partitions = [datastores if key == "DatastoreId" else _asked(key, conditions) for key in index.partition]
     if not all(values and all(isinstance(value, str) for value in values) for values in partitions):
         return None
-    sort: Query = {}
+    sorts: list[Query] = [{}]
     for key in index.sort:
         values = _asked(key, conditions)
-        if len(values) != 1:
+        if not values or len(sorts) * len(values) > _MOST_RANGES:
             break
-        sort[key] = values[0]
-        if isinstance(values[0], Between):
+        sorts = [sort | {key: value} for sort in sorts for value in values]
+        if not all(isinstance(value, str) for value in values):
             break
-    queries = tuple({**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions))
+    queries = tuple(
+        {**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions) for sort in sorts
+    )
     given = [key for key in index.partition if key != "DatastoreId"]
-    ordered = _ORDERED.get(index.sort[0]) if len(sort) < 2 else None
+    ordered = _ORDERED.get(index.sort[0]) if len(sorts[0]) < 2 else None
     part = 1.0
-    for key, condition in sort.items():
+    for key, condition in sorts[0].items():
         part *= _part(key, condition)
     entries = len(queries) * max(_of_a_query(given, len(datastores), table) * part, 1)
     return Plan(name, queries, entries, bool(given), ordered)
@@ -184,8 +188,8 @@ def _asked(key: str, conditions: Sequence[Condition]) -> tuple[str | Between, ..
             return condition.asked
         # What is hashed has another VR here: nothing is derived from it.
         if condition.attribute == _compared(key) and condition.vr == _VRS.get(key):
-            if key == STUDY_MOMENT.name and isinstance(condition.test, Empty):
-                return (UNDATED,)
+            if key == STUDY_MOMENT.name and isinstance(condition.test, Empty | Present):
+                return (UNDATED if isinstance(condition.test, Empty) else DATED,)
             if condition.asked:
                 return tuple(map(_of_moments, condition.asked)) if key == STUDY_MOMENT.name else condition.asked
     return ()
