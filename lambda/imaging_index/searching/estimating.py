@@ -22,8 +22,8 @@ _BYTES: Final = {"all": 1_400, "keys": 200, "some": 600}
 _PAGE: Final = 1 << 20  # Amazon DynamoDB Developer Guide, "Paginating table query results"
 _READ_UNIT: Final = 8_192  # of eventually consistent reads (Developer Guide, "Read/write capacity mode")
 # A page's answer from DynamoDB is taken to need this long; an entry's CPU is measured (docs/performance.md).
-_SECONDS_A_PAGE: Final = 0.05
-_SECONDS_AN_ENTRY: Final = 40e-6
+SECONDS_A_PAGE: Final = 0.05
+SECONDS_AN_ENTRY: Final = 40e-6
 
 
 def estimate(source: Source, table: TableDescription, plan: Plan) -> Estimate:
@@ -41,7 +41,7 @@ def estimate(source: Source, table: TableDescription, plan: Plan) -> Estimate:
     return Estimate(
         entries=math.ceil(entries),
         units=max(total / _READ_UNIT, 0.5 * len(plan.queries)),
-        seconds=pages * _SECONDS_A_PAGE + entries * _SECONDS_AN_ENTRY,
+        seconds=pages * SECONDS_A_PAGE + entries * SECONDS_AN_ENTRY,
     )
 
 
