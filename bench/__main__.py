@@ -38,6 +38,7 @@ from bench.results import (
     Job,
     Reading,
     Results,
+    Search,
     instances,
     load,
     save,
@@ -120,6 +121,7 @@ def run(plan: Plan, screen: Console) -> Results:
     readings = _readings(plan, screen)
     jobs = _jobs(plan, screen)
     events = _events(plan, screen)
+    searches = _searches(plan, screen)
     with screen.status(f"{plan.image_sets:,} image sets through the local cloud"):
         piped = pipeline.measure(plan.image_sets)
     return Results(
@@ -130,6 +132,7 @@ def run(plan: Plan, screen: Console) -> Results:
         readings=readings,
         jobs=jobs,
         events=events,
+        searches=searches,
         imports=imported,
         pipeline=piped,
     )
@@ -198,6 +201,17 @@ def _events(plan: Plan, screen: Console) -> list[Events]:
                 runs = [measured("bench.events", str(plan.events), variables=variables) for _ in range(plan.rounds)]
             found.append(Events(document, _LATENCY, **medians(runs)))
     return found
+
+
+def _searches(plan: Plan, screen: Console) -> list[Search]:
+    selected = _PROFILES[RADIOLOGY]
+    found: dict[str, list[Figures]] = defaultdict(list)
+    with screen.status("Searches"), stub.running(0, selected, map(packed, ("mr_100", "ct_100"))) as running:
+        variables = running.variables(selected)
+        for _ in range(plan.rounds):
+            for way in ("botocore", "ours"):
+                found[way].append(measured("bench.search", way, variables=variables))
+    return [Search(way, **medians(results)) for way, results in found.items()]
 
 
 if __name__ == "__main__":

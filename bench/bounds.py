@@ -21,7 +21,7 @@ class Bound(NamedTuple):
 
 def held(results: Results) -> list[Bound]:
     """Every promise that the run has figures for."""
-    return [*_of_reading(results), *_of_the_job(results), *_of_imports(results)]
+    return [*_of_reading(results), *_of_the_job(results), *_of_calls(results), *_of_imports(results)]
 
 
 def _at_least(promise: str, figure: float, bound: float) -> Bound:
@@ -66,6 +66,17 @@ def _of_the_job(results: Results) -> Iterator[Bound]:
     for job in results.jobs:
         if job.document == _LARGEST:
             yield _at_most("whole process, 50,000 instances, MiB", job.peak / _MIB, 80)
+
+
+def _of_calls(results: Results) -> Iterator[Bound]:
+    for events in results.events:
+        if instances(events.document) == 1:
+            times = events.cpu / events.bare
+            yield _at_most(f"an event, {events.document}: times the CPU of its calls by botocore alone", times, 1.5)
+    if results.searches:
+        ours = results.search("ours")
+        yield _at_most("searching, from call to output: CPU of an entry, us", ours.entry * 1e6, 40)
+        yield _at_most("searching: CPU of a call that finds five entries, ms", ours.call * 1e3, 2)
 
 
 def _of_imports(results: Results) -> Iterator[Bound]:

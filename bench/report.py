@@ -31,7 +31,8 @@ class Table:
 
 def tables(results: Results) -> list[Table]:
     """All tables of a run, the bounds last."""
-    made = [_cpu(results), _memory(results), _jobs(results), _events(results), _others(results), _bounds(results)]
+    made = [_cpu(results), _memory(results), _jobs(results), _events(results)]
+    made += [_searches(results), _others(results), _bounds(results)]
     return [table for table in made if table.rows]
 
 
@@ -128,13 +129,24 @@ def _events(results: Results) -> Table:
             f"{each.latency * 1e3:.0f}",
             f"{each.a_second:.1f}",
             f"{each.cpu * 1e3:.2f}",
+            f"{each.bare * 1e3:.2f}",
+            f"x{each.cpu / each.bare:.2f}",
             f"{each.calls:.1f}",
             f"{each.write_units:.1f}",
         ]
         for each in results.events
     ]
-    columns = ["image set", "call takes, ms", "events/s", "CPU ms each", "calls each", "write units each"]
+    columns = ["image set", "call takes, ms", "events/s", "CPU ms", "calls alone", "ratio", "calls", "write units"]
     return Table("Events through one handler, one after the other", columns, rows)
+
+
+def _searches(results: Results) -> Table:
+    rows = [
+        [each.way, f"{each.entries:,.0f}", f"{each.entry * 1e6:.1f}", f"{each.call * 1e3:.2f}"]
+        for each in results.searches
+    ]
+    columns = ["searching", "entries of a page", "CPU of an entry, us", "CPU of a small call, ms"]
+    return Table("Searching: a full page, and a call that finds five entries", columns, rows)
 
 
 def _others(results: Results) -> Table:

@@ -58,14 +58,30 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Events(msgspec.Struct, frozen=True):
-    """Events of image sets like `document` through the handler, every call of which takes `latency` seconds."""
+    """Events of image sets like `document` through the handler, every call of which takes `latency` seconds.
+
+    `bare` is the CPU of an event's calls alone, made by botocore with its own settings.
+    """
 
     document: str
     latency: float
     a_second: float
     cpu: float
+    bare: float
     calls: float
     write_units: float
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What a search costs, as the command does it (`ours`) or by botocore's client alone (`botocore`).
+
+    CPU seconds of an entry in a page of `entries`, and of a call that finds few.
+    """
+
+    way: str
+    entries: float
+    entry: float
+    call: float
 
 
 class Imports(msgspec.Struct, frozen=True):
@@ -94,6 +110,7 @@ class Results(msgspec.Struct, frozen=True):
     readings: list[Reading]
     jobs: list[Job]
     events: list[Events]
+    searches: list[Search]
     imports: Imports | None = None
     pipeline: Pipeline | None = None
 
@@ -107,6 +124,10 @@ class Results(msgspec.Struct, frozen=True):
     def job(self, document: str, way: str) -> Job:
         """One whole job."""
         return next(each for each in self.jobs if (each.document, each.way) == (document, way))
+
+    def search(self, way: str) -> Search:
+        """What a search costs, done one way."""
+        return next(each for each in self.searches if each.way == way)
 
     def times_less(self, document: str, method: str, profile: str = "") -> float:
         """How many times less CPU than json + gzip a method takes."""

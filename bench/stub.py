@@ -2,8 +2,9 @@
 
     python -m bench.stub LATENCY PROFILE DOCUMENT...
 
-It keeps nothing. Version n of every image set is the nth document; every write is taken and charged for. A GET of any
-path tells the totals since the last one.
+It keeps nothing. Version n of every image set is the nth document; every write is taken and charged for. A query of an
+index finds a page of entries of these documents, one of the index `study` five, and one of the table nothing. A GET of
+any path tells the totals since the last one.
 """
 
 import base64
@@ -14,16 +15,21 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from bench import entries
 from imaging_index.profile import toml_file
-from imaging_index.profile.profile import Index
+from imaging_index.profile.profile import Index, Profile
 from local.capacity import index_units, item_size, units
+
+# The entries of one study.
+FEW: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +78,34 @@ def write_units(item: Mapping[str, Any], indexes: Iterable[Index]) -> int:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, latency: float, indexes: Iterable[Index], documents: Iterable[Path]) -> None:
+    def __init__(self, latency: float, profile: Profile, documents: Iterable[Path]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.latency = latency
-        self.indexes = list(indexes)
+        self.indexes = list(profile.indexes.values())
         self.documents = [document.read_bytes() for document in documents]
+        self._profile = profile
         self.calls = self.write_units = 0
 
     def handle_error(self, *_: object) -> None:
         """Nothing: who has read enough of a document breaks its connection off."""
 
-    def answer(self, operation: str, body: bytes) -> dict[str, Any]:
+    @cached_property
+    def _entries(self) -> dict[str, bytes]:
+        """What an index answers, by its name."""
+        page = entries.page(self.documents, self._profile)
+        pages = {name: page[:FEW] if name == "study" else page for name in self._profile.indexes}
+        return {
+            name: msgspec.json.encode({"Items": items, "Count": len(items), "ScannedCount": len(items)})
+            for name, items in pages.items()
+        }
+
+    def answer(self, operation: str, body: bytes) -> bytes:
         """What DynamoDB answers; to what it does not know, as little as possible."""
+        if operation == "Query" and (index := msgspec.json.decode(body).get("IndexName")):
+            return self._entries[index]
+        return json.dumps(self._answer(operation, body)).encode()
+
+    def _answer(self, operation: str, body: bytes) -> dict[str, Any]:
         match operation:
             case "PutItem":
                 charged = self._charge([msgspec.json.decode(body)["Item"]])
@@ -120,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send("application/json", self.server.documents[version - 1])
         else:
             operation = self.headers.get("X-Amz-Target", "").partition(".")[2]
-            self._send("application/x-amz-json-1.0", json.dumps(self.server.answer(operation, body)).encode())
+            self._send("application/x-amz-json-1.0", self.server.answer(operation, body))
 
     def do_GET(self) -> None:
         """The totals, which begin anew."""
@@ -142,8 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Print the endpoint, and serve until this process is ended."""
     latency, selected, *documents = sys.argv[1:]
-    indexes = toml_file.load(Path(selected)).indexes.values()
-    server = _Server(float(latency), indexes, map(Path, documents))
+    server = _Server(float(latency), toml_file.load(Path(selected)), map(Path, documents))
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()

@@ -1,6 +1,6 @@
 import pytest
 
-from bench import fresh, stub
+from bench import entries, fresh, stub
 from bench.documents import packed
 from bench.reading import METHODS
 from imaging_index.profile import toml_file
@@ -64,3 +64,14 @@ def test_events_go_through_the_handler_at_the_stubs_latency() -> None:
         figures = fresh.measured("bench.events", "20", variables=running.variables(RADIOLOGY))
     assert figures["calls"] >= 4
     assert figures["a_second"] < 1 / (figures["calls"] * 0.01)
+    assert figures["bare"] > 0
+
+
+@pytest.mark.parametrize("way", ["ours", "botocore"])
+def test_a_search_finds_every_entry_of_a_page_of_a_mebibyte(way: str) -> None:
+    with stub.running(0, RADIOLOGY, [packed("mr_1"), packed("ct_30")]) as running:
+        figures = fresh.measured("bench.search", way, variables=running.variables(RADIOLOGY))
+    items = entries.page([packed(name).read_bytes() for name in ("mr_1", "ct_30")], toml_file.load(RADIOLOGY))
+    assert figures["entries"] == len(items)
+    assert 2**20 - max(map(item_size, items)) < sum(map(item_size, items)) <= 2**20
+    assert 0 < figures["entry"] < figures["call"]

@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from bench import bounds, plot, report, results
-from bench.results import METHODS, Document, Imports, Job, Reading, Results
+from bench.results import METHODS, Document, Events, Imports, Job, Reading, Results, Search
 from infra.config import ROOT
 
 MIB = 2**20
@@ -26,12 +26,14 @@ def of_run() -> Results:
         Job("mr_50000", "ours", 5, 80 * MIB, 9, 3_000),
     ]
     documents = {name: Document(int(name[3:]) * 3000, 100) for name in names}
-    return Results("2026-01-01", "2 cores", 5, documents, readings, jobs, [], Imports(0.09, 0.2, 0.45))
+    events = [Events("mr_1", 0.005, 30, 0.006, 0.004, 5, 15), Events("mr_100", 0.005, 20, 0.009, 0.004, 5, 15)]
+    searches = [Search("botocore", 600, 300e-6, 0.003), Search("ours", 600, 40e-6, 0.002)]
+    return Results("2026-01-01", "2 cores", 5, documents, readings, jobs, events, searches, Imports(0.09, 0.2, 0.45))
 
 
 def test_a_run_that_keeps_every_bound_is_said_to() -> None:
     held = bounds.held(of_run())
-    assert len(held) == 10
+    assert len(held) == 13
     assert all(bound.kept for bound in held)
 
 
@@ -71,6 +73,17 @@ def test_a_dear_job_and_dear_imports_are_told() -> None:
         "whole job, mr_10000: write units, % of the usual",
         "whole process, 50,000 instances, MiB",
         "imports and clients: share of the usual set",
+    }
+
+
+def test_dear_events_and_searches_are_told() -> None:
+    run = of_run()
+    events = [msgspec.structs.replace(each, cpu=0.0061) for each in run.events]
+    searches = [msgspec.structs.replace(each, entry=41e-6, call=0.0021) for each in run.searches]
+    assert missed(msgspec.structs.replace(run, events=events, searches=searches)) == {
+        "an event, mr_1: times the CPU of its calls by botocore alone",
+        "searching, from call to output: CPU of an entry, us",
+        "searching: CPU of a call that finds five entries, ms",
     }
 
 

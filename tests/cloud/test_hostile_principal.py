@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from cli.main import application
 from imaging_index.entry.item import plain
 from imaging_index.queue.hint import REPLAY_SOURCE, Kind
+from imaging_index.searching.question import Level, Question
 from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
@@ -96,7 +97,8 @@ class Hospital:
             assert len(found.instances) == 1
             assert MARKER in str(found.entry["PatientID"])
         assert all(self._is_tombstone(key) for key in self.deleted)
-        entries = [plain(item) for item, _ in Search(self._table, [self._datastore], [], "arrived")]
+        question = Question(datastores=(self._datastore,), level=Level.IMAGE_SET, index="arrived", limit=None)
+        entries = [plain(row.entries[0]) for row in Search(self._table, question)]
         assert {entry["ImageSetId"] for entry in entries} == {key.image_set_id for key in keys}
         assert INTRUDER not in str(self._table._client.scan(TableName=self._outputs["TableName"])["Items"])
 

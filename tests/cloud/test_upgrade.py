@@ -17,9 +17,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from imaging_index.entry.item import plain
 from imaging_index.profile import toml_file
 from imaging_index.searching.grammar import SearchError, parse
+from imaging_index.searching.question import Level, Question
 from imaging_index.searching.search import Search
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
@@ -130,8 +130,9 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
         return {item["Modality"]["S"]: item for item in items if item["Part"]["S"] == "entry"}
 
     def found(*conditions: str) -> list[str]:
-        wanted = parse(conditions, toml_file.load(profile), date(2024, 1, 31))
-        return sorted(str(plain(item)["Modality"]) for item, _ in Search(table, [datastore], wanted))
+        wanted = tuple(parse(conditions, toml_file.load(profile), date(2024, 1, 31)))
+        question = Question(datastores=(datastore,), conditions=wanted, level=Level.IMAGE_SET)
+        return sorted(str(row.value("Modality")) for row in Search(table, question))
 
     before = wait_for(lambda: len(all_ := entries()) == 4 and all_)
     assert found("Number=10") == ["MR"]

@@ -1,7 +1,6 @@
 """The answers of DynamoDB and others, parsed by msgspec: the same as botocore's own parser makes of them."""
 
 import base64
-import gc
 import json
 import zlib
 from typing import Any
@@ -160,10 +159,22 @@ def test_an_answer_with_items_does_not_go_through_botocores_parser(monkeypatch: 
     assert parsed(OURS, "BatchGetItem", json.dumps({"Responses": responses}).encode())["Responses"] == responses
 
 
-def test_the_garbage_collector_runs_after_an_answer_as_before() -> None:
-    parsed(OURS, "Query", b'{"Count": 1}')
-    parsed(OURS, "Query", b"{")
-    assert gc.isenabled()
+def test_the_items_of_a_page_are_a_sequence() -> None:
+    items = [{"A": {"N": str(number)}} for number in range(4)]
+    found = parsed(OURS, "Query", json.dumps({"Items": items}).encode())["Items"]
+    assert (len(found), found[0], found[-1], found[1:3]) == (4, items[0], items[3], items[1:3])
+    assert [*found] == [*found] == items
+    assert (found == items[:3], found == None) == (False, False)  # noqa: E711
+    with pytest.raises(IndexError):
+        found[4]
+    damaged = parsed(OURS, "Query", b'{"Items":[{"A":{"S":"\xff"}}]}')["Items"]
+    with pytest.raises(UnicodeDecodeError):
+        damaged[0]
+
+
+def test_the_items_of_a_page_show_nothing_of_their_values() -> None:
+    found = parsed(OURS, "Query", b'{"Items":[{"PatientName":{"S":"Doe"}}]}')
+    assert "Doe" not in str(found)
 
 
 @pytest.fixture

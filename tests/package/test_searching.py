@@ -211,7 +211,7 @@ def test_a_study_in_two_data_stores_is_two_studies() -> None:
 
 
 def test_a_patient_is_an_id_and_its_issuer_and_no_issuer_is_none() -> None:
-    issuers = ({"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}, {}, {})
+    issuers: tuple[dict[str, str], ...] = ({"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}, {}, {})
     items = [entry(str(number), PatientID="1", **issuer) for number, issuer in enumerate(issuers)]
     rows = [*search(Table(items, INDEXES), "PatientID=1", level=Level.PATIENT)]
     assert sorted(len(row.entries) for row in rows) == [1, 1, 2]

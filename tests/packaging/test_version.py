@@ -23,11 +23,21 @@ def test_the_command_and_the_installed_package_say_the_version_of_the_source() -
 
 
 def test_aws_sees_the_version_in_each_call_of_the_function() -> None:
-    code = "from imaging_index.handlers import index; print(index._table._client.meta.config.user_agent_appid)"
+    code = """
+from imaging_index.handlers import index
+
+def show(request, **_):
+    print(request.headers["User-Agent"].decode())
+    raise SystemExit
+
+client = index._table._client
+client.meta.events.register("before-send", show)
+client.get_item(TableName="index", Key={})
+"""
     ended = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=True
     )
-    assert ended.stdout.strip() == f"imaging-index-{imaging_index.__version__}"
+    assert f"app/imaging-index-{imaging_index.__version__}" in ended.stdout.split()
 
 
 @pytest.mark.parametrize("own", [None, "hospital"])

@@ -54,14 +54,21 @@ def size(value: AttributeValue) -> int:
 
 def plain(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
     """An item's attributes as plain values: text, `Decimal`, bool, bytes, lists and maps."""
-    return {name: plain_value(value) for name, value in item.items()}
+    # Texts and numbers, which most values are, are not worth the call of a function each.
+    return {
+        name: value["S"] if "S" in value else Decimal(value["N"]) if "N" in value else plain_value(value)
+        for name, value in item.items()
+    }
 
 
 def plain_value(value: AttributeValue) -> Any:
     """A value in DynamoDB's form as a plain one."""
+    if "M" in value:
+        return plain(value["M"])
+    if "L" in value:
+        return [
+            each["S"] if "S" in each else Decimal(each["N"]) if "N" in each else plain_value(each)
+            for each in value["L"]
+        ]
     ((kind, content),) = value.items()
-    if kind == "N":
-        return Decimal(content)
-    if kind == "L":
-        return [plain_value(each) for each in content]
-    return plain(content) if kind == "M" else content
+    return Decimal(content) if kind == "N" else content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +78,10 @@ class _Reading:
     def __init__(self, query: Query, position: Position, start: Item | None) -> None:
         self.query, self.position, self.start = query, position, start
         self.done = position == END
-        self.buffer: deque[Item] = deque()
+        # The rest of a page; its entries are parsed when their turn comes.
+        self.items: Iterator[Item] = iter(())
+        self.left = 0
+        self.head: Item | None = None
         self.place: tuple[Any, ...] | None = None
         self.loose = 0
         self.last: Item | None = None
@@ -136,7 +138,7 @@ class Stream:
     def positions(self) -> list[Position]:
         """Where each query is: behind the last of its entries that was taken."""
         return [
-            END if reading.done and not reading.buffer and not reading.loose else self._position(reading)
+            END if reading.done and not reading.left and not reading.loose else self._position(reading)
             for reading in self._readings
         ]
 
@@ -166,7 +168,7 @@ class Stream:
                 yield Chunk(items, queries, whole=False)
                 items, queries = [], []
         if items:
-            everything = all(reading.done and not reading.buffer for reading in self._readings)
+            everything = all(reading.done and not reading.left for reading in self._readings)
             unbroken = _day(items[0]) != self._broken_day if self._by_day else not self._broken
             yield Chunk(items, queries, everything and unbroken)
 
@@ -174,15 +176,16 @@ class Stream:
         for reading in self._readings:
             self._ask(reading, at_least=1)
         while self._entries_left != 0:
-            if not all(reading.buffer or reading.done or self._fill(reading) for reading in self._readings):
+            if not all(reading.left or reading.done or self._fill(reading) for reading in self._readings):
                 return
-            heads = [query for query, reading in enumerate(self._readings) if reading.buffer]
+            heads = [query for query, reading in enumerate(self._readings) if reading.left]
             if not heads:
                 return
             query = heads[0] if len(heads) == 1 else (max if self._backwards else min)(heads, key=self._place)
             reading = self._readings[query]
-            item = reading.buffer.popleft()
-            reading.place = None
+            item = _head(reading)
+            reading.head = reading.place = None
+            reading.left -= 1
             reading.loose += 1
             if self._entries_left is not None:
                 self._entries_left -= 1
@@ -190,7 +193,7 @@ class Stream:
 
     def _fill(self, reading: _Reading) -> bool:
         """Have the next entry of a query at hand if there is one. Returns False if nothing more may be read."""
-        while not reading.buffer and not reading.done:
+        while not reading.left and not reading.done:
             self._ask(reading)
             if reading.pending is None:
                 return False
@@ -198,7 +201,7 @@ class Stream:
             reading.pending = None
             self._allowance.give(reading.allowed - len(page.items))
             self._source.report.add(page)
-            reading.buffer.extend(page.items)
+            reading.items, reading.left = iter(page.items), len(page.items)
             reading.start, reading.done = page.next, page.next is None
             self._page = min(self._page * _LARGER, _LARGEST)
             if self._page == _LARGEST:
@@ -225,7 +228,7 @@ class Stream:
         """Where the next entry of a query is in the index's order."""
         reading = self._readings[query]
         if reading.place is None:
-            item = reading.buffer[0]
+            item = _head(reading)
             reading.place = (*(_typed(item[name]) for name in self._index.sort), item["ImageSet"]["S"])
         return reading.place
 
@@ -235,6 +238,13 @@ class Stream:
         partition = {name: {types.get(name, "S"): query[name]} for name in self._index.partition}
         sort = {name: {types.get(name, "S"): position[name]} for name in self._index.sort}
         return {**partition, **sort, "ImageSet": {"S": position["ImageSet"]}, "Part": {"S": "entry"}}
+
+
+def _head(reading: _Reading) -> Item:
+    """The next entry of a query that has one."""
+    if reading.head is None:
+        reading.head = next(reading.items)
+    return reading.head
 
 
 def _day(item: Item) -> str:

@@ -83,7 +83,7 @@ class Wholes:
             return None
         page = self._page(name, {"DatastoreId": datastore, "NonPrimary": "1"}, None, _MOST_NON_PRIMARY)
         self._account([page])
-        return None if page.next else page.items
+        return None if page.next else [*page.items]
 
     def _read(self, name: str, index: Index, queries: Sequence[Query]) -> list[list[Item]]:
         """All entries of some queries of an index, side by side."""

@@ -35,9 +35,12 @@ class ImageSet(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some entries, the read request units that they took, and where to start for further ones; None for no more."""
+    """Some entries, the read request units that they took, and where to start for further ones; None for no more.
 
-    items: list[Item]
+    The entries of a page of a query are parsed each time that one is asked for (`answers`).
+    """
+
+    items: Sequence[Item]
     units: float
     next: Item | None
 
