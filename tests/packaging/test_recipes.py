@@ -13,6 +13,7 @@ import boto3
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.uid import UID
 
 from imaging_index.searching import Index
 from imaging_index.searching.errors import SearchError, UnavailableError
@@ -39,6 +40,7 @@ SCANS: list[tuple[str, str, dict[str, str]]] = [
         {"PatientID": "P2", "PatientName": "Janssen^Donald", "StudyDate": "20210101", "Modality": "CT"},
     ),
 ]
+SECRET: Any = "SECRET"
 # Of the first study, but another patient's: HealthImaging keeps it apart.
 OTHER = {"PatientID": "P9999", "PatientName": "Roe^Ann", "PatientSex": "M", "SeriesDescription": "apart"}
 CONFLICTING = ("1.2.1", "1.2.1.3", LAST | OTHER | {"Modality": "CT"})
@@ -54,12 +56,12 @@ def scan(folder: Path, scans: list[tuple[str, str, dict[str, str]]]) -> Path:
     folder.mkdir()
     for number, (study, series, attributes) in enumerate(scans, 1):
         dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
-        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = UID(study), UID(series)
         dataset.AccessionNumber = dataset.StudyID = dataset.PatientSex = dataset.PatientBirthDate = ""
         for keyword, value in attributes.items():
             setattr(dataset, keyword, value)
         dataset.InstanceNumber = number
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{series}.{number}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"{series}.{number}")
         dataset.save_as(folder / f"{number}.dcm")
     return folder
 
@@ -130,8 +132,8 @@ def test_what_cannot_be_asked_is_a_sentence_without_the_value(
     index = Index(datastores=["a" * 32])
     for ask, sentence in (
         (lambda: index.search("SECRET"), "Write a condition as Keyword=value"),
-        (lambda: index.search("PatientID=SECRET", level="SECRET"), "The level is one of image-set, series"),
-        (lambda: index.search("PatientID=SECRET", order="SECRET"), "The order is one of date, arrived, name"),
+        (lambda: index.search("PatientID=SECRET", level=SECRET), "The level is one of image-set, series"),
+        (lambda: index.search("PatientID=SECRET", order=SECRET), "The order is one of date, arrived, name"),
         (lambda: index.search(since="SECRET"), "Write StudyDate as a day"),
         (lambda: index.search(arrived="SECRET"), "Write a span like 90m"),
         (lambda: index.search("StudyDate=20240101", since="2024"), "There are two conditions on StudyDate"),
