@@ -105,7 +105,7 @@ def test_every_recipe_of_the_page_runs_and_finds_what_it_says(datastore: str, aw
     assert names["last_cts"] == {"1.2.1"}
     assert sorted(names["series_of_study"]) == ["1.2.1.1", "1.2.1.2", "1.2.1.3"]
     assert {item["StudyInstanceUID"]["S"] for item in names["of_order"]} == {"1.2.1"}
-    assert names["entry"]["BodyPartExamined"] == {"S": "CHEST"}
+    assert "ImageType" in names["entry"].keys() - names["of_order"][0].keys()
 
     # And what the page does not show.
     index = Index(session=aws, datastores=[datastore])
