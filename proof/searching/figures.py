@@ -6,7 +6,7 @@ it needs no older ones. What others read grows in proportion.
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -236,7 +236,8 @@ def number_of(text: str) -> float:
 
 def documented(page: str) -> dict[str, float]:
     """The entries that the page says each question reads at 10^5."""
-    rows: Sequence[str] = page.partition("<!-- questions -->")[2].partition("| entries read")[2].splitlines()[2:]
+    tables = page.partition("<!-- questions -->")[2].partition("<!-- end of questions -->")[0]
+    rows = tables.partition("| entries read")[2].splitlines()[2:]
     cells = [row.split("|") for row in rows if row.startswith("|")]
     return {row[1].strip(): number_of(re.split(r", (?=\S+( [kM])? u)", row[2])[0]) for row in cells}
 
