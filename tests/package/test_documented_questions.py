@@ -58,6 +58,12 @@ def test_the_estimate_of_a_range_of_days_and_of_all_years_is_what_is_read(table:
         assert read.entries / 1.4 <= estimate.entries <= read.entries * MOST, title
 
 
+def test_the_estimate_of_image_sets_without_a_date_is_not_nothing(table: Table) -> None:
+    (asked,) = (each for each in figures.QUESTIONS if each.texts == ("StudyDate=",))
+    undated = sum("StudyDate" not in item for item in table.items)
+    assert undated / MOST <= figures.search(table, asked).estimate().entries <= undated * MOST
+
+
 @pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.IMAGE_SET])
 def test_a_study_of_50_series_is_read_once(level: Level) -> None:
     items = [*archive.study(5_001, moment=archive.NOW - timedelta(days=1), sets=50)]
