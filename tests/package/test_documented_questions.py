@@ -1,5 +1,6 @@
 """What docs/searching.md says that questions read, asked of the modelled archive of 100,000 entries."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -27,6 +28,19 @@ def table() -> Table:
     return archive.table()
 
 
+@pytest.fixture(scope="module")
+def entries_read(table: Table) -> Callable[[figures.Documented], float]:
+    """How many entries a question reads, asked once."""
+    known: dict[str, float] = {}
+
+    def ask(asked: figures.Documented) -> float:
+        if asked.title not in known:
+            known[asked.title] = figures.read(table, asked).entries
+        return known[asked.title]
+
+    return ask
+
+
 def rows(table: Table, *texts: str, level: Level = Level.STUDY) -> list[Row]:
     table.calls.clear()
     conditions = tuple(parse(texts, archive.PROFILE, archive.NOW.date()))
@@ -41,9 +55,10 @@ def said(row: Row) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("asked", figures.QUESTIONS, ids=[each.title for each in figures.QUESTIONS])
-def test_a_documented_question_reads_what_the_page_says(table: Table, asked: figures.Documented) -> None:
-    entries = figures.read(table, asked).entries
-    assert DOCUMENTED[asked.title] / MOST <= entries <= DOCUMENTED[asked.title] * MOST
+def test_a_documented_question_reads_what_the_page_says(
+    entries_read: Callable[[figures.Documented], float], asked: figures.Documented
+) -> None:
+    assert DOCUMENTED[asked.title] / MOST <= entries_read(asked) <= DOCUMENTED[asked.title] * MOST
 
 
 def test_the_page_has_every_question_as_it_is_asked() -> None:
@@ -51,11 +66,14 @@ def test_the_page_has_every_question_as_it_is_asked() -> None:
     assert [*DOCUMENTED] == [each.title for each in figures.QUESTIONS]
 
 
-def test_the_estimate_of_a_range_of_days_and_of_all_years_is_what_is_read(table: Table) -> None:
+def test_the_estimate_of_a_range_of_days_and_of_all_years_is_what_is_read(
+    table: Table, entries_read: Callable[[figures.Documented], float]
+) -> None:
     for title in ("a word of the description, 30 days", "studies with a PT, a year", "a given name, all years"):
         (asked,) = (each for each in figures.QUESTIONS if each.title == title)
-        read, estimate = figures.read(table, asked), figures.search(table, asked).estimate()
-        assert read.entries / 1.4 <= estimate.entries <= read.entries * MOST, title
+        read, estimate = entries_read(asked), figures.search(table, asked).estimate()
+        # The first 100 image sets without a date, and those that are not primary, are read besides.
+        assert (read - 300) / MOST <= estimate.entries <= read * MOST, title
 
 
 def test_the_estimate_of_image_sets_without_a_date_is_not_nothing(table: Table) -> None:
