@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import profiles
+from cli.demo_searches import print_searches
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from imaging_index import metric_names
 from imaging_index.entry.item import plain
@@ -70,6 +71,7 @@ def _demo(dicom: Path | None) -> None:
         screen.print(studies_table(entries), end="")
         chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
         walk.delete(walk.copy(walk.update(chosen)))
+        print_searches(entries, datastore)
         sums = metrics(outputs["FunctionName"])
     _say_what_it_took(time.monotonic() - begun, sums)
 

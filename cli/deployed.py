@@ -9,9 +9,9 @@ from boto3 import Session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.output import Failure
-from cli.refusals import code, why
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile, ProfileError
+from imaging_index.searching.refusals import code, why
 from imaging_index.table import answers
 from imaging_index.table.reading import TableReader
 

@@ -12,7 +12,6 @@ from rich.table import Table
 from cli import deployed
 from cli.deployed import Stack
 from cli.output import Failure, Misuse, attributes_table, counted, print_json, screen, shown
-from cli.refusals import why
 from cli.search.columns import of_level, within_a_study
 from cli.search.records import attributes_of, record
 from cli.search.text import print_rows
@@ -20,6 +19,7 @@ from imaging_index.entry.item import Item, plain
 from imaging_index.profile.profile import Profile
 from imaging_index.searching.grammar import SearchError, parse
 from imaging_index.searching.question import Level, Question
+from imaging_index.searching.refusals import why
 from imaging_index.searching.rows import Row, RowKey, key_of
 from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.output import Failure
-from cli.refusals import code
+from imaging_index.searching.refusals import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

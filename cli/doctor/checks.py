@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.deployed import Stack
 from cli.doctor import data_stores, ingestion, storage
 from cli.doctor.finding import Finding, failure, ok, warning
-from cli.refusals import code, denied
+from imaging_index.searching.refusals import code, denied
 
 _EVENTS: Final = "Look for the first failure in the stack's events, and deploy again."
 

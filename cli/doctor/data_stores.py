@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from cli.deployed import Stack
 from cli.doctor import policies, repairs
 from cli.doctor.finding import Finding, failure, ok, warning
-from cli.refusals import code, denied
+from imaging_index.searching.refusals import code, denied
 
 _DATASTORE: Final = re.compile(r"\b[0-9a-z]{32}\b")
 

@@ -9,7 +9,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
 from cli.output import Failure, Misuse
-from cli.refusals import why
 from cli.search import completion, counting, scanning
 from cli.search.answer import Answer
 from cli.search.columns import MODALITIES, selected
@@ -19,6 +18,7 @@ from cli.search.printing import Printer
 from cli.search.questions import ask
 from imaging_index.searching.grammar import SearchError
 from imaging_index.searching.question import BUDGET, LIMIT, Level, Order
+from imaging_index.searching.refusals import why
 
 if TYPE_CHECKING:
     from cli.deployed import Stack

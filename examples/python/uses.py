@@ -1,12 +1,11 @@
 """The index from a Python program: `pip install imaging-index boto3`.
 
-Copy what you need. The modules that are imported here are the interface; the others of the package may change with any
-version.
+Copy what you need; docs/python.md has more of the search. The modules that are imported here are the interface; the
+others of the package may change with any version.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imaging_index.dicom import dictionary
@@ -17,18 +16,11 @@ from imaging_index.entry.pages import unpack
 from imaging_index.faults import Poison
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import ProfileError
-from imaging_index.searching.grammar import parse
-from imaging_index.searching.matching import Match
-from imaging_index.searching.search import Search
-from imaging_index.table.layout import Key
-from imaging_index.table.reading import TableReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-    from imaging_index.profile.profile import Profile
+    from imaging_index.searching import Index
 
 
 def levels_of_selected_attributes(path: Path) -> dict[str, str]:
@@ -65,25 +57,18 @@ def entry_of_document(document: bytes, text: str) -> tuple[dict[str, Any], list[
     return plain(content.attributes), instances
 
 
-def image_sets_of_patient(
-    client: DynamoDBClient, table: str, datastore_id: str, profile: Profile, patient_id: str
-) -> list[str]:
+def image_sets_of_patient(index: Index, patient_id: str) -> list[str]:
     """The ids of a patient's image sets, by the index of the table that reads the least."""
-    return image_sets_that_match(client, table, datastore_id, profile, f"PatientID={patient_id}")
+    return image_sets_that_match(index, f"PatientID={patient_id}")
 
 
-def image_sets_that_match(
-    client: DynamoDBClient, table: str, datastore_id: str, profile: Profile, *conditions: str
-) -> list[str]:
+def image_sets_that_match(index: Index, *conditions: str) -> list[str]:
     """The ids of the image sets that surely match conditions, which are written as for the command."""
-    wanted = parse(conditions, profile, datetime.now().astimezone().date())
-    found = Search(TableReader(client, table), [datastore_id], wanted)
-    return [plain(item)["ImageSetId"] for item, match in found if match is Match.YES]
+    rows = index.search(*conditions, level="image-set", shown=["ImageSetId"])
+    return [row.value("ImageSetId") for row in rows if not row.possible]
 
 
-def instances_of_image_set(
-    client: DynamoDBClient, table: str, datastore_id: str, image_set_id: str
-) -> list[dict[str, Any]]:
+def instances_of_image_set(index: Index, datastore_id: str, image_set_id: str) -> list[dict[str, Any]]:
     """The instances of an image set, as its pages hold them; none when it is not in the index."""
-    image_set = TableReader(client, table).read(Key(datastore_id, image_set_id))
+    image_set = index.show(datastore_id, image_set_id)
     return image_set.instances if image_set else []

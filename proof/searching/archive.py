@@ -2,7 +2,7 @@
 
 Five image sets a study, five studies a patient, spread evenly over ten years; 16 % of the studies have no date, as of
 real files; of each hundredth study one image set is not primary. Patients have one of a thousand family names. An entry
-has about 1,400 bytes.
+has about 1,500 bytes.
 """
 
 import hashlib
@@ -28,8 +28,10 @@ _SETS: Final = 5
 _STUDIES_A_PATIENT: Final = 5
 _UNDATED: Final = 16  # of a hundred
 _WITH_NON_PRIMARY: Final = 100
+_WHICH: Final = 50  # of them; it has a date
 # A step that passes through a hundred and a thousand in no order that another attribute has.
 _STEP: Final = 37
+_MANY: Final = 1_001  # more than a search keeps in mind
 _MODALITIES: Final = ("CT",) * 30 + ("MR",) * 20 + ("DX",) * 28 + ("US",) * 16 + ("MG",) * 4 + ("PT",) * 2
 _PARTS: Final = ("CHEST", "HEAD", "ABDOMEN", "KNEE", "SPINE", "PELVIS", "HAND", "NECK", "HIP", "ANKLE")
 _WHAT: Final = ("routine", "follow-up", "with contrast", "without contrast", "emergency", "staging", "control")
@@ -52,16 +54,27 @@ _GIVEN: Final = (
 _SYLLABLES: Final = ("ba", "do", "fe", "gi", "ku", "la", "mo", "ne", "ri", "su")
 
 
-def table(count: int = ENTRIES) -> Table:
-    """The archive's table, with the indexes that the radiology profile declares."""
-    return Table([*entries(count)], PROFILE.indexes, page=None)
+def table(of: int = ENTRIES) -> Table:
+    """The table of an archive of so many entries, with the indexes that the radiology profile declares.
+
+    It has the newest 100,000 of them, and older ones that are not primary, up to 1,001.
+    """
+    items = [*entries(ENTRIES, of)]
+    apart = sum("NonPrimary" in item for item in items)
+    items += [*_older_non_primary(min(of // _SETS // _WITH_NON_PRIMARY, _MANY) - apart, ENTRIES // _SETS)]
+    return Table(items, PROFILE.indexes, page=None, times=of / ENTRIES)
 
 
-def entries(count: int = ENTRIES) -> Iterator[Item]:
-    """The archive's entries; `count` of them, which are fives."""
-    studies = count // _SETS
-    for number in range(studies):
-        yield from study(number, moment=NOW - _YEARS * (number + 0.5) / studies)
+def entries(count: int, of: int) -> Iterator[Item]:
+    """The newest entries of an archive of so many, in fives."""
+    for number in range(count // _SETS):
+        yield from study(number, moment=NOW - _YEARS * (number + 0.5) / (of // _SETS))
+
+
+def _older_non_primary(count: int, after: int) -> Iterator[Item]:
+    for number in range(count):
+        *_, last = study(after + number * _WITH_NON_PRIMARY + _WHICH, moment=NOW - _YEARS)
+        yield last
 
 
 def study(number: int, *, moment: datetime, sets: int = _SETS) -> Iterator[Item]:
@@ -87,9 +100,9 @@ def study(number: int, *, moment: datetime, sets: int = _SETS) -> Iterator[Item]
         "ManufacturerModelName": "SOMATOM Definition AS+",
         "InstitutionName": "General Hospital",
         "FrameOfReferenceUID": f"{uid}.0",
-        "FirstIndexedAt": f"{moment + timedelta(hours=1):%Y-%m-%dT%H:%M:%S.000000Z}",
-        "IndexedAt": f"{moment + timedelta(hours=1):%Y-%m-%dT%H:%M:%S.000000Z}",
-        "EventTime": f"{moment + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "FirstIndexedAt": f"{moment + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S.000000Z}",
+        "IndexedAt": f"{moment + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S.000000Z}",
+        "EventTime": f"{moment + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}",
         "Cause": "event",
         "ProfileHash": "5b2f6a1c9e3d7f40",
         "Part": "entry",
@@ -99,7 +112,7 @@ def study(number: int, *, moment: datetime, sets: int = _SETS) -> Iterator[Item]
     common |= {name: {"S": value} for name, value in texts.items()} | _OF_INSTANCES
     for series in range(sets):
         image_set = hashlib.blake2b(f"{number}/{series}".encode(), digest_size=16).hexdigest()
-        non_primary = number % _WITH_NON_PRIMARY == 0 and series == sets - 1
+        non_primary = number % _WITH_NON_PRIMARY == _WHICH and series == sets - 1
         yield common | {
             "ImageSet": {"S": f"{STORE}/{image_set}"},
             "ImageSetId": {"S": image_set},

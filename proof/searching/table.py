@@ -25,18 +25,21 @@ class Table:
         calls: the index of each query, and "" for each lookup of entries.
     """
 
-    def __init__(self, items: Sequence[Item], indexes: Mapping[str, Index], page: int | None = 1_000) -> None:
+    def __init__(
+        self, items: Sequence[Item], indexes: Mapping[str, Index], page: int | None = 1_000, times: float = 1
+    ) -> None:
         """A table.
 
         Args:
             items: the entries.
             indexes: by their names.
             page: how many entries a page has at most; None for as many as DynamoDB puts into one.
+            times: the table says that it is so many times as large as it is.
         """
         self.items = items
         self.indexes = dict(indexes)
         self.calls: list[str] = []
-        self._page = page
+        self._page, self._times = page, times
         self._held: dict[str, dict[Place, tuple[list[Place], list[Item]]]] = {}
         self._extents: dict[str, tuple[int, int]] = {}
         self._by_key = {item["ImageSet"]["S"]: item for item in items}
@@ -110,7 +113,8 @@ class Table:
         contained = [item for item in self.items if item.keys() >= keys]
         sample = contained[:: max(len(contained) // _SAMPLE, 1)]
         bytes_ = sum(item_size(self._projected(index, item)) for item in sample)
-        return len(contained), bytes_ * len(contained) // max(len(sample), 1)
+        count = int(len(contained) * self._times)
+        return count, bytes_ * count // max(len(sample), 1)
 
     def _projected(self, index: Index, item: Item) -> Item:
         if index.holds is None:

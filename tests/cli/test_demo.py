@@ -30,6 +30,14 @@ def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_l
     assert "refused: The file is not a DICOM P10 file" in shown
     assert "StudyDescription: Testing File-set -> CORRECTED BY THE DEMO" in shown
     assert shown.index("2 image sets") < shown.index("1 image set\n")
+    commands = re.findall(r"^\$ (.*)$", shown, re.MULTILINE)
+    assert commands == [
+        "imaging-index search Modality=MR SliceThickness=..5",
+        "imaging-index search 'PatientName=~pet doe' --show PatientName,StudyDate,ModalitiesInStudy",
+        "imaging-index search --count --by Modality --level series",
+    ]
+    assert "Doe^Peter" in shown[shown.index(commands[1]) :]
+    assert re.search(r"^CT\s+\d+$", shown[shown.index(commands[2]) :], re.MULTILINE)
     assert re.search(r"used\s+\d+ write units", shown)
     assert "make deploy" in shown
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ import boto3
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.uid import UID
 
 from imaging_index.searching import Index
 from imaging_index.searching.errors import SearchError, UnavailableError
@@ -39,8 +40,10 @@ SCANS: list[tuple[str, str, dict[str, str]]] = [
         {"PatientID": "P2", "PatientName": "Janssen^Donald", "StudyDate": "20210101", "Modality": "CT"},
     ),
 ]
+SECRET: Any = "SECRET"
 # Of the first study, but another patient's: HealthImaging keeps it apart.
-CONFLICTING = ("1.2.1", "1.2.1.3", LAST | CHEST | {"Modality": "CT", "PatientID": "P9999"})
+OTHER = {"PatientID": "P9999", "PatientName": "Roe^Ann", "PatientSex": "M", "SeriesDescription": "apart"}
+CONFLICTING = ("1.2.1", "1.2.1.3", LAST | OTHER | {"Modality": "CT"})
 
 
 def recipes() -> Iterator[tuple[int, str]]:
@@ -53,12 +56,12 @@ def scan(folder: Path, scans: list[tuple[str, str, dict[str, str]]]) -> Path:
     folder.mkdir()
     for number, (study, series, attributes) in enumerate(scans, 1):
         dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
-        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = UID(study), UID(series)
         dataset.AccessionNumber = dataset.StudyID = dataset.PatientSex = dataset.PatientBirthDate = ""
         for keyword, value in attributes.items():
             setattr(dataset, keyword, value)
         dataset.InstanceNumber = number
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{series}.{number}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"{series}.{number}")
         dataset.save_as(folder / f"{number}.dcm")
     return folder
 
@@ -75,23 +78,20 @@ def datastore(aws: boto3.Session, assembly: Assembly, environment: dict[str, str
     return datastore
 
 
-def test_every_recipe_of_the_page_runs_and_finds_what_it_says(
-    datastore: str, aws: boto3.Session, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_recipe_of_the_page_runs_and_finds_what_it_says(datastore: str, aws: boto3.Session) -> None:
     names: dict[str, Any] = {"uid": "1.2.1"}
-    with capsys.disabled():
-        printed: list[str] = []
-        names["print"] = lambda *values: printed.append(" ".join(map(str, values)))
-        for line, block in recipes():
-            exec(compile("\n" * line + block, "docs/python.md", "exec"), names)  # noqa: S102
+    printed: list[str] = []
+    names["print"] = lambda *values: printed.append(" ".join(map(str, values)))
+    for line, block in recipes():
+        exec(compile("\n" * line + block, "docs/python.md", "exec"), names)  # noqa: S102  # from the repository
 
     assert printed[:2] == [f"{TODAY:%Y%m%d} ('CT', 'PT') 2 3", "20200315 ('MR',) 1 1"]
     assert names["cts"] == ["A2024001"]
-    assert sorted(names["series"]) == [("CT", "thin", 2), ("PT", "fused", 1)]
+    assert sorted(names["series"]) == [("CT", "apart", 1), ("CT", "thin", 2), ("PT", "fused", 1)]
     assert names["study"].value("StudyInstanceUID") == "1.2.1"
     assert names["patients"] == {"P1234", "P2"}
     assert [store for store, _ in names["thin"]] == [datastore]
-    assert (names["total"], names["by_modality"]) == (1, {"CT": 2, "PT": 1, "MR": 1})
+    assert (names["total"], names["by_modality"]) == (1, {"CT": 3, "PT": 1, "MR": 1})
     pages = [[row.value("StudyInstanceUID") for row in names[each]] for each in ("page", "rest")]
     assert pages == [["1.2.1", "1.2.3"], ["1.2.2"]]
     assert "entries" in printed[2]
@@ -105,7 +105,7 @@ def test_every_recipe_of_the_page_runs_and_finds_what_it_says(
     assert names["last_cts"] == {"1.2.1"}
     assert sorted(names["series_of_study"]) == ["1.2.1.1", "1.2.1.2", "1.2.1.3"]
     assert {item["StudyInstanceUID"]["S"] for item in names["of_order"]} == {"1.2.1"}
-    assert names["entry"]["BodyPartExamined"] == {"S": "CHEST"}
+    assert "ImageType" in names["entry"].keys() - names["of_order"][0].keys()
 
     # And what the page does not show.
     index = Index(session=aws, datastores=[datastore])
@@ -132,8 +132,8 @@ def test_what_cannot_be_asked_is_a_sentence_without_the_value(
     index = Index(datastores=["a" * 32])
     for ask, sentence in (
         (lambda: index.search("SECRET"), "Write a condition as Keyword=value"),
-        (lambda: index.search("PatientID=SECRET", level="SECRET"), "The level is one of image-set, series"),
-        (lambda: index.search("PatientID=SECRET", order="SECRET"), "The order is one of date, arrived, name"),
+        (lambda: index.search("PatientID=SECRET", level=SECRET), "The level is one of image-set, series"),
+        (lambda: index.search("PatientID=SECRET", order=SECRET), "The order is one of date, arrived, name"),
         (lambda: index.search(since="SECRET"), "Write StudyDate as a day"),
         (lambda: index.search(arrived="SECRET"), "Write a span like 90m"),
         (lambda: index.search("StudyDate=20240101", since="2024"), "There are two conditions on StudyDate"),

@@ -10,8 +10,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from examples.python import uses
-from imaging_index.profile import toml_file
-from imaging_index.table.reading import TableReader
+from imaging_index.searching import Index
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
@@ -60,23 +59,17 @@ def test_a_document_that_cannot_be_indexed_is_an_error_that_does_not_quote_it() 
 def test_the_table_is_searched_and_read(
     aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    name = deploy(assembly, environment)["TableName"]
+    deploy(assembly, environment)
     shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path)
     client = aws.client("medical-imaging")
     datastore = make_datastore(client, "hospital")
     import_folder(client, datastore, tmp_path)
-    dynamodb = aws.client("dynamodb")
-    table = TableReader(dynamodb, name)
-    types = table.describe().key_types
-    wait_for(lambda: len(list(table.query("arrived", {"DatastoreId": datastore}, types))) == 1)
+    index = Index(datastores=[datastore])
+    (image_set,) = wait_for(lambda: uses.image_sets_of_patient(index, "1CT1"))
 
-    selected = toml_file.load(PROFILE_FILE)
-    (image_set,) = uses.image_sets_of_patient(dynamodb, name, datastore, selected, "1CT1")
-    assert uses.image_sets_of_patient(dynamodb, name, datastore, selected, "nobody") == []
-    assert uses.image_sets_that_match(dynamodb, name, datastore, selected, "StudyDate=2004", "Modality=CT,MR") == [
-        image_set
-    ]
-    assert uses.image_sets_that_match(dynamodb, name, datastore, selected, "StudyDate=2005") == []
-    (instance,) = uses.instances_of_image_set(dynamodb, name, datastore, image_set)
+    assert uses.image_sets_of_patient(index, "nobody") == []
+    assert uses.image_sets_that_match(index, "StudyDate=2004", "Modality=CT,MR") == [image_set]
+    assert uses.image_sets_that_match(index, "StudyDate=2005") == []
+    (instance,) = uses.instances_of_image_set(index, datastore, image_set)
     assert instance["SOPInstanceUID"].startswith("1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730")
-    assert uses.instances_of_image_set(dynamodb, name, datastore, "0" * 32) == []
+    assert uses.instances_of_image_set(index, datastore, "0" * 32) == []

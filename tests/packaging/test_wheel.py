@@ -125,7 +125,7 @@ def test_a_stack_is_searched(
 
     found = run("imaging-index", "search", "PatientID=1CT1", "--json")
     assert found.returncode == 0, found.stderr
-    assert [entry["PatientName"] for entry in json.loads(found.stdout)] == ["CompressedSamples^CT1"]
+    assert [row["attributes"]["PatientName"] for row in json.loads(found.stdout)["rows"]] == ["CompressedSamples^CT1"]
 
 
 def test_a_command_of_another_extra_says_what_to_install(run: Run) -> None:

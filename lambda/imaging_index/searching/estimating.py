@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from imaging_index.profile.derived import STUDY_MOMENT
-from imaging_index.searching.planner import DATED
+from imaging_index.searching.planner import DATED, UNDATED
 from imaging_index.searching.report import Estimate
 from imaging_index.table.layout import Between
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 # Of an index that DynamoDB has not measured: all of an entry, its keys, and a line of a work list.
 _BYTES: Final = {"all": 1_400, "keys": 200, "some": 600}
+# The part of real image sets that has no usable study date.
+_PART_UNDATED: Final = 0.16
 _PAGE: Final = 1 << 20  # Amazon DynamoDB Developer Guide, "Paginating table query results"
 _READ_UNIT: Final = 8_192  # of eventually consistent reads (Developer Guide, "Read/write capacity mode")
 # A page's answer from DynamoDB is taken to need this long; an entry's CPU is measured (docs/performance.md).
-_SECONDS_A_PAGE: Final = 0.05
-_SECONDS_AN_ENTRY: Final = 40e-6
+SECONDS_A_PAGE: Final = 0.05
+SECONDS_AN_ENTRY: Final = 40e-6
 
 
 def estimate(source: Source, table: TableDescription, plan: Plan) -> Estimate:
@@ -41,7 +43,7 @@ def estimate(source: Source, table: TableDescription, plan: Plan) -> Estimate:
     return Estimate(
         entries=math.ceil(entries),
         units=max(total / _READ_UNIT, 0.5 * len(plan.queries)),
-        seconds=pages * _SECONDS_A_PAGE + entries * _SECONDS_AN_ENTRY,
+        seconds=pages * SECONDS_A_PAGE + entries * SECONDS_AN_ENTRY,
     )
 
 
@@ -54,6 +56,8 @@ def _part(source: Source, plan: Plan) -> float:
     asked = plan.queries[0].get(STUDY_MOMENT.name)
     if not isinstance(asked, Between):
         return 1.0
+    if asked == UNDATED:
+        return _PART_UNDATED
     ends = [end for query in plan.queries for end in _ends(source, plan, query)]
     if not ends:
         return 1.0

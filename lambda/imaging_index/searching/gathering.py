@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _AGREED: Final = {"DatastoreId", "PatientID", "AccessionNumber", "StudyInstanceUID", "StudyID"}
 _OF_A_STUDY: Final = {"DatastoreId", "StudyInstanceUID"}
 _NOTHING: Final = {"S": ""}
+# Studies that are read side by side.
+FEW: Final = 8
 # Rows that are looked into at a time.
 _AT_A_TIME: Final = 100
 
@@ -184,7 +186,9 @@ class Gathering:
         if "StudyInstanceUID" in self._index.partition and _OF_A_STUDY.issuperset(self._index.partition):
             # The query had those that are not primary as well.
             return {key: by_study[key] for key in needed & by_study.keys()}
-        if self._all_copies:
+        # The few studies of a patient are asked for their own in one go, which reads less than all that is not primary.
+        few = self._plan.bounded and len(needed) <= FEW and self._wholes.study_index is not None
+        if self._all_copies or few:
             return {}
         known = {}
         for key in needed:

@@ -13,11 +13,11 @@ from imaging_index.searching.planner import DATED, NO_DATE, UNDATED, plan
 from imaging_index.searching.question import Order
 from imaging_index.searching.ranking import SORTED_BY, descends, ranked
 from imaging_index.searching.report import Ended, Estimate, Report
-from imaging_index.searching.stream import CHUNK, END, Allowance, Source, Stream
+from imaging_index.searching.stream import CHUNK, END, Allowance, Chunk, Source, Stream
 from imaging_index.searching.wholes import Wholes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from imaging_index.searching.planner import Query
@@ -112,7 +112,6 @@ class Search:
                 positions = self._place.positions[number]
             first = number == 0 and len(phases) > 1
             reserved = allowance.take((allowance.left or 0) // _PART_FOR_UNDATED) if first else 0
-            limit = self._question.limit
             yield Stream(
                 self._source,
                 self.plan.index,
@@ -121,11 +120,17 @@ class Search:
                 positions,
                 allowance,
                 backwards=self._backwards,
-                first_page=_FIRST_PAGE if limit is None else max(limit * 6 // len(queries), _FIRST_PAGE),
+                first_page=self._first_page(len(queries)),
                 chunk=_FIRST_PAGE if self._is_in_order and not self.plan.by_moment else CHUNK,
                 entries=entries[number] if entries else None,
             )
             allowance.give(reserved)
+
+    def _first_page(self, queries: int) -> int:
+        limit = self._question.limit
+        if self.plan.bounded:
+            return CHUNK  # all of it is read before there is a row
+        return _FIRST_PAGE if limit is None else max(limit * 6 // queries, _FIRST_PAGE)
 
     @property
     def _backwards(self) -> bool:
@@ -179,7 +184,8 @@ class Search:
         left = most
         if left == 0:
             return
-        for chunk in stream.chunks():
+        # What is read for a patient is looked at together, so that all studies of it are read at once.
+        for chunk in _together(stream.chunks()) if self.plan.bounded else stream.chunks():
             for item, query, row in self._gathering.rows(chunk, left):
                 stream.take(item, query)
                 if row is not None:
@@ -218,6 +224,18 @@ class Search:
 
     def _first_undated(self, query: Query) -> Page:
         return self._source.table.page(self.plan.index, query, self._source.key_types, most=_PROBE)
+
+
+def _together(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Chunks joined, as long as they are not larger than one may be."""
+    joined = Chunk([], [], whole=True)
+    for chunk in chunks:
+        if joined.items and len(joined.items) + len(chunk.items) > CHUNK:
+            yield joined
+            joined = Chunk([], [], whole=True)
+        joined = Chunk(joined.items + chunk.items, joined.queries + chunk.queries, joined.whole and chunk.whole)
+    if joined.items:
+        yield joined
 
 
 def _ended(positions: list[list[Position]]) -> bool:
