@@ -44,7 +44,7 @@ def _reasons(answer: Answer, exact: bool) -> Iterator[str]:
         yield from _of_spelling(asked, answer, exact)
     else:
         yield from _of_what_was_read(answer, conditions, exact)
-    if not answer.question.all_copies and report.non_primary:
+    if not answer.question.takes_all and report.non_primary:
         yield "Only image sets that are not primary match: --all-copies shows them."
 
 

@@ -57,7 +57,7 @@ _QUESTIONS: Final = (
     *("PatientName=doe", "PatientName=doe*", "PatientName=doe^*", "PatientName=*john", "PatientName=山*"),
     *("PatientName=~jo doe", "PatientName=doe^john", "PatientName="),
     *("StudyDescription=*ea*", "StudyDescription=Head", "StudyDescription=", "StationName=S1", "StationName!=S1"),
-    *("SliceThickness=3", "SliceThickness=1..2", "NonPrimary=1"),
+    *("SliceThickness=3", "SliceThickness=1..2", "NonPrimary=1", "IsPrimary=false"),
     *("FirstIndexedAt=2024-01-1*", "FirstIndexedAt=2024*-1*"),
 )
 _OF_STUDIES: Final = ("ModalitiesInStudy=CT", "ModalitiesInStudy=CT,MR", "ModalitiesInStudy!=CT")

@@ -22,7 +22,7 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
     among = Level.SERIES if question.level is Level.IMAGE_SET else question.level
 
     def kept(group: Sequence[Item]) -> list[Item]:
-        primary = [item for item in group if question.all_copies or not is_left_out(item)]
+        primary = [item for item in group if question.takes_all or not is_left_out(item)]
         return primary or [*group]
 
     def suits(item: Item) -> bool:
@@ -43,7 +43,7 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
                 sum(int(item["InstanceCount"]["N"]) for item in members),
                 modalities_of(members),
                 max(match for _, match in matching) is Match.POSSIBLE,
-                all(is_left_out(item) for item in group) and not question.all_copies,
+                all(is_left_out(item) for item in group) and not question.takes_all,
                 None if question.level is Level.IMAGE_SET else len(group) - len(kept(group)),
             )
     return found

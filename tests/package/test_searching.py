@@ -296,6 +296,8 @@ def test_what_is_not_primary_is_left_out_and_counted_or_shown_where_there_is_not
     assert sets_of(running) == ["c"]
     assert running.report.non_primary == 1
     assert sorted(sets_of(search(table, "Modality=MR", all_copies=True))) == ["b", "c"]
+    for text in ("IsPrimary=false", "NonPrimary=1"):
+        assert sorted(sets_of(search(table, text))) == ["b", "c"]
     assert sorted(sets_of(search(table, level=Level.SERIES))) == ["a", "b", "c"]
 
 

@@ -56,7 +56,7 @@ class Gathering:
         whole: bool,
     ) -> None:
         self._source, self._plan, self._index, self._wholes = source, plan, index, wholes
-        self._level, self._all_copies, self._whole = question.level, question.all_copies, whole
+        self._level, self._all_copies, self._whole = question.level, question.takes_all, whole
         self._shown, self._datastores = shown, frozenset(question.datastores)
         self._of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
         self._conditions = [each for each in question.conditions if each.attribute != OF_STUDY]

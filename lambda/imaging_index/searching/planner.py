@@ -142,7 +142,7 @@ def _plan(name: str, index: Index, table: TableDescription, question: Question) 
         {**dict(zip(index.partition, values, strict=True)), **sort} for values in product(*partitions) for sort in sorts
     )
     given = [key for key in index.partition if key != "DatastoreId"]
-    ordered = _ORDERED.get(index.sort[0]) if len(sorts[0]) < 2 else None
+    ordered = _ORDERED.get(index.sort[0]) if index.sort and len(sorts[0]) < 2 else None
     part = 1.0
     for key, condition in sorts[0].items():
         part *= _part(key, condition)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # Entries that a search reads at most unless it is told otherwise: about $0.002 each time.
 BUDGET: Final = 100_000
 LIMIT: Final = 100
+_OF_PRIMARY: Final = ("IsPrimary", "NonPrimary")
 
 
 class Level(StrEnum):
@@ -58,3 +59,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     budget: int | None = BUDGET
     all_copies: bool = False
     index: str | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether image sets that are not primary count like the others: a condition may ask which are."""
+        return self.all_copies or any(each.attribute in _OF_PRIMARY for each in self.conditions)

@@ -128,7 +128,7 @@ class Stream:
             for query, position in zip(queries, positions, strict=True)
         ]
         self.taken = 0
-        self._by_day = index.sort[0] == STUDY_MOMENT.name
+        self._by_day = index.sort[:1] == (STUDY_MOMENT.name,)
         # All queries are in one day, but for those that have nothing more in it: the one that is farthest knows it.
         days = [position[STUDY_MOMENT.name][:8] for position in positions if position] if self._by_day else []
         self._broken = any(position is not None for position in positions)
