@@ -17,7 +17,8 @@ import msgspec
 from imaging_index.dicom.person_names import name_folded, name_key
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
-from imaging_index.searching import gathering
+from imaging_index.searching import gathering, stream
+from imaging_index.searching import search as engine
 from imaging_index.searching.gathering import leaves_out_undated
 from imaging_index.searching.grammar import SearchError, parse
 from imaging_index.searching.names import OF_STUDY
@@ -88,10 +89,10 @@ def harms(case: int) -> Iterator[str]:
     question = _question(chance)
     limit, budget = chance.choice((None, 1, 2, 5)), chance.choice((None, 1, 3, 10, 40))
     question = msgspec.structs.replace(question, limit=limit, budget=budget)
-    # The tables are small, and a search treats few studies otherwise than many.
-    few = chance.choice((0, gathering.FEW))
+    # The tables are small, and a search treats few studies otherwise than many, and many entries in parts.
+    few, chunk = chance.choice((0, gathering.FEW)), chance.choice((1, 3, stream.CHUNK))
     try:
-        with mock.patch.object(gathering, "FEW", few):
+        with mock.patch.object(gathering, "FEW", few), mock.patch.object(engine, "CHUNK", chunk):
             pages = [*_pages(table, question)]
     except SearchError as error:
         if {"date", "arrived"} & table.indexes.keys():

@@ -313,6 +313,30 @@ def test_the_modalities_of_a_study_are_those_of_all_of_it() -> None:
         assert [item["ImageSetId"]["S"] for item in row.entries] == ["a"]
 
 
+def test_a_study_is_counted_whole_though_nothing_says_whether_its_image_sets_are_primary() -> None:
+    items = [
+        entry(name, StudyInstanceUID="1", StudyMoment=f"{day}080000")
+        for name, day in (("a", "20240101"), ("b", "20240101"), ("c", "20240102"))
+    ]
+    for item in items[1:]:
+        del item["IsPrimary"]
+    (row,) = search(Table(items, INDEXES), "StudyDate=20240101", "ImageSetId=a")
+    assert row.counts
+    assert row.counts.image_sets == 3
+
+
+def test_the_studies_of_many_series_are_counted_whole_and_not_by_these_series() -> None:
+    items = [
+        entry(f"{study}.{series}", StudyInstanceUID=f"{study}", SeriesInstanceUID=f"{study}.{series}")
+        for study in range(20)
+        for series in (1, 2)
+    ]
+    holding_all = {"series": msgspec.structs.replace(INDEXES["series"], holds=None)}
+    uids = ",".join(f"{study}.1" for study in range(20))
+    running = search(Table(items, INDEXES | holding_all), f"SeriesInstanceUID={uids}")
+    assert [row.counts.series for row in running if row.counts] == [2] * 20
+
+
 def test_an_entry_that_may_match_says_so() -> None:
     table = Table([entry("x") | {"SliceThickness": {"M": {"Min": {"N": "1"}, "Max": {"N": "5"}}}}], INDEXES)
     assert [row.possible for row in search(table, "SliceThickness=3")] == [True]
