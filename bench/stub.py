@@ -26,7 +26,7 @@ import msgspec
 from bench import entries
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index, Profile
-from local.capacity import index_units, item_size, units
+from local.capacity import READ_UNIT, index_units, item_size, units
 
 # The entries of one study.
 FEW: Final = 5
@@ -95,7 +95,14 @@ class _Server(ThreadingHTTPServer):
         page = entries.page(self.documents, self._profile)
         pages = {name: page[:FEW] if name == "study" else page for name in self._profile.indexes}
         return {
-            name: msgspec.json.encode({"Items": items, "Count": len(items), "ScannedCount": len(items)})
+            name: msgspec.json.encode(
+                {
+                    "Items": items,
+                    "Count": len(items),
+                    "ScannedCount": len(items),
+                    "ConsumedCapacity": {"CapacityUnits": units(sum(map(item_size, items)), READ_UNIT) / 2},
+                }
+            )
             for name, items in pages.items()
         }
 

@@ -14,6 +14,7 @@ from cli.profiles import profiles
 from cli.search.command import search
 from cli.showing import show
 from imaging_index import APPLICATION, __version__
+from imaging_index.searching.memory import collect_less_garbage
 
 application = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -68,4 +69,5 @@ def main() -> None:
     if region := os.environ.get("AWS_REGION"):
         os.environ["AWS_DEFAULT_REGION"] = region
     os.environ.setdefault("AWS_SDK_UA_APP_ID", APPLICATION)
+    collect_less_garbage()
     application()

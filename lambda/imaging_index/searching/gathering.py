@@ -66,6 +66,9 @@ class Gathering:
         self._leaves_out_undated = any(map(leaves_out_undated, self._conditions))
         # An image set that is not primary is left out if another one of its series is not, or of its study or patient.
         self._among = Level.SERIES if self._level is Level.IMAGE_SET else self._level
+        # A primary image set is a row by itself, if the index holds what is to be shown.
+        self._alone = self._level is Level.IMAGE_SET and not self._of_studies
+        self._alone &= index.holds is None or (shown is not None and holds(index, shown))
         self._before: frozenset[str] = frozenset()
         # The rows made, with their entries that did not come by yet; None where these are not known.
         self._made: dict[RowKey, set[str] | None] = {}
@@ -92,7 +95,9 @@ class Gathering:
         found: dict[RowKey, Row | None] = {}
         for place, (item, match) in enumerate(judged):
             row = None
-            if match is not Match.NO:
+            if self._alone and match is not Match.NO and (self._all_copies or not is_left_out(item)):
+                row = Row(level=Level.IMAGE_SET, entries=(item,), whole=(item,), possible=match is Match.POSSIBLE)
+            elif match is not Match.NO:
                 key = key_of(item, self._level)
                 if self._is_new(key):
                     if key not in found and key not in self._refused:

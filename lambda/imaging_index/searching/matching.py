@@ -161,13 +161,17 @@ class Condition(msgspec.Struct, frozen=True):
                 folded = item.get(f"{self.attribute}{FOLDED}")
                 found = _yes(folded is not None and self.test.holds(folded["S"]))
             case _:
-                found = max((self._of(each) for each in (stored, several) if each is not None), default=Match.NO)
+                found = Match.NO if stored is None else self._of(stored)
+                if several is not None:
+                    found = max(found, self._of(several))
         if found is Match.NO and _named(item, "TruncatedAttributes", self.attribute):
             return Match.POSSIBLE
         return found
 
     def _of(self, stored: AttributeValue) -> Match:
         ((kind, content),) = stored.items()
+        if kind == "S" and content and "\\" not in content:  # one value, as most are
+            return _yes(any(map(self._passes, keys(self.vr, content, exact=self.exact))))
         if kind != "M":
             return _yes(self._holds(_singles(self.vr, stored)))
         if self.attribute == "MissingIn":

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _WORKERS: Final = 8
 # Entries of a query that are read at first, and of those without a usable date to say how many match.
 _FIRST_PAGE: Final = 100
+# Entries that are looked at together, if nothing is gained by more: few fit into a processor's cache.
+_FEW: Final = 20
 _PROBE: Final = 100
 # A part of the budget is kept for the image sets without a usable date.
 _PART_FOR_UNDATED: Final = 10
@@ -121,7 +123,7 @@ class Search:
                 allowance,
                 backwards=self._backwards,
                 first_page=self._first_page(len(queries)),
-                chunk=_FIRST_PAGE if self._is_in_order and not self.plan.by_moment else CHUNK,
+                chunk=_FEW if self._is_in_order and not self.plan.by_moment else CHUNK,
                 entries=entries[number] if entries else None,
             )
             allowance.give(reserved)
