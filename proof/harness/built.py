@@ -9,6 +9,7 @@ from imaging_index.entry import entry
 from imaging_index.entry.item import plain
 from imaging_index.entry.pages import unpack
 from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Profile
 
 SECRET = b"key"
 
@@ -17,7 +18,17 @@ def build(
     text: str, *instances: dict[str, Any], vrs: Mapping[str, object] | None = None, **levels: Mapping[str, object]
 ) -> dict[str, Any]:
     """The entry of a document with these instances under the profile of `text`, and its instances."""
-    selected = toml_file.parse(f"revision = 1\n{text}")
+    made = content(toml_file.parse(f"revision = 1\n{text}"), *instances, vrs=vrs, **levels)
+    return plain(made.attributes) | {"instances": unpack(made.pages)[0]}
+
+
+def content(
+    profile: Profile,
+    *instances: dict[str, Any],
+    vrs: Mapping[str, object] | None = None,
+    **levels: Mapping[str, object],
+) -> entry.Content:
+    """What a document with these instances becomes, in DynamoDB's form."""
     document = {
         "Patient": {"DICOM": levels.get("patient", {})},
         "Study": {
@@ -30,5 +41,4 @@ def build(
             },
         },
     }
-    content = entry.build(Reader(selected), [json.dumps(document).encode()], SECRET)
-    return plain(content.attributes) | {"instances": unpack(content.pages)[0]}
+    return entry.build(Reader(profile), [json.dumps(document).encode()], SECRET)
