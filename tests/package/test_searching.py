@@ -173,6 +173,10 @@ def test_any_question_finds_what_looking_at_every_entry_finds(shard: int) -> Non
     assert searches.run(shard * CASES, CASES) == []
 
 
+def test_a_row_does_not_come_again_though_another_day_knows_less_of_its_studies() -> None:
+    assert searches.run(898_671, 1) == []
+
+
 @pytest.mark.parametrize(
     "name",
     ["Yamada^Tarou=山田^太郎=やまだ^たろう", "=山田^太郎", "Müller" * 60, "Doe^" + "x" * 300, "x" * 256 + "^Doe"],

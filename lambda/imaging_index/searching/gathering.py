@@ -107,7 +107,9 @@ class Gathering:
                     if made is not None and any(_id(each) == _id(item) for each in made.entries):
                         row = made
                         wanted = None if wanted is None else wanted - 1
-                        self._made[key] = {*map(_id, row.entries)} if row.whole is not None else None
+                        # Without an index by study, a study that matches here may only possibly match elsewhere.
+                        known = row.whole is not None and not (self._of_studies and self._wholes.study_index is None)
+                        self._made[key] = {*map(_id, row.entries)} if known else None
                     elif made is None and is_left_out(item):
                         self._source.report.non_primary += 1
                 if coming := self._made.get(key):
