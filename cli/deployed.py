@@ -1,5 +1,7 @@
 """A deployed stack, in AWS or in a local cloud: found through CloudFormation with the caller's own credentials."""
 
+import contextlib
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Final
 
@@ -8,10 +10,11 @@ import typer
 from boto3 import Session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.output import Failure
+from cli.output import Failure, Misuse
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile, ProfileError
-from imaging_index.searching.refusals import code, why
+from imaging_index.searching.errors import SearchError
+from imaging_index.searching.refusals import ON_TABLE, code, why
 from imaging_index.table import answers
 from imaging_index.table.reading import TableReader
 
@@ -133,6 +136,22 @@ def find(name: str) -> Stack:
     if "TableName" not in stack.outputs:
         raise Failure(f"The stack {name} is not one of Imaging Index. Name another with --stack.")
     return stack
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Has what searches or reads the table end in a sentence where it cannot.
+
+    Raises:
+        Misuse: the search cannot be made.
+        Failure: DynamoDB did not answer.
+    """
+    try:
+        yield
+    except SearchError as error:
+        raise Misuse(str(error)) from None
+    except (ClientError, BotoCoreError) as error:
+        raise Failure(why("DynamoDB", error, ON_TABLE)) from None
 
 
 def datastores(session: Session) -> list[str]:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -17,9 +16,8 @@ from cli.search.records import attributes_of, record
 from cli.search.text import print_rows
 from imaging_index.entry.item import Item, plain
 from imaging_index.profile.profile import Profile
-from imaging_index.searching.grammar import SearchError, parse
+from imaging_index.searching.grammar import parse
 from imaging_index.searching.question import Level, Question
-from imaging_index.searching.refusals import why
 from imaging_index.searching.rows import Row, RowKey, key_of
 from imaging_index.searching.search import Search
 from imaging_index.table.layout import Key
@@ -45,17 +43,11 @@ def show(
     if instances and study:
         raise Misuse("--instances is for one image set; --study --json prints the entries of a study.")
     found = deployed.find(stack)
-    try:
+    with deployed.reading():
         if study is not None:
             _show_study(found, study, json=json)
         else:
             _show_image_set(found, image_set or "", instances=instances, json=json)
-    except SearchError as error:
-        raise Misuse(str(error)) from None
-    except (ClientError, BotoCoreError) as error:
-        raise Failure(
-            why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
-        ) from None
 
 
 def _show_study(stack: Stack, uid: str, *, json: bool) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
-from cli.output import Failure, Misuse
+from cli.output import Failure
 from cli.search import completion, counting, scanning
 from cli.search.answer import Answer
 from cli.search.columns import MODALITIES, selected
@@ -16,9 +15,7 @@ from cli.search.explain import Explanation
 from cli.search.options import Options, choice, form, listed
 from cli.search.printing import Printer
 from cli.search.questions import ask
-from imaging_index.searching.grammar import SearchError
 from imaging_index.searching.question import BUDGET, LIMIT, Level, Order
-from imaging_index.searching.refusals import why
 
 if TYPE_CHECKING:
     from cli.deployed import Stack
@@ -115,14 +112,8 @@ def search(
         form=form(json=json, jsonl=jsonl, csv=csv, dicom_json=dicom_json),
     )
     options.check()
-    try:
+    with deployed.reading():
         _run(deployed.find(stack), options)
-    except SearchError as error:
-        raise Misuse(str(error)) from None
-    except (ClientError, BotoCoreError) as error:
-        raise Failure(
-            why("DynamoDB", error, "on the table and its indexes, and kms:Decrypt on the table's key")
-        ) from None
 
 
 def _run(stack: Stack, options: Options) -> None:

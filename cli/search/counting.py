@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.search.columns import MODALITIES, said, selected
-from imaging_index.entry.item import plain_value
-from imaging_index.profile.derived import SEVERAL
+from imaging_index.searching.rows import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,13 +65,8 @@ def count(rows: Iterable[Row], by: tuple[str, ...]) -> Counted:
 
 def _value(row: Row, item: Item, name: str) -> str:
     if name in _PARTS:
-        digits = said(_plain(item, _DATE))[: _PARTS[name]]
+        digits = said(value_of(item, _DATE))[: _PARTS[name]]
         return "-".join(filter(None, (digits[:4], digits[4:6], digits[6:]))) or UNDATED
     if name == MODALITIES:
         return said([*(row.modalities or ())]) or NO_VALUE
-    return said(_plain(item, name)) or NO_VALUE
-
-
-def _plain(item: Item, name: str) -> Any:
-    stored = item.get(f"{name}{SEVERAL}", item.get(name))
-    return None if stored is None else plain_value(stored)
+    return said(value_of(item, name)) or NO_VALUE

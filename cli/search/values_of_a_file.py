@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +12,7 @@ from msgspec import structs
 from cli.output import Misuse
 from imaging_index.profile.derived import SEVERAL
 from imaging_index.searching.grammar import each_of, parse
-from imaging_index.searching.matching import Equal, Match, keys
+from imaging_index.searching.matching import Equal, Match, keys, singles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,8 +87,8 @@ class Values:
         """Which of the values an entry has, for certain or possibly."""
         vr, exact, name = self.condition.vr, self.condition.exact, self.condition.attribute
         stored = [item[each] for each in (name, f"{name}{SEVERAL}") if each in item]
-        singles = {single for each in stored for single in _singles(each)}
-        found = {place for each in singles for key in keys(vr, each, exact=exact) for place in places.get(key, ())}
+        values = {value for each in stored for listed in _listed(each) for value in singles(vr, listed)}
+        found = {place for each in values for key in keys(vr, each, exact=exact) for place in places.get(key, ())}
         if found:
             return found
         return {place for place, condition in enumerate(self.each) if condition.match(item) is not Match.NO}
@@ -105,18 +104,10 @@ def _lines(file: str) -> Sequence[str]:
     return text.splitlines()
 
 
-def _singles(stored: AttributeValue) -> Iterator[str | Decimal]:
-    """The single values in a stored attribute, and of a text with several components the whole as well."""
-    ((kind, content),) = stored.items()
-    match kind:
-        case "N":
-            yield Decimal(content)
-        case "S":
-            yield from {content, *content.split("\\")} - {""}
-        case "L":
-            for each in content:
-                yield from _singles(each)
-        case "M":
-            for name in ("Values",) if "Values" in content else ("Min", "Max"):
-                if name in content:
-                    yield from _singles(content[name])
+def _listed(stored: AttributeValue) -> Iterator[AttributeValue]:
+    """The stored attribute itself; of a range of values in the instances those that the entry has."""
+    if "M" not in stored:
+        yield stored
+    else:
+        ends = stored["M"]
+        yield from (ends[name] for name in (("Values",) if "Values" in ends else ("Min", "Max")) if name in ends)

@@ -341,6 +341,25 @@ def test_the_studies_of_many_series_are_counted_whole_and_not_by_these_series() 
     assert [row.counts.series for row in running if row.counts] == [2] * 20
 
 
+def test_image_sets_that_match_only_because_they_have_no_value_are_counted() -> None:
+    items = [
+        entry("a", StudyInstanceUID="1", Modality="CT"),
+        entry("b", StudyInstanceUID="2"),
+        entry("c", StudyInstanceUID="3", Modality="MR"),
+        entry("d", StudyInstanceUID="4", PatientID="1"),
+    ]
+    for texts, found, without in (
+        (["Modality!=CT"], "bcd", 2),
+        (["Modality!=CT", "PatientID!=2"], "bcd", 3),
+        (["Modality!=CT", "PatientID=1"], "d", 1),
+        (["ModalitiesInStudy!=CT"], "bcd", 0),
+        (["Modality=MR"], "c", 0),
+    ):
+        running = search(Table(items, INDEXES), *texts)
+        assert sorted(sets_of(running)) == [*found], texts
+        assert running.report.without_value == without, texts
+
+
 def test_an_entry_that_may_match_says_so() -> None:
     table = Table([entry("x") | {"SliceThickness": {"M": {"Min": {"N": "1"}, "Max": {"N": "5"}}}}], INDEXES)
     assert [row.possible for row in search(table, "SliceThickness=3")] == [True]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from imaging_index.profile.derived import STUDY_MOMENT
-from imaging_index.searching.planner import DATED, UNDATED
+from imaging_index.searching.planner import DATED, UNDATED, day_number
 from imaging_index.searching.report import Estimate
 from imaging_index.table.layout import Between
 
@@ -62,8 +61,8 @@ def _part(source: Source, plan: Plan) -> float:
     if not ends:
         return 1.0
     first, last = min(ends), max(ends)
-    overlap = _days(min(asked.high, last)) - _days(max(asked.low, first)) + 1
-    return min(max(overlap, 0) / (_days(last) - _days(first) + 1), 1.0)
+    overlap = day_number(min(asked.high, last)) - day_number(max(asked.low, first)) + 1
+    return min(max(overlap, 0) / (day_number(last) - day_number(first) + 1), 1.0)
 
 
 def _ends(source: Source, plan: Plan, query: Query) -> list[str]:
@@ -75,10 +74,3 @@ def _ends(source: Source, plan: Plan, query: Query) -> list[str]:
         source.report.add(page)
         moments += [item[STUDY_MOMENT.name]["S"] for item in page.items]
     return moments
-
-
-def _days(moment: str) -> int:
-    """The day of a moment, counted; of a prefix of one its first."""
-    digits = "".join(each for each in moment[:8] if each.isdecimal()).ljust(8, "0")
-    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:])
-    return date(min(max(year, 1), 9999), min(max(month, 1), 12), min(max(day, 1), 28)).toordinal()

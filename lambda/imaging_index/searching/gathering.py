@@ -42,7 +42,11 @@ _AT_A_TIME: Final = 100
 
 
 class Gathering:
-    """Makes rows of entries that come in an index's order; of a row that was made, further entries are passed over."""
+    """Makes rows of entries that come in an index's order; of a row that was made, further entries are passed over.
+
+    Attributes:
+        leaves_out_undated: whether no image set without a usable study date can match.
+    """
 
     def __init__(
         self,
@@ -63,7 +67,7 @@ class Gathering:
         self._judge = Judge(source, self._conditions)
         self._of_whole = Judge(source, self._conditions)
         self._without_date = Judge(source, [each for each in self._conditions if not leaves_out_undated(each)])
-        self._leaves_out_undated = any(map(leaves_out_undated, self._conditions))
+        self.leaves_out_undated = any(map(leaves_out_undated, self._conditions))
         # An image set that is not primary is left out if another one of its series is not, or of its study or patient.
         self._among = Level.SERIES if self._level is Level.IMAGE_SET else self._level
         # A primary image set is a row by itself, if the index holds what is to be shown.
@@ -125,7 +129,7 @@ class Gathering:
             for item, match in self._judge.judge(items, self._index)
         ]
         self._source.report.matched = dict(self._judge.matched)
-        if self._leaves_out_undated and not self._plan.by_moment:
+        if self.leaves_out_undated and not self._plan.by_moment:
             self.count_undated([item for item, match in judged if match is Match.NO])
         return judged
 

@@ -17,7 +17,7 @@ from imaging_index.profile.profile import ProfileError
 from imaging_index.searching.errors import SearchError, UnavailableError
 from imaging_index.searching.grammar import parse, since
 from imaging_index.searching.question import BUDGET, Level, Order, Question
-from imaging_index.searching.refusals import code, why
+from imaging_index.searching.refusals import ON_TABLE, code, why
 from imaging_index.searching.report import Ended
 from imaging_index.searching.search import Search
 from imaging_index.table import answers
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 # AWS HealthImaging API Reference, "GetDatastore" and "GetImageSet".
 _ID: Final = re.compile(r"[0-9a-z]{32}")
-_ON_TABLE: Final = "on the table and its indexes, and kms:Decrypt on the table's key"
 
 
 class ImageSet(msgspec.Struct, frozen=True):
@@ -64,7 +63,7 @@ class Found:
             number += 1
 
     def _read(self) -> bool:
-        with _refusals("DynamoDB", _ON_TABLE):
+        with _refusals("DynamoDB", ON_TABLE):
             row = next(self._running, None)
         if row is not None:
             self._rows.append(row)
@@ -77,7 +76,7 @@ class Found:
 
     def estimate(self) -> Estimate:
         """How many entries, read request units and seconds it takes to read everything that could match."""
-        with _refusals("DynamoDB", _ON_TABLE):
+        with _refusals("DynamoDB", ON_TABLE):
             return self._search.estimate()
 
 
@@ -192,7 +191,7 @@ class Index:
             all_copies=all_copies,
             index=index,
         )
-        with _refusals("DynamoDB", _ON_TABLE):
+        with _refusals("DynamoDB", ON_TABLE):
             return Found(Search(self._table, question, shown))
 
     def count(self, *conditions: str, budget: int | None = BUDGET, **options: Any) -> int:
@@ -225,7 +224,7 @@ class Index:
         if not (_ID.fullmatch(datastore) and _ID.fullmatch(image_set)):
             raise SearchError("The ids of a data store and of an image set are 32 lower-case letters and digits.")
         try:
-            with _refusals("DynamoDB", _ON_TABLE):
+            with _refusals("DynamoDB", ON_TABLE):
                 whole = self._table.read(Key(datastore, image_set))
         except Damaged:
             raise UnavailableError(

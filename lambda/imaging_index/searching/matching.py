@@ -173,12 +173,12 @@ class Condition(msgspec.Struct, frozen=True):
         if kind == "S" and content and "\\" not in content:  # one value, as most are
             return _yes(any(map(self._passes, keys(self.vr, content, exact=self.exact))))
         if kind != "M":
-            return _yes(self._holds(_singles(self.vr, stored)))
+            return _yes(self._holds(singles(self.vr, stored)))
         if self.attribute == "MissingIn":
             return _yes(self._holds(content))
         if "Values" in content:
-            return _yes(self._holds(_singles(self.vr, content["Values"])))
-        if self._holds(_singles(self.vr, content["Min"])) or self._holds(_singles(self.vr, content["Max"])):
+            return _yes(self._holds(singles(self.vr, content["Values"])))
+        if self._holds(singles(self.vr, content["Min"])) or self._holds(singles(self.vr, content["Max"])):
             return Match.YES
         bounds = zip(self._keys(content["Min"]), self._keys(content["Max"]), strict=False)
         inside = any(self._between(low, high) for low, high in bounds)
@@ -199,7 +199,7 @@ class Condition(msgspec.Struct, frozen=True):
         return Match.POSSIBLE if values is None else _yes(all(map(self._passes, self._keys(values))))
 
     def _keys(self, stored: AttributeValue) -> list[Key]:
-        return [key for value in _singles(self.vr, stored) for key in keys(self.vr, value, exact=self.exact)]
+        return [key for value in singles(self.vr, stored) for key in keys(self.vr, value, exact=self.exact)]
 
     def _holds(self, values: Iterable[str | Decimal]) -> bool:
         return any(self._passes(key) for value in values for key in keys(self.vr, value, exact=self.exact))
@@ -276,12 +276,12 @@ def name_of(text: str) -> str:
     return "".join(f"{word} " for word in name_words(text))
 
 
-def _singles(vr: str, stored: AttributeValue) -> Iterator[str | Decimal]:
+def singles(vr: str, stored: AttributeValue) -> Iterator[str | Decimal]:
     """The single values of a stored attribute; of a whole text also the whole. Gaps in rows are left out."""
     ((kind, content),) = stored.items()
     if kind == "L":
         for each in content:
-            yield from _singles(vr, each)
+            yield from singles(vr, each)
     elif kind == "N":
         yield Decimal(content)
     elif kind == "BOOL":

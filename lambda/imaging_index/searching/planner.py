@@ -165,13 +165,15 @@ def _part(key: str, asked: str | Between) -> float:
     today = date.today()  # noqa: DTZ011  # a day more or less does not matter
     begin = f"{today - timedelta(days=365 * _YEARS):%Y%m%d}"
     low, high = max(asked.low[:8], begin), min(asked.high[:8], f"{today:%Y%m%d}")
-    days = (_days(high) - _days(low)) + 1
+    days = (day_number(high) - day_number(low)) + 1
     return min(max(days, 1) / (365 * _YEARS), 1.0)
 
 
-def _days(moment: str) -> int:
-    digits = moment[:8]
-    return int(digits[:4]) * 365 + int(digits[4:6]) * 30 + int(digits[6:]) if digits.isdecimal() else 0
+def day_number(moment: str) -> int:
+    """The day of a moment, counted from the year 1; of what is the beginning of one, or no date, a day near it."""
+    digits = "".join(each for each in moment[:8] if each.isdecimal()).ljust(8, "0")
+    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:])
+    return date(max(year, 1), min(max(month, 1), 12), min(max(day, 1), 28)).toordinal()
 
 
 def has_all(index: Index, given: Iterable[str]) -> bool:

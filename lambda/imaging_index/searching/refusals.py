@@ -17,6 +17,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+# What is needed to read the table.
+ON_TABLE: Final = "on the table and its indexes, and kms:Decrypt on the table's key"
 # AWS's codes for credentials that have expired or were never valid (IAM User Guide, "Common errors"; each protocol has
 # its own).
 _REFUSED_CREDENTIALS: Final = frozenset(

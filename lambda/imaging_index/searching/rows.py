@@ -60,6 +60,12 @@ def is_left_out(item: Item) -> bool:
     return "IsPrimary" in item and not item["IsPrimary"]["BOOL"]
 
 
+def value_of(item: Item, name: str) -> Any:
+    """The plain value of an attribute in an entry, all of several values as a list; or None."""
+    stored = item.get(f"{name}{SEVERAL}", item.get(name))
+    return None if stored is None else plain_value(stored)
+
+
 class Counts(msgspec.Struct, frozen=True):
     """How much there is of a whole study, series or patient."""
 
@@ -96,11 +102,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     def value(self, name: str) -> Any:
         """The plain value of an attribute in the first entry that has one, all of several values as a list; or None."""
-        for item in self.entries:
-            stored = item.get(f"{name}{SEVERAL}", item.get(name))
-            if stored is not None:
-                return plain_value(stored)
-        return None
+        return next((value for item in self.entries if (value := value_of(item, name)) is not None), None)
 
     @property
     def counts(self) -> Counts | None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 from imaging_index.profile.derived import STUDY_MOMENT
 from imaging_index.searching import cursor, estimating
 from imaging_index.searching.cursor import Place
-from imaging_index.searching.gathering import Gathering, leaves_out_undated
+from imaging_index.searching.gathering import Gathering
+from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.planner import DATED, NO_DATE, UNDATED, plan
 from imaging_index.searching.question import Order
 from imaging_index.searching.ranking import SORTED_BY, descends, ranked
 from imaging_index.searching.report import Ended, Estimate, Report
+from imaging_index.searching.rows import value_of
 from imaging_index.searching.stream import CHUNK, END, Allowance, Chunk, Source, Stream
 from imaging_index.searching.wholes import Wholes
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
+    from imaging_index.entry.item import Item
     from imaging_index.searching.planner import Query
     from imaging_index.searching.question import Question
     from imaging_index.searching.rows import Row
@@ -79,7 +82,7 @@ class Search:
         self._source = Source(table, description.key_types, self._executor, self.report)
         self._allowance = Allowance(question.budget)
         self._wholes = Wholes(self._source, description, self._allowance)
-        self._leaves_out_undated = any(map(leaves_out_undated, question.conditions))
+        self._unwanted = [each.attribute for each in question.conditions if each.negated and each.attribute != OF_STUDY]
         needed = None if shown is None else [*shown, SORTED_BY[question.order]]
         self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
 
@@ -89,10 +92,16 @@ class Search:
 
     def __iter__(self) -> Iterator[Row]:
         try:
-            yield from self._streamed() if self._is_in_order else self._sorted()
+            for row in self._streamed() if self._is_in_order else self._sorted():
+                self.report.without_value += sum(map(self._lacks_what_it_must_not_be, row.entries))
+                yield row
         finally:
             if self._ends_executor:
                 self._executor.shutdown(cancel_futures=True)
+
+    def _lacks_what_it_must_not_be(self, item: Item) -> bool:
+        """Whether an entry that matches a `!=` has no value of its attribute."""
+        return any(value_of(item, name) is None for name in self._unwanted)
 
     @property
     def _is_in_order(self) -> bool:
@@ -218,7 +227,7 @@ class Search:
         of_undated = positions[1] if len(positions) > 1 else None
         if of_undated and any(position is not None for position in of_undated):
             self.report.more_undated = not _ended([of_undated])
-        elif of_undated or self._leaves_out_undated:
+        elif of_undated or self._gathering.leaves_out_undated:
             for page in self._executor.map(self._first_undated, self.plan.undated()):
                 self.report.add(page)
                 self._gathering.count_undated(page.items)

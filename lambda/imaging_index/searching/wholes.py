@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from imaging_index.searching.judging import fetch, holds
@@ -10,7 +11,7 @@ from imaging_index.searching.question import Level
 from imaging_index.searching.rows import NEEDED, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from imaging_index.entry.item import Item
     from imaging_index.profile.profile import Index
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 _BY_STUDY: Final = (("StudyInstanceUID",), ("DatastoreId", "StudyInstanceUID"))
 _BY_PATIENT: Final = (("DatastoreId", "PatientID"),)
 _BY_NON_PRIMARY: Final = (("DatastoreId", "NonPrimary"),)
-# Image sets that are not primary are few. Where they are not, each study is asked for its own.
+# What says which study and series an image set is of.
 _PLACES: Final = ("StudyInstanceUID", "SeriesInstanceUID")
+# Image sets that are not primary are few. Where they are not, each study is asked for its own.
 _MOST_NON_PRIMARY: Final = 1_000
 
 
@@ -47,27 +49,18 @@ class Wholes:
         if self.study_index is None:
             return {}
         name, index = self.study_index
-        wanted = [*keys]
-        queries: list[Query] = [
-            {key: datastore if key == "DatastoreId" else uid for key in index.partition} for datastore, uid in wanted
-        ]
-        found = self._read(name, index, queries)
-        return {
-            key: [item for item in items if key_of(item, Level.STUDY) == key]
-            for key, items in zip(wanted, found, strict=True)
+        queries: dict[RowKey, Query] = {
+            (datastore, uid): {each: datastore if each == "DatastoreId" else uid for each in index.partition}
+            for datastore, uid in keys
         }
+        return self._read(name, index, queries, Level.STUDY)
 
     def patients(self, keys: Iterable[RowKey]) -> dict[RowKey, list[Item]]:
         """The entries of patients by the key of the patient; nothing if the table has no index by patient."""
         if self.patient_index is None:
             return {}
-        wanted = [*keys]
-        queries: list[Query] = [{"DatastoreId": key[0], "PatientID": key[1]} for key in wanted]
-        found = self._read(*self.patient_index, queries)
-        return {
-            key: [item for item in items if key_of(item, Level.PATIENT) == key]
-            for key, items in zip(wanted, found, strict=True)
-        }
+        queries: dict[RowKey, Query] = {key: {"DatastoreId": key[0], "PatientID": key[1]} for key in keys}
+        return self._read(*self.patient_index, queries, Level.PATIENT)
 
     def non_primary(self, datastore: str) -> list[Item] | None:
         """The entries of a data store that are not primary, as their index holds them; None if there are many."""
@@ -85,16 +78,21 @@ class Wholes:
         self._account([page])
         return None if page.next else [*page.items]
 
-    def _read(self, name: str, index: Index, queries: Sequence[Query]) -> list[list[Item]]:
-        """All entries of some queries of an index, side by side."""
-        found = []
-        for pages in self._source.executor.map(lambda query: self._pages(name, query), queries):
+    def _read(self, name: str, index: Index, queries: Mapping[RowKey, Query], level: Level) -> dict[RowKey, list[Item]]:
+        """The entries of each row that an index is asked for, side by side."""
+        found: dict[RowKey, list[Item]] = {}
+        for key, pages in zip(
+            queries, self._source.executor.map(lambda query: self._pages(name, query), queries.values()), strict=True
+        ):
             self._account(pages)
-            found.append([item for page in pages for item in page.items])
-        if holds(index, NEEDED):
-            return found
-        whole = fetch(self._source, [item for items in found for item in items])
-        return [[whole[id_] for item in items if (id_ := item["ImageSet"]["S"]) in whole] for items in found]
+            found[key] = [item for page in pages for item in page.items]
+        if not holds(index, NEEDED):
+            whole = fetch(self._source, chain(*found.values()))
+            found = {
+                key: [whole[each] for item in items if (each := item["ImageSet"]["S"]) in whole]
+                for key, items in found.items()
+            }
+        return {key: [item for item in items if key_of(item, level) == key] for key, items in found.items()}
 
     def _pages(self, name: str, query: Query) -> list[Page]:
         pages = [self._page(name, query, None, None)]
