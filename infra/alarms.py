@@ -61,6 +61,13 @@ def of_pipeline(names: Names, profile: Profile) -> tuple[Alarm, ...]:
         Alarm("RuleDeadLetters", "events-not-delivered", "EventBridge could not deliver events to the queue.",
               of_queue(names.rule_dead_letter_queue, visible, "Maximum"),
               (">=", 1), (1, 1), "ignore", pages=True),
+        # The two above ring for as long as an old one waits. These ring for each that comes meanwhile.
+        Alarm("NewDeadLetters", "dead-letters", "A further change could not be indexed and was parked.",
+              own(names.service, metric_names.PARKED, "Sum"),
+              (">=", 1), (1, 1)),
+        Alarm("NewRuleDeadLetters", "events-not-delivered", "EventBridge could not deliver a further event.",
+              of_rule(names.rule, "InvocationsSentToDlq"),
+              (">=", 1), (1, 1)),
         Alarm("RuleFailures", "events-not-delivered", "EventBridge gave up on delivering events.",
               of_rule(names.rule, "FailedInvocations"),
               (">=", 1), (1, 1)),

@@ -1,7 +1,8 @@
-"""`imaging-index dlq list | show | redrive`: the hints that could not be indexed, and their way back."""
+"""`imaging-index dlq list | show | redrive | drop`: the hints that could not be indexed, and their way back."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -133,13 +134,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one dead letter. Fields that could contain arbitrary text are withheld."""
-    if len(message) < _LEAST_OF_ID:
-        raise Failure(f"An id needs at least its first {_LEAST_OF_ID} characters; `imaging-index dlq list` shows them.")
-    letters = [letter for letter in _read(deployed.find(stack))[0] if letter.id.startswith(message)]
-    if len(letters) != 1:
-        found = f"{len(letters)} dead letters begin" if letters else "No dead letter begins"
-        raise Failure(f"{found} with this id; `imaging-index dlq list` shows them.")
-    (letter,) = letters
+    letter = _by_id(message, _read(deployed.find(stack))[0])
     if json:
         print_json(letter.plain() | {"what_to_do": WHAT_TO_DO[letter.error_class]})
         return
@@ -154,6 +149,21 @@ def show(
             table.add_row(name, shown(value))
     table.add_row("what to do", WHAT_TO_DO[letter.error_class])
     screen.print(table)
+
+
+def _by_id(beginning: str, letters: list[DeadLetter]) -> DeadLetter:
+    """The dead letter whose id begins so.
+
+    Raises:
+        Failure: none does, or several do, or that is too short.
+    """
+    if len(beginning) < _LEAST_OF_ID:
+        raise Failure(f"An id needs at least its first {_LEAST_OF_ID} characters; `imaging-index dlq list` shows them.")
+    found = [letter for letter in letters if letter.id.startswith(beginning)]
+    if len(found) != 1:
+        begin = f"{len(found)} dead letters begin" if found else "No dead letter begins"
+        raise Failure(f"{begin} with this id; `imaging-index dlq list` shows them.")
+    return found[0]
 
 
 @dataclass(slots=True)
@@ -204,11 +214,9 @@ def redrive(
 
     Exit status 1 if it was interrupted, or SQS did not accept all.
     """
-    names = {name.lower(): name for name in WHAT_TO_DO}
-    if unknown := [each for each in only or () if each.lower() not in names]:
-        raise Misuse(f"There is no class {', '.join(unknown)}. Classes are {', '.join(WHAT_TO_DO)}.")
+    classes = _classes(only)
     found = deployed.find(stack)
-    done = _Redrive(frozenset(names[each.lower()] for each in only or ()), Counter(), Counter(), Counter())
+    done = _Redrive(classes, Counter(), Counter(), Counter())
     interrupted = False
     columns = (TextColumn("Dead letters -> queue"), BarColumn(), MofNCompleteColumn())
     try:
@@ -235,6 +243,86 @@ def redrive(
                 "It was interrupted. Repeat the command: nothing is lost, and sending a hint twice does no harm."
             )
     raise typer.Exit(1 if interrupted or done.failed else 0)
+
+
+@dead_letters.command()
+def drop(
+    messages: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="The messages' ids, or their first characters.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A class to delete; may be repeated.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    stack: deployed.StackName = deployed.DEFAULT_STACK,
+    json: Json = False,
+) -> None:
+    """Delete dead letters: what is malformed, or what you have looked into. It asks before it does.
+
+    Exit status 1 if you said no, it was interrupted, or SQS did not delete all.
+    """
+    if bool(messages) == bool(only):
+        raise Misuse("Give either the ids of dead letters, or --only with a class.")
+    classes = _classes(only)
+    found = deployed.find(stack)
+    letters, _ = _read(found)
+    if messages:
+        chosen = {letter.id: letter for letter in (_by_id(each, letters) for each in messages)}
+    else:
+        chosen = {letter.id: letter for letter in letters if letter.error_class in classes}
+    if chosen and not yes:
+        _ask_whether_to_delete(list(chosen.values()))
+    dropped: Counter[str] = Counter()
+    interrupted = False
+    try:
+        if chosen:
+            with opened(found) as readings:
+                for _, reading in readings:
+                    for batch in reading.batches():
+                        gone = reading.delete([message for message in batch if message["MessageId"] in chosen])
+                        dropped.update(chosen[each].error_class for each in gone)
+                        if dropped.total() == len(chosen):
+                            break
+    except KeyboardInterrupt:
+        interrupted = True
+    left = len(chosen) - dropped.total()
+    if json:
+        print_json({"dropped": dropped, "failed": left, "interrupted": interrupted})
+    else:
+        screen.print(f"Deleted: {_counts(dropped)}.")
+        if left:
+            screen.print(f"Not deleted: {left}. Repeat the command.")
+    raise typer.Exit(1 if left else 0)
+
+
+def _ask_whether_to_delete(letters: list[DeadLetter]) -> None:
+    """Say what would be deleted, and ask.
+
+    Raises:
+        Misuse: nobody can be asked.
+        Abort: the answer is no.
+    """
+    errors.print(_messages_table(letters))
+    lost = sum(letter.hint is not None for letter in letters)
+    if lost:
+        errors.print(
+            f"{lost} of them name an image set, whose entry stays as it is. `imaging-index dlq redrive` indexes it "
+            "instead.",
+            soft_wrap=True,
+        )
+    if not sys.stdin.isatty():
+        raise Misuse("Nobody can be asked whether to delete them, as this is no terminal: add --yes.")
+    typer.confirm(f"Delete {counted(len(letters), 'dead letter')}?", abort=True, err=True)
+
+
+def _classes(only: list[str] | None) -> frozenset[str]:
+    """The classes that were named, in any case.
+
+    Raises:
+        Misuse: there is no such class.
+    """
+    names = {name.lower(): name for name in WHAT_TO_DO}
+    if unknown := [each for each in only or () if each.lower() not in names]:
+        raise Misuse(f"There is no class {', '.join(unknown)}. Classes are {', '.join(WHAT_TO_DO)}.")
+    return frozenset(names[each.lower()] for each in only or ())
 
 
 def _counts(by_class: Counter[str]) -> str:

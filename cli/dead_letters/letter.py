@@ -27,7 +27,7 @@ _WAITED: Final = "It failed like this for 13 days, until SQS would have deleted 
 
 WHAT_TO_DO: Final = {
     PERMANENT: "Not an event of HealthImaging, or without usable ids: find out who sends it. It can only come back, "
-    "so redrive skips it unless you pass --only Permanent; after 14 days SQS deletes it.",
+    "so redrive skips it unless you pass --only Permanent; `imaging-index dlq drop --only Permanent` deletes it.",
     "Poison": "The metadata cannot be read or exceeds the bounds: see `imaging-index inspect`. Redrive after an "
     "upgrade that can read it.",
     "NotReady": "HealthImaging had the image set locked, or did not have it, for hours: see `aws medical-imaging "

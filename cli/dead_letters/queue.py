@@ -1,4 +1,4 @@
-"""The dead-letter queues while a command looks through them: messages are received, put back, or moved."""
+"""The dead-letter queues while a command looks through them: messages are received, put back, moved, or deleted."""
 
 from __future__ import annotations
 
@@ -132,19 +132,23 @@ class Reading:
                 Entries=[{"Id": str(number), "MessageBody": each["Body"]} for number, each in enumerate(batch)],
             )
             taken = [batch[int(each["Id"])] for each in sent.get("Successful", [])]
-            if not taken:
-                continue
-            deleted = self._client.delete_message_batch(
-                QueueUrl=self._url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(taken)
-                ],
-            )
-            ids = {taken[int(each["Id"])]["MessageId"] for each in deleted.get("Successful", [])}
-            for each_id in ids:
-                del self._handles[each_id]
-            moved |= ids
+            moved |= self.delete(taken)
         return moved
+
+    def delete(self, messages: list[Any]) -> set[str]:
+        """The ids of the messages that were deleted, of at most ten."""
+        if not messages:
+            return set()
+        deleted = self._client.delete_message_batch(
+            QueueUrl=self._url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(messages)
+            ],
+        )
+        ids = {messages[int(each["Id"])]["MessageId"] for each in deleted.get("Successful", [])}
+        for each_id in ids:
+            del self._handles[each_id]
+        return ids
 
 
 def _sendable(messages: Iterable[Any]) -> Iterator[list[Any]]:
@@ -175,6 +179,11 @@ def opened(stack: Stack) -> Iterator[list[tuple[str, Reading]]]:
         with _Interrupt() as interrupt, contextlib.ExitStack() as entered:
             yield [(name, entered.enter_context(Reading(client, url, interrupt))) for name, url in urls.items()]
     except ClientError as error:
+        if "NonExistentQueue" in code(error) or "QueueDoesNotExist" in code(error):
+            raise Failure(
+                f"A queue of the stack is gone. `imaging-index doctor --stack {stack.name}` says which, and how to "
+                "make it again."
+            ) from None
         action = error.operation_name.removesuffix("Batch")
         raise Failure(
             f"SQS refuses {action} ({code(error)}). You need the permissions sqs:{action} on the stack's queues, and "

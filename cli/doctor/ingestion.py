@@ -3,18 +3,23 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from cli.dead_letters.letter import WHAT_TO_DO, DeadLetter
+from cli.dead_letters.queue import opened
 from cli.deployed import Stack
 from cli.doctor import policies, repairs
 from cli.doctor.finding import Finding, failure, ok, warning
 from cli.doctor.repairs import queue_name
-from cli.output import counted
+from cli.output import Failure, counted
 
 # A hint that is handled at once waits for seconds. One that is older waits for something.
 _LATE: Final = timedelta(minutes=15)
+# Tens of dead letters whose classes are looked at.
+_LOOKED_AT: Final = 10
 
 
 def rule(stack: Stack) -> list[Finding]:
@@ -60,26 +65,40 @@ def queue(stack: Stack) -> list[Finding]:
 
 def dead_letters(stack: Stack) -> Iterator[Finding]:
     """Both dead-letter queues."""
-    yield from _dead_letters_of("the queue", stack, stack.outputs["DeadLetterQueueUrl"])
-    yield from _dead_letters_of("the rule", stack, stack.outputs["RuleDeadLetterQueueUrl"])
+    yield from _dead_letters_of("queue", stack, stack.outputs["DeadLetterQueueUrl"])
+    yield from _dead_letters_of("rule", stack, stack.outputs["RuleDeadLetterQueueUrl"])
 
 
 def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
     attributes = _attributes(stack, url)
     if attributes is None:
         return [
-            failure(f"The dead-letter queue of {sender}, {queue_name(url)}, is gone.", repairs.make_queue(stack, url))
+            failure(
+                f"The dead-letter queue of the {sender}, {queue_name(url)}, is gone.", repairs.make_queue(stack, url)
+            )
         ]
-    problems = _of_policy(stack, url, attributes) if sender == "the rule" else []
+    problems = _of_policy(stack, url, attributes) if sender == "rule" else []
     if count := sum(_counts(attributes)):
+        advice = [f"{name}: {WHAT_TO_DO[name]}" for name in sorted(_classes(stack, sender))]
         name = f" --stack {stack.name}"
+        commands = f"imaging-index dlq list{name} lists them; imaging-index dlq redrive{name} sends them again."
         problems.append(
             failure(
-                f"{counted(count, 'dead letter')} of {sender}: as many changes may be missing in the index.",
-                f"imaging-index dlq list{name} says why; imaging-index dlq redrive{name} sends them again.",
+                f"{counted(count, 'dead letter')} of the {sender}: as many changes may be missing in the index.",
+                " ".join([*advice, commands]),
             )
         )
-    return problems or [ok(f"None of {sender}.")]
+    return problems or [ok(f"None of the {sender}.")]
+
+
+def _classes(stack: Stack, sender: str) -> set[str]:
+    """The classes of some dead letters; none if this caller may not receive them."""
+    try:
+        with opened(stack) as readings:
+            messages = chain.from_iterable(islice(dict(readings)[sender].batches(), _LOOKED_AT))
+            return {DeadLetter.of(message, sender).error_class for message in messages}
+    except Failure:
+        return set()
 
 
 def mapping(stack: Stack) -> list[Finding]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -265,6 +266,55 @@ def test_what_is_malformed_goes_back_only_when_it_is_asked_for(letters: Letters)
     assert run("redrive", "--only", "Permanent")[0] == 0
     assert sorted(letters.take(letters.queue)) == sorted([*large, "nor is this JSON"])
     assert letters.left() == 0
+
+
+@pytest.mark.usefixtures("calls")
+def test_what_is_dropped_is_gone_and_nothing_else_is(letters: Letters) -> None:
+    letters.park("malformed", faults.Permanent("any"))
+    letters.fail_to_deliver("nor is this JSON")
+    for number in range(12):
+        letters.park(event(number), faults.Poison("any"))
+    status, output = run("drop", "--only", "permanent", "--yes", "--json")
+    assert status == 0
+    assert json.loads(output) == {"dropped": {"Permanent": 2}, "failed": 0, "interrupted": False}
+    found = listed()["messages"]
+    status, output = run("drop", found[0]["id"], found[1]["id"][:13], "--yes")
+    assert (status, output) == (0, "Deleted: 2 (Poison 2).\n")
+    assert {each["id"] for each in listed()["messages"]} == {each["id"] for each in found[2:]}
+    assert letters.hidden() == 0
+
+
+@pytest.mark.usefixtures("calls")
+def test_nothing_is_dropped_without_a_yes_or_for_an_id_that_is_none(
+    letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters.park(event(1), faults.Poison("any"))
+    letters.park(event(2), faults.NotReady("any"))
+    (found, _) = listed()["messages"]
+    status, output = run("drop", "--only", "Poison")
+    assert (status, "--yes" in output) == (2, True)
+    monkeypatch.setattr("cli.dead_letters.commands.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    assert CliRunner().invoke(application, ["dlq", "drop", "--only", "Poison"], input="n\n").exit_code == 1
+    assert run("drop", found["id"], "ffff-none", "--yes")[0] == 1
+    assert [
+        run("drop", *wrong, "--yes")[0] for wrong in ([], [found["id"], "--only", "Poison"], ["--only", "Doe"])
+    ] == [
+        2,
+        2,
+        2,
+    ]
+    assert letters.waiting(letters.parked) == 2
+    assert CliRunner().invoke(application, ["dlq", "drop", "--only", "Poison"], input="y\n").exit_code == 0
+    assert letters.waiting(letters.parked) == 1
+
+
+def test_a_queue_that_is_gone_leads_to_doctor(letters: Letters) -> None:
+    letters.sqs.delete_queue(QueueUrl=letters.rules)
+    for command in ("list", "redrive"):
+        status, output = run(command)
+        assert status == 1
+        assert "imaging-index doctor --stack ImagingIndex" in output.replace("\n", " ")
+        assert "permission" not in output
 
 
 def test_what_comes_back_at_once_is_not_sent_round_and_round(

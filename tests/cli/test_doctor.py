@@ -117,6 +117,7 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     bad = wrong()
     assert bad.keys() == {"dead letters"}
     assert bad["dead letters"]["found"].startswith("1 dead letter of the queue")
+    assert "Permanent: Not an event of HealthImaging" in bad["dead letters"]["next"]
     sqs.purge_queue(QueueUrl=outputs["DeadLetterQueueUrl"])
 
     for part, output in (

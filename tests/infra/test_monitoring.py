@@ -55,7 +55,7 @@ AWS_METRICS: Final[Mapping[str, Mapping[tuple[str, ...], set[str]]]] = {
     # AWS Lambda Developer Guide, "Types of metrics for Lambda functions"
     "AWS/Lambda": {("FunctionName",): {"Duration", "Errors", "Invocations", "Throttles"}},
     # Amazon EventBridge User Guide, "Monitoring Amazon EventBridge": of a rule of the default bus
-    "AWS/Events": {("RuleName",): {"FailedInvocations", "InvocationsFailedToBeSentToDlq"}},
+    "AWS/Events": {("RuleName",): {"FailedInvocations", "InvocationsFailedToBeSentToDlq", "InvocationsSentToDlq"}},
     # Amazon DynamoDB Developer Guide, "DynamoDB metrics and dimensions"
     "AWS/DynamoDB": {
         ("TableName",): {"ReadThrottleEvents", "WriteThrottleEvents"},
