@@ -47,7 +47,9 @@ def of_row(row: Row, wanted: Wanted, profile: Profile) -> Object:
     raise NotImplementedError
 
 
-def of_instances(row: Row, wanted: Wanted, profile: Profile, table: TableReader) -> Iterator[tuple[dict[str, Any], Object]]:
+def of_instances(
+    row: Row, wanted: Wanted, profile: Profile, table: TableReader
+) -> Iterator[tuple[dict[str, Any], Object]]:
     """For each instance of an image set's row: its columns as the pages have them, to match on, and its object."""
     raise NotImplementedError
 
