@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imaging_index.profile.profile import Profile
+    from imaging_index.searching.matching import Condition
     from imaging_index.searching.question import Level
     from imaging_index.searching.rows import Row
     from imaging_index.table.reading import TableReader
@@ -27,6 +28,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         everything: all attributes that the profile selects (includefield=all).
         all_copies: image sets that are not primary count like the others.
         retrieve_root: what RetrieveURLs begin with.
+        conditions: what was asked, to name the attributes that match possibly, and not for certain.
     """
 
     level: Level
@@ -35,6 +37,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     everything: bool = False
     all_copies: bool = False
     retrieve_root: str = ""
+    conditions: tuple[Condition, ...] = ()
 
 
 def needed(wanted: Wanted, profile: Profile) -> tuple[str, ...] | None:
