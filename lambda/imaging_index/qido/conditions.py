@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
+    from imaging_index.profile.attributes import Attribute
     from imaging_index.profile.profile import Profile
     from imaging_index.qido.keys import Keys
     from imaging_index.qido.parameters import Parameters
@@ -163,7 +164,7 @@ class Reader:
         if parameters.empty and value == _EMPTY:
             return Condition(name, names.VRS.get(vr, vr), Empty(), exact=True)
         if attribute and attribute.policy is Policy.HASH:
-            return self._of_token(named, value, parameters)
+            return self._of_token(attribute, value, parameters)
         if vr == "PN" and parameters.fuzzy:
             words = tuple(name_words(_WILD.sub(" ", value)))
             if not words:
@@ -180,14 +181,12 @@ class Reader:
         whole = attribute is not None and attribute.form.whole
         return Condition(name, names.VRS.get(vr, vr), test, exact=True, asked=asked, whole=whole)
 
-    def _of_token(self, named: Named, value: str, parameters: Parameters) -> Condition:
+    def _of_token(self, attribute: Attribute, value: str, parameters: Parameters) -> Condition:
         """The condition on an attribute that is hashed: it has one of some values, as they are stored."""
-        attribute = named.attribute
-        assert attribute is not None
         parts = _LIST.split(value) if attribute.vr in _LISTED else [value]
         if (attribute.vr == "PN" and parameters.fuzzy) or any(map(_WILD.search, parts)):
             raise bad_request(
-                f"{named.name} is stored as a token: write a whole value, without * and ? and fuzzymatching."
+                f"{attribute.name} is stored as a token: write a whole value, without * and ? and fuzzymatching."
             )
         tokens = []
         for part in parts:
@@ -198,14 +197,14 @@ class Reader:
                 stored = vrs.parser(attribute.vr)(part)
             except vrs.Unusable:
                 raise bad_request(
-                    f"{named.name} is stored as a token: write one whole value of it, no range."
+                    f"{attribute.name} is stored as a token: write one whole value of it, no range."
                 ) from None
             if stored is not None and self._token is None:
-                raise bad_request(f"{named.name} is stored as a token: write the token, 64 hexadecimal digits.")
+                raise bad_request(f"{attribute.name} is stored as a token: write the token, 64 hexadecimal digits.")
             if stored is not None and self._token is not None:
                 tokens.append(self._token(f"{stored:f}" if not isinstance(stored, str) else stored))
         test = Equal(frozenset(tokens))
-        return Condition(named.name, "UI", test, exact=True, asked=tuple(dict.fromkeys(tokens)))
+        return Condition(attribute.name, "UI", test, exact=True, asked=tuple(dict.fromkeys(tokens)))
 
 
 def _is_compared(key: str, values: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Which instances of an image set match: by what the pages have of each of them, and else by what its entry has of all."""
+"""Which instances of an image set match: by what the pages have of each, and else by what the entry has of all."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def matches(columns: Mapping[str, Any], conditions: Sequence[Condition]) -> bool
     return match_all(conditions, item) is not Match.NO
 
 
-def is_of_each(item: Item, conditions: Sequence[Condition], profile: Profile) -> bool:
-    """Whether each instance of an image set matches conditions for certain, since its entry does.
+def unsure(item: Item, conditions: Sequence[Condition], profile: Profile) -> tuple[Condition, ...]:
+    """The conditions that an instance of an image set may not match, though its entry does.
 
     An entry sums its instances up: that it matches says only that one of them does, if they differ.
 
@@ -40,10 +40,14 @@ def is_of_each(item: Item, conditions: Sequence[Condition], profile: Profile) ->
         profile: what is selected.
     """
     of_instances = {each.name for each in profile.at(DicomLevel.INSTANCE)}
-    compared = [each for each in conditions if each.attribute in of_instances]
-    if match_all(conditions, item) is not Match.YES:
-        return False
-    return all(_is_of_all(item, each.attribute) for each in compared)
+    found = tuple(
+        each
+        for each in conditions
+        if each.match(item) is not Match.YES
+        or (each.attribute in of_instances and not _is_of_all(item, each.attribute))
+    )
+    together = match_all(conditions, item) is Match.YES
+    return found if found or together else tuple(each for each in conditions if each.of_one_value)
 
 
 def _is_of_all(item: Item, name: str) -> bool:

@@ -13,6 +13,7 @@ from imaging_index.entry.pages import COLUMNS
 from imaging_index.profile.attributes import select
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.schema import OWN_NAMES
+from imaging_index.qido.private import PRIVATE
 from imaging_index.qido.refusal import Refusal, bad_request
 from imaging_index.searching import names
 from imaging_index.searching.errors import SearchError
@@ -38,7 +39,7 @@ _OF_ANSWERS: Final = frozenset(
         "NumberOfSeriesRelatedInstances",
     }
 )
-# An answer that ignored one of these, or a UID, would show other patients' studies, or other studies, as those asked for.
+# An answer that ignored one of these, or a UID, would show the studies of others as those that were asked for.
 _OF_IDENTITY: Final = (
     *("PatientName", "PersonName", "PatientID", "OtherPatientIDs", "OtherPatientIDsSequence", "IssuerOfPatientID"),
     *("PatientBirthDate", "AccessionNumber"),
@@ -74,6 +75,8 @@ class Keys:
             parts = name.lower().split(".")
             for end in range(len(parts)):
                 self._within.setdefault(".".join(parts[: end + 1]), []).append(name)
+        for each in PRIVATE:
+            self._within |= {key.lower(): [each.name] for key in (each.name, each.tag)}
         self._entries: dict[str, Named] = {}
         for name in (*sorted(OWN_NAMES), OF_STUDY, *self._selected):
             try:
@@ -103,7 +106,7 @@ class Keys:
         return name in self._of_instances
 
     def selected(self, key: str) -> tuple[str, ...]:
-        """The selected attributes that a key names for an answer: itself, or all that are in a sequence."""
+        """The attributes that a key names for an answer: a selected one, all in a sequence, one of the index's own."""
         return tuple(self._within.get(self._known(key).lower(), ()))
 
     def may_be_ignored(self, key: str) -> bool:

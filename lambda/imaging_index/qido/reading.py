@@ -10,7 +10,7 @@ import msgspec
 
 from imaging_index.dicom.dictionary import Level as DicomLevel
 from imaging_index.qido import answers
-from imaging_index.qido.instance_matching import is_of_each, matches
+from imaging_index.qido.instance_matching import matches, unsure
 from imaging_index.qido.positions import Position, Positions
 from imaging_index.qido.refusal import Refusal, bad_request
 from imaging_index.searching import cursor
@@ -18,7 +18,6 @@ from imaging_index.searching.errors import SearchError
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.question import Level, Question
 from imaging_index.searching.report import Ended, Report
-from imaging_index.searching.rows import Row
 from imaging_index.searching.search import Search
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from imaging_index.profile.profile import Profile
     from imaging_index.qido.answers import Object, Wanted
     from imaging_index.searching.matching import Condition
+    from imaging_index.searching.rows import Row
     from imaging_index.table.reading import TableReader
 
 # Budgets that may be spent on what comes before an offset, where no position is known.
@@ -77,7 +77,10 @@ class Reading:
         # What is compared with entries, where nothing is known of single instances.
         apart = {OF_STUDY, *(each.attribute for each in of_instances)}
         self._of_entries = [each for each in question.conditions if each.attribute not in apart]
+        self._of_study = [each for each in question.conditions if each.attribute == OF_STUDY]
         self._reports: list[Report] = []
+        # Those whose instances were read.
+        self._image_sets = 0
         self.ended = Ended.LIMIT
         self.total: int | None = None
 
@@ -107,9 +110,14 @@ class Reading:
 
     def count(self) -> int:
         """How many objects there are, as far as the budget lets them be read."""
-        search = self._search("", None, self._question.budget)
-        of_instances = self._wanted.level is Level.IMAGE_SET
-        count = sum(self._instances_of(row) if of_instances else 1 for row in search)
+        search = self._search("", None, self._question.budget, counts=True)
+        count = 0
+        with closing(cast("Any", iter(search))) as rows:
+            for row in rows:
+                if self._image_sets >= _MOST_IMAGE_SETS:
+                    self.ended = Ended.BUDGET
+                    return count
+                count += self._instances_of(row) if self._wanted.level is Level.IMAGE_SET else 1
         self.ended = search.report.ended
         return count
 
@@ -150,16 +158,15 @@ class Reading:
 
     def _instances(self, offset: int, limit: int) -> Iterator[Object]:
         position = self._source.positions.nearest(self._digest, offset)
-        seen, image_sets, budget = position.objects, 0, self._question.budget
+        seen, budget = position.objects, self._question.budget
         while position.cursor is not None:
             left = None if budget is None else budget - self.entries
-            if (left is not None and left <= 0) or image_sets >= _MOST_IMAGE_SETS:
+            if (left is not None and left <= 0) or self._image_sets >= _MOST_IMAGE_SETS:
                 self.ended = Ended.BUDGET
                 return
             search = self._search(position.cursor, _SERIES, left)
             with closing(cast("Any", iter(search))) as rows:
                 for row in rows:
-                    image_sets += len(row.entries)
                     for each in self._of_series(row):
                         if seen == offset + limit:
                             # The series at hand are read again, since a cursor is behind whole ones.
@@ -176,11 +183,11 @@ class Reading:
         """The objects of a series' instances that match, each SOPInstanceUID once unless all copies count."""
         seen: set[str] = set()
         for item in row.entries:
-            possible = not is_of_each(item, self._of_entries, self._source.profile)
-            image_set = msgspec.structs.replace(row, level=Level.IMAGE_SET, entries=(item,), possible=possible)
-            for columns, found in answers.of_instances(
-                image_set, self._wanted, self._source.profile, self._source.table
-            ):
+            self._image_sets += 1
+            doubts = (*unsure(item, self._of_entries, self._source.profile), *(self._of_study if row.possible else ()))
+            wanted = msgspec.structs.replace(self._wanted, conditions=doubts)
+            image_set = msgspec.structs.replace(row, level=Level.IMAGE_SET, entries=(item,), possible=bool(doubts))
+            for columns, found in answers.of_instances(image_set, wanted, self._source.profile, self._source.table):
                 uid = columns.get("SOPInstanceUID")
                 if uid in seen or not matches(columns, self._of_instances):
                     continue
@@ -195,10 +202,13 @@ class Reading:
             return sum(1 for _ in self._of_series(row))
         return sum(int(item["InstanceCount"]["N"]) for item in row.entries)
 
-    def _search(self, from_cursor: str, limit: int | None, budget: int | None) -> Search:
+    def _search(self, from_cursor: str, limit: int | None, budget: int | None, *, counts: bool = False) -> Search:
+        # Of instances there is nothing to say of whole series, and of a count nothing at all.
+        whole = not counts and self._wanted.level is not Level.IMAGE_SET
+        shown = () if counts and not self._of_instances else self._shown()
         question = msgspec.structs.replace(self._question, cursor=from_cursor or None, limit=limit, budget=budget)
         try:
-            search = Search(self._source.table, question, self._shown())
+            search = Search(self._source.table, question, shown, whole=whole)
         except SearchError:
             if not from_cursor:
                 raise bad_request(_NO_INDEX) from None

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 from imaging_index.table.layout import Between
-from imaging_index.table.reading import Page, TableDescription, TableReader
+from imaging_index.table.reading import ImageSet, Page, TableDescription, TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +102,10 @@ class RecentReader(TableReader):
     def entries(self, keys: Sequence[Key]) -> Page:
         """Whole entries, always of now."""
         return self._table.entries(keys)
+
+    def read(self, key: Key) -> ImageSet | None:
+        """The entry with its instances, always of now."""
+        return self._table.read(key)
 
 
 class _Behind(Sequence[Any]):

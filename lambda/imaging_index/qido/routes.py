@@ -18,8 +18,8 @@ _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
 _UID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _PATHS: Final = (
     "The paths are /studies, /series, /instances, /studies/{study}/series, /studies/{study}/instances and "
-    "/studies/{study}/series/{series}/instances, each with /count behind it or not, and /studies/{study}?tree. Each may "
-    "be below /datastore/{id}. Images are retrieved from HealthImaging."
+    "/studies/{study}/series/{series}/instances, each with /count behind it or not, and /studies/{study}?tree. Each "
+    "may be below /datastore/{id}. Images are retrieved from HealthImaging."
 )
 
 

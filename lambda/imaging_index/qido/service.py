@@ -144,14 +144,15 @@ class Service:
             everything=said.everything,
             all_copies=said.all_copies,
             retrieve_root=self._options.retrieve_root,
+            conditions=asked.of_entries,
         )
         table = RecentReader(self._table, self._recent, reuses=said.offset > 0)
         return Reading(Source(table, self._profile, self._positions), question, asked.of_instances, wanted)
 
     def _page(self, reading: Reading, route: Route, said: Parameters) -> tuple[int, dict[str, str], bytes]:
         """The objects behind an offset, as many as are asked for and fit into an answer."""
-        parts, fits = [], True
-        size = 0
+        parts: list[bytes] = []
+        size, fits = 0, True
         with closing(cast("Any", reading.objects(said.offset, said.limit))) as objects:
             for each in objects:
                 encoded = _json.encode(each)
@@ -219,7 +220,7 @@ def _ended_without(reading: Reading) -> Refusal:
     headers = {"X-Read-Back-To": reading.read_back_to} if reading.read_back_to else {}
     return Refusal(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The search read {reading.entries:,} image sets, the newest ones, and there are more. Narrow it {_NARROW}.",
+        f"The search read {reading.entries:,} image sets, which is as much as it may. Narrow it {_NARROW}.",
         headers,
     )
 
@@ -227,8 +228,8 @@ def _ended_without(reading: Reading) -> Refusal:
 def _warnings(reading: Reading, said: Parameters, shown: int, *, fits: bool) -> Iterator[str]:
     if reading.ended is Ended.BUDGET:
         yield (
-            f"Only {reading.entries} image sets were read, the newest ones. Narrow the search {_NARROW}, or go on with "
-            f"offset={said.offset + shown}."
+            f"Only {reading.entries} image sets were read, and there are more. Narrow the search {_NARROW}, or go on "
+            f"with offset={said.offset + shown}."
         )
     elif not fits or (said.capped and reading.ended is Ended.LIMIT):
         yield f"There may be more results. Go on with offset={said.offset + shown}."
