@@ -25,7 +25,7 @@ def of(found: Any, name: str) -> Any:
 
 def address(found: Any) -> str | None:
     values = of(found, "RetrieveURL")
-    return values and values[0].removeprefix(f"{ROOT}/datastore/{STORE}/studies/")
+    return str(values[0]).removeprefix(f"{ROOT}/datastore/{STORE}/studies/") if values else None
 
 
 def test_the_same_study_in_two_data_stores_is_two_answers_with_their_own_counts_and_addresses() -> None:
@@ -84,11 +84,11 @@ def test_a_copy_alone_that_matches_is_what_the_address_of_its_series_names() -> 
 
 def test_a_study_of_one_image_set_that_is_not_primary_is_marked_and_its_address_names_it() -> None:
     stored = Stored(image_set(7, {}, {}, primary=False))
-    for more in ({}, {"all_copies": True}):
-        (study,) = answers(stored, wanted(**more))
+    for all_copies in (False, True):
+        (study,) = answers(stored, wanted(all_copies=all_copies))
         assert (of(study, "OnlyNonPrimary"), of(study, "IsPrimary")) == (["YES"], ["NO"])
         assert (of(study, "NumberOfStudyRelatedInstances"), address(study)) == ([2], f"1.2?imageSetId={7:032}")
-        (series,) = answers(stored, wanted(Level.SERIES, **more))
+        (series,) = answers(stored, wanted(Level.SERIES, all_copies=all_copies))
         assert (of(series, "OnlyNonPrimary"), address(series)) == (["YES"], f"1.2/series/1.2.1?imageSetId={7:032}")
 
 
