@@ -14,7 +14,7 @@ from imaging_index.searching.judging import holds
 from imaging_index.searching.question import Level
 from imaging_index.searching.rows import Row
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
-from tests.qido.stored import INSTANCE, ROOT, STORE, Stored, answers, image_set, keywords, plain, read, wanted
+from tests.qido.of_documents import INSTANCE, ROOT, STORE, Stored, answers, image_set, keywords, plain, read, wanted
 
 IMAGE_SET = f"{1:032}"
 # The private elements of an answer of studies, and those that are of its image sets in particular.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from imaging_index.profile import toml_file
 from imaging_index.qido.answers import Object, of_instances
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
-from tests.qido.stored import (
+from tests.qido.of_documents import (
     INSTANCE,
     ROOT,
     STORE,
@@ -20,6 +21,7 @@ from tests.qido.stored import (
     image_set,
     keywords,
     of_document,
+    plain,
     read,
     rows,
     wanted,
@@ -76,8 +78,23 @@ def test_an_instance_has_every_attribute_of_its_table() -> None:
 def test_an_instance_asked_for_without_its_series_has_the_attributes_of_the_levels_above() -> None:
     (found,) = instances(Stored(image_set()), relational=True)
     assert keywords(found) - keywords(ONE) == OF_SERIES | OF_STUDY
-    # They count what was not read.
+    # The study was not read as a whole.
     assert not {"ModalitiesInStudy", "NumberOfStudyRelatedInstances"} & keywords(found)
+
+
+def test_an_instance_of_a_whole_study_counts_the_levels_above() -> None:
+    stored = Stored(
+        image_set(1, {}, {}),
+        image_set(2, series={"SeriesInstanceUID": "1.2.2", "Modality": "SR"}),
+        image_set(3, {}, {}, {}, primary=False),
+    )
+    what = wanted(Level.IMAGE_SET, relational=True)
+    (series,) = rows(stored, wanted(Level.SERIES, relational=True), "Modality=CT")
+    row = structs.replace(series, level=Level.IMAGE_SET)
+    for _, made in of_instances(row, what, PROFILE, cast("Any", stored)):
+        found = read(plain(made))
+        assert (found.NumberOfStudyRelatedSeries, found.NumberOfStudyRelatedInstances) == (2, 3)
+        assert (found.NumberOfSeriesRelatedInstances, [*found.ModalitiesInStudy]) == (2, ["CT", "SR"])
 
 
 def test_instances_come_by_their_number_with_their_own_values_and_columns_to_match_on() -> None:

@@ -11,7 +11,7 @@ from imaging_index.document.types import KEPT
 from imaging_index.profile.privacy import Policy
 from imaging_index.qido import private, required, retrieving
 from imaging_index.qido.elements import Elements, add, element, empty, in_order
-from imaging_index.qido.objects import ONLINE, attributes, common, fill, is_addressed
+from imaging_index.qido.objects import ONLINE, attributes, common, computed, fill, is_addressed
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 
@@ -83,7 +83,7 @@ def _of_image_set(
     read = msgspec.structs.replace(row, level=Level.IMAGE_SET, entries=entry, whole=entry)
     own = Own(wanted, profile)
     selected = [each for each in attributes(wanted, profile) if each.name not in own.names]
-    of_series = _common(read, selected, wanted)
+    of_series = _common(read, selected, wanted) | computed(read, wanted, profile)
     others = _common(read, [each for each in selected if each.level is not Place.SERIES], wanted)
     study, series = read.value("StudyInstanceUID"), read.value("SeriesInstanceUID")
     names_series = profile.policy("SeriesInstanceUID") is Policy.KEEP

@@ -67,7 +67,7 @@ def of_row(row: Row, wanted: Wanted, profile: Profile) -> Elements:
     """
     whole = all(item.keys() >= WHOLE for item in row.entries)
     selected = [each for each in attributes(wanted, profile) if whole or _is_always_read(each, wanted)]
-    found = common(row.entries, selected) | _computed(row, wanted, profile)
+    found = common(row.entries, selected) | computed(row, wanted, profile)
     uids = [row.value(name) for name in _UIDS[wanted.level]]
     if is_addressed(wanted, profile) and all(uids) and retrieving.is_served(row):
         address = retrieving.url(wanted.retrieve_root, row.datastore_id, uids, retrieving.image_set_of(row))
@@ -125,11 +125,14 @@ def _items(found: Elements, sequence: str) -> list[Elements]:
     return found[known.tag]["Value"] if known and known.tag in found else []
 
 
-def _computed(row: Row, wanted: Wanted, profile: Profile) -> Elements:
-    """What is made for the answer besides its address: how much there is, and of which modalities."""
+def computed(row: Row, wanted: Wanted, profile: Profile) -> Elements:
+    """What is made for the answer besides its address: how much there is, and of which modalities.
+
+    Of the levels above the answer's own it is there in relational queries, as far as the row has the whole study.
+    """
     found: Elements = {}
     of_study = wanted.level is Level.STUDY
-    if not of_study:
+    if wanted.level is Level.SERIES or (wanted.relational and row.study is not None):
         found |= element("NumberOfSeriesRelatedInstances", [retrieving.instances_of_series(row)])
     if of_study or wanted.relational:
         found |= ONLINE
