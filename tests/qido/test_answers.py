@@ -14,7 +14,19 @@ from imaging_index.searching.judging import holds
 from imaging_index.searching.question import Level
 from imaging_index.searching.rows import Row
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
-from tests.qido.of_documents import INSTANCE, ROOT, STORE, Stored, answers, image_set, keywords, plain, read, wanted
+from tests.qido.of_documents import (
+    INSTANCE,
+    ROOT,
+    STORE,
+    Stored,
+    answers,
+    image_set,
+    keywords,
+    plain,
+    read,
+    rows,
+    wanted,
+)
 
 IMAGE_SET = f"{1:032}"
 # The private elements of an answer of studies, and those that are of its image sets in particular.
@@ -83,9 +95,10 @@ def without(*names: str, text: str = "") -> Any:
     return toml_file.parse(lines + text)
 
 
-def only(*conditions: str, what: Wanted | None = None, stored: Stored | None = None) -> Any:
+def only(*conditions: str, what: Wanted | None = None, stored: Stored | None = None, valid: bool = True) -> Any:
+    """The one object of an answer."""
     (found,) = answers(stored or Stored(image_set(1, {}, {})), what or wanted(), *conditions)
-    assert read(found)
+    assert not valid or read(found)
     return found
 
 
@@ -106,7 +119,7 @@ def test_a_series_asked_for_without_its_study_counts_the_whole_study() -> None:
     stored = Stored(
         image_set(1, {}, {}),
         image_set(2, series={"SeriesInstanceUID": "1.2.2", "Modality": "SR"}),
-        image_set(3, series={"SeriesInstanceUID": "1.2.2"}, primary=False),
+        image_set(3, series={"SeriesInstanceUID": "1.2.2", "Modality": "OT"}, primary=False),
     )
     found = read(only("Modality=CT", what=wanted(Level.SERIES, relational=True), stored=stored))
     assert (found.NumberOfStudyRelatedSeries, found.NumberOfStudyRelatedInstances) == (2, 3)
@@ -246,6 +259,42 @@ def test_a_time_zone_is_shown_if_it_is_there_and_looked_up_only_if_it_is_asked_f
     asked = wanted(names=("TimezoneOffsetFromUTC",))
     assert only(by_patient, what=asked, stored=Stored(image_set(1)))["00080201"]["Value"] == ["+0100"]
     assert "TimezoneOffsetFromUTC" not in keywords(only(by_patient, what=asked, stored=stored))
+
+
+def test_a_time_zone_is_not_believed_where_an_index_does_not_say_which_instances_lack_it() -> None:
+    held = tuple(dict.fromkeys((*(needed(wanted(), PROFILE) or ()), "TimezoneOffsetFromUTC")))
+    of_patients = structs.replace(PROFILE.indexes["patient"], holds=held)
+    indexes = {name: each for name, each in PROFILE.indexes.items() if name != "study"}
+    profile = structs.replace(PROFILE, indexes={**indexes, "patient": of_patients})
+    stored = Stored(image_set(1, {}, {"TimezoneOffsetFromUTC": None}), profile=profile)
+    for what in (wanted(), wanted(names=("TimezoneOffsetFromUTC",))):
+        (row,) = rows(stored, what, "PatientID=P1")
+        assert "00080201" not in of_row(row, what, profile)
+    assert "patient" in stored.calls
+
+
+def test_of_several_values_where_dicom_allows_one_all_are_there_and_the_attribute_is_named() -> None:
+    found = only(stored=Stored(image_set(study={"AccessionNumber": ["A1", "A2"]})))
+    assert found["00080050"]["Value"] == ["A1", "A2"]
+    assert found["00991009"]["Value"] == ["AccessionNumber"]
+
+
+def test_a_study_without_a_uid_has_no_address() -> None:
+    found = only(stored=Stored(image_set(study={"StudyInstanceUID": None})))
+    assert found["0020000D"] == {"vr": "UI"}
+    assert "00081190" not in found
+
+
+def test_a_uid_that_is_no_uid_stays_one_part_of_an_address() -> None:
+    found = only(stored=Stored(image_set(study={"StudyInstanceUID": "1.2/x?y"})), valid=False)
+    assert found["00081190"]["Value"] == [f"{ROOT}/datastore/{STORE}/studies/1.2%2Fx%3Fy"]
+
+
+def test_versions_are_left_out_if_one_is_not_known() -> None:
+    held = {name: each for name, each in image_set(1).entry.items() if name != "ImageSetVersion"}
+    row = Row(level=Level.SERIES, entries=(image_set(2).entry, held), whole=None)
+    found = of_row(row, wanted(Level.SERIES), PROFILE)
+    assert ("00991003" in found, "0099100A" in found) == (False, True)
 
 
 def test_versions_and_arrivals_are_of_answers_of_studies_only_if_they_are_asked_for() -> None:

@@ -87,14 +87,15 @@ def test_an_instance_of_a_whole_study_counts_the_levels_above() -> None:
         image_set(1, {}, {}),
         image_set(2, series={"SeriesInstanceUID": "1.2.2", "Modality": "SR"}),
         image_set(3, {}, {}, {}, primary=False),
+        image_set(4, {"SOPInstanceUID": "1.2.1.9"}),
     )
     what = wanted(Level.IMAGE_SET, relational=True)
     (series,) = rows(stored, wanted(Level.SERIES, relational=True), "Modality=CT")
     row = structs.replace(series, level=Level.IMAGE_SET)
     for _, made in of_instances(row, what, PROFILE, cast("Any", stored)):
         found = read(plain(made))
-        assert (found.NumberOfStudyRelatedSeries, found.NumberOfStudyRelatedInstances) == (2, 3)
-        assert (found.NumberOfSeriesRelatedInstances, [*found.ModalitiesInStudy]) == (2, ["CT", "SR"])
+        assert (found.NumberOfStudyRelatedSeries, found.NumberOfStudyRelatedInstances) == (2, 4)
+        assert (found.NumberOfSeriesRelatedInstances, [*found.ModalitiesInStudy]) == (3, ["CT", "SR"])
 
 
 def test_instances_come_by_their_number_with_their_own_values_and_columns_to_match_on() -> None:

@@ -13,9 +13,9 @@ PATH = f"{ROOT}/datastore/{STORE}/studies/1.2/series"
 SECOND = {"SeriesInstanceUID": "1.2.2", "SeriesNumber": "1", "Modality": "SR"}
 
 
-def tree_of(stored: Stored, **more: Any) -> Any:
+def tree_of(stored: Stored, *conditions: str, **more: Any) -> Any:
     what = wanted(**more)
-    (row,) = rows(stored, what, "StudyInstanceUID=1.2")
+    (row,) = rows(stored, what, "StudyInstanceUID=1.2", *conditions)
     return plain(tree(row, what, PROFILE, cast("Any", stored)))
 
 
@@ -77,3 +77,8 @@ def test_an_image_set_that_was_deleted_meanwhile_is_not_in_it() -> None:
     (row,) = rows(stored, what)
     found = plain(tree(row, what, PROFILE, cast("Any", Stored(image_set(1)))))
     assert [each["imageSets"][0]["imageSetId"] for each in found["series"]] == [f"{1:032}"]
+
+
+def test_it_has_the_series_that_do_not_match_too() -> None:
+    stored = Stored(image_set(1), image_set(2, series=SECOND))
+    assert len(tree_of(stored, "Modality=CT")["series"]) == 2
