@@ -12,7 +12,7 @@ from imaging_index.profile import toml_file
 from imaging_index.qido.answers import Object, Wanted, needed, of_row
 from imaging_index.searching.judging import holds
 from imaging_index.searching.question import Level
-from imaging_index.searching.rows import Row
+from imaging_index.searching.rows import NEEDED, Row
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
 from tests.qido.of_documents import (
     INSTANCE,
@@ -262,7 +262,7 @@ def test_a_time_zone_is_shown_if_it_is_there_and_looked_up_only_if_it_is_asked_f
 
 
 def test_a_time_zone_is_not_believed_where_an_index_does_not_say_which_instances_lack_it() -> None:
-    held = tuple(dict.fromkeys((*(needed(wanted(), PROFILE) or ()), "TimezoneOffsetFromUTC")))
+    held = tuple(dict.fromkeys((*NEEDED, *(needed(wanted(), PROFILE) or ()), "TimezoneOffsetFromUTC")))
     of_patients = structs.replace(PROFILE.indexes["patient"], holds=held)
     indexes = {name: each for name, each in PROFILE.indexes.items() if name != "study"}
     profile = structs.replace(PROFILE, indexes={**indexes, "patient": of_patients})
