@@ -114,6 +114,21 @@ def test_image_sets_are_read_twice_at_most_but_for_few_when_a_client_pages_throu
     assert max(often) <= 4
 
 
+@pytest.mark.parametrize(("sets", "first", "later"), [(1, 115, 25), (3, 115, 70), (5, 115, 115)])
+def test_a_work_list_takes_one_query_and_reads_little_more_than_it_shows(sets: int, first: int, later: int) -> None:
+    """The units of 101 studies in the index by date, which has whole entries of 1,500 bytes."""
+    table = hospital(1_000, sets)
+    answering = on(table, shows_read_units=True)
+    for most in (first, later):
+        table.calls.clear()
+        response = get(answering, "/studies?limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060")
+        assert len(objects(response)) == 101
+        assert float(response.headers["X-Read-Units"]) <= most
+        # One study without a primary image set is looked up by itself, or the last one of the page.
+        assert table.calls.count("date") == 1
+        assert len(table.calls) <= 3
+
+
 def test_pages_are_the_same_whether_the_service_remembers_where_they_begin_or_not() -> None:
     table = hospital(300, 2)
     for query in ("?", "?PatientSex=F&", "?orderby=PatientName&"):
