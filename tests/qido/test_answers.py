@@ -14,7 +14,7 @@ from imaging_index.searching.judging import holds
 from imaging_index.searching.question import Level
 from imaging_index.searching.rows import NEEDED, Row
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
-from tests.qido.of_documents import (
+from tests.qido.stored import (
     INSTANCE,
     ROOT,
     STORE,

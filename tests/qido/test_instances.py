@@ -12,7 +12,7 @@ from imaging_index.qido.answers import Object, of_instances
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
-from tests.qido.of_documents import (
+from tests.qido.stored import (
     INSTANCE,
     ROOT,
     STORE,
