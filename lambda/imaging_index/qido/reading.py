@@ -217,8 +217,8 @@ class Reading:
         return sum(int(item["InstanceCount"]["N"]) for item in row.entries)
 
     def _search(self, from_cursor: str, limit: int | None, budget: int | None, *, counts: bool = False) -> Search:
-        # Instances count their study and series where these are not named, and a count says nothing of them.
-        whole = not counts and (self._wanted.level is not Level.IMAGE_SET or self._wanted.relational)
+        # A series is read as a whole for its instances, also for their number; other rows count by themselves.
+        whole = not counts or self._wanted.level is Level.IMAGE_SET
         shown = () if counts and not self._of_instances else self._shown()
         question = msgspec.structs.replace(self._question, cursor=from_cursor or None, limit=limit, budget=budget)
         try:
