@@ -9,7 +9,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from cli.web.server import text
+from cli.web.server import said
 from imaging_index.qido.http import Response
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def page(html: str) -> Handler:
     def handle(request: Request) -> Response:
         if refusal := _refusal(request):
             return refusal
-        return answer if request.path == "/" else text(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+        return answer if request.path == "/" else said(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
 
     return handle
 
@@ -72,7 +72,7 @@ def folder(root: Path, headers: Mapping[str, str] | None = None, *, fallback: st
             found = _within(root, each) if each else None
             if found:
                 return Response(HTTPStatus.OK, {"Content-Type": _type(found), **(headers or {})}, found.read_bytes())
-        return text(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+        return said(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
 
     return handle
 
@@ -80,8 +80,7 @@ def folder(root: Path, headers: Mapping[str, str] | None = None, *, fallback: st
 def _refusal(request: Request) -> Response | None:
     if request.method in ("GET", "HEAD"):
         return None
-    refused = text(HTTPStatus.METHOD_NOT_ALLOWED, "There are only files to GET here.")
-    return Response(refused.status, {**refused.headers, "Allow": "GET, HEAD"}, refused.body)
+    return said(HTTPStatus.METHOD_NOT_ALLOWED, "There are only files to GET here.", Allow="GET, HEAD")
 
 
 def _within(root: Path, name: str) -> Path | None:

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
+import msgspec
+
 from imaging_index.qido.http import Request, Response
 
 if TYPE_CHECKING:
@@ -116,15 +118,15 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _response(self) -> Response:
         if not _OF_THIS_MACHINE.fullmatch(self.headers.get("Host", "")):
-            return text(HTTPStatus.FORBIDDEN, "This server answers at 127.0.0.1 only.")
+            return said(HTTPStatus.FORBIDDEN, "This server answers at 127.0.0.1 only.")
         path, _, query = self.path.partition("?")
         token, _, rest = path.removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
-            return text(HTTPStatus.NOT_FOUND, "Use the whole address that the command printed.")
+            return said(HTTPStatus.NOT_FOUND, "Use the whole address that the command printed.")
         fitting = (each for each in self.server.mounts if not each or f"{rest}/".startswith(f"{each}/"))
         mount = max(fitting, key=len, default=None)
         if mount is None:
-            return text(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+            return said(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
         try:
             request = Request(
                 self.command,
@@ -134,17 +136,17 @@ class _Connection(BaseHTTPRequestHandler):
                 self._has_body(),
             )
         except UnicodeDecodeError:
-            return text(HTTPStatus.BAD_REQUEST, "The address is not encoded as UTF-8.")
+            return said(HTTPStatus.BAD_REQUEST, "The address is not encoded as UTF-8.")
         try:
             return self.server.mounts[mount](request)
         except Exception as error:
             # Its text may hold what was asked.
-            return text(HTTPStatus.INTERNAL_SERVER_ERROR, f"This should not have happened: {type(error).__name__}.")
+            return said(HTTPStatus.INTERNAL_SERVER_ERROR, f"This should not have happened: {type(error).__name__}.")
 
 
-def text(status: int, sentence: str) -> Response:
-    """An answer in a sentence for people."""
-    return Response(status, {"Content-Type": "text/plain; charset=utf-8"}, sentence.encode())
+def said(status: int, sentence: str, **headers: str) -> Response:
+    """An answer in a sentence, in the form of QIDO's own refusals."""
+    return Response(status, {"Content-Type": "application/json", **headers}, msgspec.json.encode({"message": sentence}))
 
 
 def _named_alike(headers: Mapping[str, str]) -> dict[str, str]:

@@ -160,7 +160,7 @@ def test_neither_a_question_nor_a_failure_is_printed_or_answered_with_its_text(
 ) -> None:
     server.get(f"{server.root}dicomweb/studies?PatientName={SECRET}")
     response, body = server.get(f"{server.root}dicomweb/deeper/studies?PatientName={SECRET}")
-    assert (response.status, body) == (500, b"This should not have happened: RuntimeError.")
+    assert (response.status, body) == (500, b'{"message":"This should not have happened: RuntimeError."}')
     assert server.get(f"{server.root}dicomweb/studies?PatientName=%ff")[0].status == 400
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as broken:
         broken.sendall(f"GET /{SECRET} nonsense\r\n\r\n".encode())
