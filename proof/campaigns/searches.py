@@ -91,8 +91,13 @@ def harms(case: int) -> Iterator[str]:
     question = msgspec.structs.replace(question, limit=limit, budget=budget)
     # The tables are small, and a search treats few studies otherwise than many, and many entries in parts.
     few, chunk = chance.choice((0, gathering.FEW)), chance.choice((1, 3, stream.CHUNK))
+    largest = chance.choice((1, 2, stream.LARGEST))
     try:
-        with mock.patch.object(gathering, "FEW", few), mock.patch.object(engine, "CHUNK", chunk):
+        with (
+            mock.patch.object(gathering, "FEW", few),
+            mock.patch.object(engine, "CHUNK", chunk),
+            mock.patch.object(stream, "LARGEST", largest),
+        ):
             pages = [*_pages(table, question)]
     except SearchError as error:
         if {"date", "arrived"} & table.indexes.keys():

@@ -273,7 +273,12 @@ class Gathering:
             possible=max(match for _, match in matching) is Match.POSSIBLE,
             only_non_primary=only_non_primary,
             non_primary=None if group is None or self._level is Level.IMAGE_SET else len(group) - len(kept or group),
+            study=self._study(items[0], studies) if self._level is Level.SERIES else None,
         )
+
+    def _study(self, item: Item, studies: Mapping[RowKey, Sequence[Item]]) -> tuple[Item, ...] | None:
+        study = studies.get(key_of(item, Level.STUDY))
+        return None if study is None else tuple(self._kept(study) or study)
 
     def _kept(self, items: Sequence[Item]) -> list[Item]:
         return [item for item in items if self._all_copies or not is_left_out(item)]

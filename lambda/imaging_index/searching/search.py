@@ -214,6 +214,7 @@ class Search:
 
     def _note_end(self, stream: Stream) -> None:
         """Note how far back in time everything was read."""
+        stream.leave()
         moments = (
             [position[STUDY_MOMENT.name] for position in stream.positions if position] if self.plan.by_moment else []
         )
