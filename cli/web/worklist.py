@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli import deployed
 from cli.web.files import page
 from cli.web.server import WebServer, said
 from imaging_index.qido.service import Options, Service
@@ -43,6 +44,18 @@ def server(stack: Stack, datastores: Callable[[], tuple[str, ...]], port: int = 
     made.mounts[""] = page(named(_PAGE.read_text("utf-8"), stack.name))
     made.mounts["dicomweb"] = answering(Service(stack.table, stack.profile, datastores, options))
     return made
+
+
+def of_local_cloud() -> WebServer:
+    """A web server with the work list of the stack in the local cloud that this process's AWS clients reach."""
+    stack = deployed.find(deployed.DEFAULT_STACK)
+    client = stack.session.client("medical-imaging")
+
+    def datastores() -> tuple[str, ...]:
+        pages = client.get_paginator("list_datastores").paginate()
+        return tuple(store["datastoreId"] for page in pages for store in page["datastoreSummaries"])
+
+    return server(stack, datastores)
 
 
 def named(text: str, stack: str) -> str:

@@ -1,0 +1,21 @@
+"""Commands that run until Ctrl-C."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def until_interrupted() -> Iterator[None]:
+    """A context that Ctrl-C leaves quietly, and so does SIGTERM."""
+    # SIGINT too: a shell script ignores it in commands that it starts in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        yield
+
+
+def wait() -> None:
+    """Block until a signal interrupts this."""
+    threading.Event().wait()
