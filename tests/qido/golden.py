@@ -48,9 +48,7 @@ GOLDEN: Final = tuple(
         Golden("OHIF, a study", f"/studies?StudyInstanceUID={{s}}&{_OHIF}"),
         Golden("OHIF, two studies", f"/studies?StudyInstanceUID={{s}}\\1.2.3.2&{_OHIF}"),
         Golden("OHIF, priors", f"/studies?00100020=PID1&{_OHIF}"),
-        Golden(
-            "OHIF, series", "/studies/{s}/series?includefield=00080021%2C00080031%2C0008103E%2C00200011"
-        ),
+        Golden("OHIF, series", "/studies/{s}/series?includefield=00080021%2C00080031%2C0008103E%2C00200011"),
         Golden(
             "OHIF, one series",
             "/studies/{s}/series?includefield=00080021%2C00080031%2C0008103E%2C00200011&SeriesInstanceUID={e}",

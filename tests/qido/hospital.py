@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from imaging_index.profile.profile import Profile
 from imaging_index.qido.service import Options, Service
 from proof.searching.archive import PROFILE
 from tests.qido.stored import OTHER, ROOT, STORE, Stored, Values, image_set
+
+if TYPE_CHECKING:
+    from imaging_index.profile.profile import Profile
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 MR: Final = "1.2.840.10008.5.1.4.1.1.4"
@@ -36,13 +38,16 @@ def _study(uid: str, day: str | None, name: str | None, patient: str | None, **m
     return made | {"ReferringPhysicianName": "Smith^Ann"} | more
 
 
-def _series(study: Values, number: int, modality: str, count: int = 2, **more: Any) -> tuple[Values, tuple[Values, ...]]:
+def _series(
+    study: Values, number: int, modality: str, count: int = 2, **more: Any
+) -> tuple[Values, tuple[Values, ...]]:
     uid = f"{study['StudyInstanceUID']}.{number}"
     series: Values = {"SeriesInstanceUID": uid, "SeriesNumber": str(number), "Modality": modality}
     series |= {"SeriesDescription": f"Series {number}", "RequestAttributesSequence": None}
     of_class = MR if modality == "MR" else CT
     return series | more, tuple(
-        {"SOPInstanceUID": f"{uid}.{at}", "InstanceNumber": str(at), "SOPClassUID": of_class} for at in range(1, count + 1)
+        {"SOPInstanceUID": f"{uid}.{at}", "InstanceNumber": str(at), "SOPClassUID": of_class}
+        for at in range(1, count + 1)
     )
 
 
@@ -53,7 +58,9 @@ def _made() -> list[Made]:
         found.extend(Made(store, primary, study, values, instances) for values, instances in series)
 
     chest = _study("1.2.3.1", "20240115", "Doe^John", "PID1", AccessionNumber="ACC1", StudyDescription="CT CHEST")
-    add(chest, _series(chest, 1, "CT", 3), _series(chest, 2, "CT", BodyPartExamined="CHEST"), _series(chest, 3, "SR", 1))
+    add(
+        chest, _series(chest, 1, "CT", 3), _series(chest, 2, "CT", BodyPartExamined="CHEST"), _series(chest, 3, "SR", 1)
+    )
     brain = _study("1.2.3.2", "20240120", "Doering^Ann", "PID2", AccessionNumber="428", StudyDescription="MR Brain")
     steps = [
         {"ScheduledProcedureStepID": "SPS1", "RequestedProcedureID": "RP1"},
@@ -78,7 +85,11 @@ def _made() -> list[Made]:
     add(alone, _series(alone, 1, "XA"), _series(alone, 1, "XA"), primary=False)
     # An index that HealthImaging did not say it of.
     slide = _study("1.2.3.8", "20260101", "Slim^Fast", "PID8", OtherPatientIDsSequence=[{"PatientID": "11235813"}])
-    add(slide, *(_series(slide, at, each, 1) for at, each in enumerate(("SM", "SEG", "ANN", "PR", "OT"), 1)), primary=None)
+    add(
+        slide,
+        *(_series(slide, at, each, 1) for at, each in enumerate(("SM", "SEG", "ANN", "PR", "OT"), 1)),
+        primary=None,
+    )
     bare = _study("1.2.3.9", "19700102", None, None)
     add(bare, _series(bare, 1, "CT", 1))
     for number in range(40):

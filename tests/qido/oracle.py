@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 from tests.qido.hospital import MADE, Made
 from tests.qido.stored import INSTANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 Id = tuple[str, ...]
 
@@ -79,7 +81,9 @@ def _kept(group: Iterable[Made], *, everything: bool) -> list[Made]:
 
 
 def _keyword(name: str) -> str:
-    spelled = [keyword_for_tag(int(each, 16)) if re.fullmatch("[0-9A-Fa-f]{8}", each) else each for each in name.split(".")]
+    spelled = [
+        keyword_for_tag(int(each, 16)) if re.fullmatch("[0-9A-Fa-f]{8}", each) else each for each in name.split(".")
+    ]
     return "PatientName" if spelled == ["PersonName"] else ".".join(spelled)
 
 
@@ -104,7 +108,9 @@ def _has(stored: Any, name: str, asked: list[str], options: dict[str, str]) -> b
     if stored is None:
         return False
     if vr == "PN" and options.get("fuzzymatching") == "true":
-        return all(any(word.startswith(each) for word in _words(stored)) for each in _words(re.sub("[*?]", " ", asked[0])))
+        return all(
+            any(word.startswith(each) for word in words(stored)) for each in words(re.sub("[*?]", " ", asked[0]))
+        )
     return _is_one(vr, str(stored), ",".join(asked) if vr in ("UI", "CS") else asked[0])
 
 
@@ -114,7 +120,7 @@ def _is_one(vr: str, stored: str, asked: str) -> bool:
             return any(_is_like(stored, each) for each in re.split(r"[,\\]", asked))
         case "PN":
             whole = (stored, *stored.split("="))
-            return any(_is_like(" ".join(_words(each)) + " ", _pattern(asked)) for each in whole if _words(each))
+            return any(_is_like(" ".join(words(each)) + " ", _pattern(asked)) for each in whole if words(each))
         case "DA":
             low, _, high = asked.partition("-")
             return (low or "0") <= stored <= ((high or "99999999") if "-" in asked else low)
@@ -149,16 +155,16 @@ def _is_like(stored: str, asked: str) -> bool:
     return fnmatchcase(stored, asked.replace("[", "[[]"))
 
 
-def _words(name: str) -> list[str]:
+def words(name: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", name).casefold()
-    return [*filter(None, re.split(r"[\^=,.\-\s]+", "".join(each for each in plain if not unicodedata.combining(each))))]
+    return [
+        *filter(None, re.split(r"[\^=,.\-\s]+", "".join(each for each in plain if not unicodedata.combining(each))))
+    ]
 
 
 def _pattern(asked: str) -> str:
     """A name, or a pattern of one, with a blank behind each word."""
-    plain = "".join(
-        each for each in unicodedata.normalize("NFKD", asked).casefold() if not unicodedata.combining(each)
-    )
+    plain = "".join(each for each in unicodedata.normalize("NFKD", asked).casefold() if not unicodedata.combining(each))
     pattern = re.sub(r"[\^=,.\-\s]+", " ", plain).lstrip()
     return pattern if pattern.endswith("*") else f"{pattern.rstrip()} "
 
