@@ -254,7 +254,6 @@ def test_a_path_may_be_encoded(deployed: Deployed) -> None:
         ("/studies", "GET", b"{}", 400),
         ("/patients", "GET", None, 404),
         (f"/studies/{STUDY}/metadata", "GET", None, 404),
-        ("/studies?PatientName=%zz%C3", "GET", None, 200),
         ("/studies?NoSuchKeyword=1", "GET", None, 400),
     ],
 )
@@ -263,8 +262,7 @@ def test_what_is_no_search_is_refused_as_the_standard_says(
 ) -> None:
     answer = deployed.ask(path, method, body)
     assert answer.status == status, answer.body
-    if status != HTTPStatus.OK:
-        assert json.loads(answer.body).keys() == {"message"}
+    assert json.loads(answer.body).keys() == {"message"}
     assert (answer.headers.get("Allow") is not None) == (status == HTTPStatus.METHOD_NOT_ALLOWED)
 
 
