@@ -52,7 +52,8 @@ def for_origin(request: Request, response: Response, origins: Iterable[str]) -> 
     origin = request.headers.get("origin", "")
     headers = {"Vary": "Origin"}
     if origin in allowed or (origin and "*" in allowed):
-        headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _READABLE}
+        named = origin if origin in allowed else "*"
+        headers |= {"Access-Control-Allow-Origin": named, "Access-Control-Expose-Headers": _READABLE}
         if "access-control-request-method" in request.headers:
             headers |= {
                 "Access-Control-Allow-Methods": _METHODS,
@@ -80,8 +81,9 @@ def media_type(accept: str, *, offered: tuple[str, ...]) -> str:
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     for member in _MEMBER.findall(accept):
-        named, *parameters = (part.strip().lower() for part in _PARAMETER.findall(member))
-        if named:
+        parts = [part.strip().lower() for part in _PARAMETER.findall(member)]
+        if parts and parts[0]:
+            named, *parameters = parts
             yield named, next((_weight(each) for each in parameters if each.startswith("q=")), 1.0)
 
 
