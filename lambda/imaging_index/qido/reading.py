@@ -142,12 +142,12 @@ class Reading:
         if position is None or position.cursor is None:
             return
         search = self._search(position.cursor, limit, self._question.budget)
-        objects = answers.Objects(self._wanted, self._source.profile)
+        made = answers.Objects(self._wanted, self._source.profile)
         shown = entries = 0
         for row in search:
             shown += 1
             entries += len(row.whole or row.entries) + (row.non_primary or 0)
-            yield objects.of_row(row)
+            yield made.of_row(row)
         self._note(search.report, offset + shown)
         if not self._question.conditions:
             self._source.sizes.note(self._question.level, entries, shown)
