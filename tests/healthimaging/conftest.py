@@ -58,11 +58,15 @@ class Server:
         config.bind = [f"fd://{self._listener.detach()}"]
         app = HealthImaging(
             emit=lambda account, event: self.events[account].append(event),
-            read_s3=lambda _, uri: ((key, data) for key, data in self.objects.items() if key.startswith(uri)),
+            read_s3=self._read_s3,
             write_s3=lambda _, uri, data: self.objects.update({uri: data}),
         )
         self._loop.run_until_complete(serve(app, config, shutdown_trigger=self._end.wait))  # type: ignore[arg-type]
         self._loop.close()
+
+    def _read_s3(self, _: str, uri: str) -> Iterator[tuple[str, bytes]]:
+        found = ((each, data) for each, data in self.objects.items() if each.startswith(uri))
+        return ((each.removeprefix("s3://").partition("/")[2], data) for each, data in found)
 
     def own(self, path: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
         """GET under the service's own prefix, or PUT where there are changes."""

@@ -7,7 +7,7 @@ from typing import Any
 from imaging_index.dicom import dictionary
 from imaging_index.qido.private import PRIVATE
 from imaging_index.searching.question import Level
-from tests.qido.of_documents import OTHER, ROOT, STORE, Stored, answers, image_set, read, wanted
+from tests.qido.stored import OTHER, ROOT, STORE, Stored, answers, image_set, read, wanted
 
 TAGS = {each.name: each.tag for each in PRIVATE}
 

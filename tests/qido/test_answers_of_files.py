@@ -18,7 +18,7 @@ from pydicom.uid import UID
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 from local.healthimaging.conversion import convert
-from tests.qido.of_documents import (
+from tests.qido.stored import (
     INSTANCE,
     PATIENT,
     SERIES,

@@ -7,7 +7,7 @@ from typing import Any, cast
 from imaging_index.qido.answers import tree
 from imaging_index.searching.question import Level
 from proof.harness.image_sets import PROFILE
-from tests.qido.of_documents import ROOT, STORE, Stored, answers, image_set, plain, read, rows, wanted
+from tests.qido.stored import ROOT, STORE, Stored, answers, image_set, plain, read, rows, wanted
 
 PATH = f"{ROOT}/datastore/{STORE}/studies/1.2/series"
 SECOND = {"SeriesInstanceUID": "1.2.2", "SeriesNumber": "1", "Modality": "SR"}

@@ -139,10 +139,11 @@ class Reading:
         if position is None or position.cursor is None:
             return
         search = self._search(position.cursor, limit, self._question.budget)
+        made = answers.Objects(self._wanted, self._source.profile)
         shown = 0
         for row in search:
             shown += 1
-            yield answers.of_row(row, self._wanted, self._source.profile)
+            yield made.of_row(row)
         self._note(search.report, offset + shown)
 
     def _reached(self, offset: int) -> Position | None:
