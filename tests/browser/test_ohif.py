@@ -12,7 +12,8 @@ import typer
 from playwright.sync_api import Locator, Page, expect
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
-from pydicom.pixels import apply_modality_lut, apply_windowing
+from pydicom.pixels.processing import apply_modality_lut, apply_windowing
+from pydicom.uid import UID
 
 from cli.web import ohif, ohif_build, worklist
 from imaging_index.qido.http import Request, Response
@@ -122,7 +123,7 @@ def made(name: str, number: int, folder: Path) -> Dataset:
     for keyword, value in zip(identity, STUDIES[name], strict=True):
         setattr(dataset, keyword, value)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"1.2.3.{number}", f"1.2.3.{number}.1"
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}.1.1"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number}.1.1")
     for tag in [tag for tag in dataset.keys() if 0x6000 <= tag.group < 0x6020]:  # noqa: SIM118
         del dataset[tag]  # overlays, which would cover the pixels
     dataset.save_as(folder / name)
