@@ -10,10 +10,14 @@ from collections.abc import Iterator
 def until_interrupted() -> Iterator[None]:
     """A context that Ctrl-C leaves quietly, and so does SIGTERM."""
     # SIGINT too: a shell script ignores it in commands that it starts in the background.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        yield
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def wait() -> None:

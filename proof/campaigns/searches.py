@@ -124,6 +124,9 @@ def harms(case: int) -> Iterator[str]:
             yield f"a row says {told} instead of {expected[key]}"
         if told is None and knows:
             yield "a row leaves out its counts"
+        of_study = None if row.study is None else {item["ImageSet"]["S"] for item in row.study}
+        if question.level is Level.SERIES and (knows or of_study) and of_study != truth.study(items, question, row):
+            yield "a series has not the image sets of its study"
     yield from _order(table, question, pages)
     yield from _mentions(items, question, pages[0], expected)
 

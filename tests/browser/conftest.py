@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from infra.config import ROOT
 
-# A folder below docs/ for the pictures that tests make. Without it they are made, but not kept.
+# With this variable, docs/pictures/ gets the pictures that tests make. Without it they are not kept.
 PICTURES: Final = "IMAGING_INDEX_PICTURES"
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS: Final = (
     *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -24,7 +25,7 @@ _OPTIONS: Final = (
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A running chromium; the test is skipped where there is none."""
-    found = shutil.which("chromium")
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip("there is no chromium on the PATH: apt-get install chromium")
     with sync_playwright() as playwright:
@@ -50,8 +51,8 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[[Page, str], None]:
-    """Makes a picture of a tab, by its name. It is kept below docs/ if the environment names a folder there."""
-    folder = ROOT / "docs" / os.environ[PICTURES] if PICTURES in os.environ else tmp_path
+    """Makes a picture of a tab, by its name."""
+    folder = ROOT / "docs" / "pictures" if PICTURES in os.environ else tmp_path
 
     def make(page: Page, name: str) -> None:
         page.screenshot(path=folder / f"{name}.png", animations="disabled")

@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import boto3
+import pytest
 
 from proof.harness.image_sets import PATIENCE
 
@@ -20,12 +23,35 @@ def clean_environment(folder: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {"TMPDIR": str(folder)}
 
 
+def work_list(address: str) -> str:
+    """What QIDO-RS answers to the page at an address about the studies."""
+    with urlopen(address, timeout=PATIENCE) as page:  # noqa: S310  of this machine
+        assert b"<title>Work list of ImagingIndex</title>" in page.read()
+    with urlopen(f"{address}dicomweb/studies", timeout=PATIENCE) as answer:  # noqa: S310
+        return str(answer.read().decode())
+
+
 def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_leaves_nothing(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [*COMMAND, "demo"], env=clean_environment(tmp_path), capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    shown = ended.stdout
+    with subprocess.Popen(
+        [*COMMAND, "demo", "--stay"], env=clean_environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            if line.startswith("http://"):
+                break
+        try:
+            studies = work_list(line.strip())
+            process.send_signal(signal.SIGINT)
+            shown += process.stdout.read()
+            process.wait(PATIENCE)
+        finally:
+            process.kill()  # a test that fails must not wait for ever
+    assert process.returncode == 0
+    assert "CORRECTED BY THE DEMO" in studies
+    with pytest.raises(URLError):
+        work_list(line.strip())
     assert re.search(r"\d+ DICOM files became (\d+) image sets", shown)
     assert "refused: The file is not a DICOM P10 file" in shown
     assert "StudyDescription: Testing File-set -> CORRECTED BY THE DEMO" in shown
@@ -73,6 +99,8 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
                 (exports[match[1]],) = shlex.split(match[2])
             if line.startswith("unset "):
                 unset.append(line.split()[1:])
+            if line.startswith("http://"):
+                address = line.strip()
             if "Ctrl-C" in line:
                 break
         session = boto3.Session(exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
@@ -80,8 +108,9 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
         assert exports["NO_PROXY"] == "*.hospital,10.0.0.1,127.0.0.1"
         client = session.client("medical-imaging", endpoint_url=exports["AWS_ENDPOINT_URL"])
         assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
-        process.send_signal(signal.SIGINT)
         try:
+            assert work_list(address) == "[]"
+            process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
         finally:
             process.kill()  # a test that fails must not wait for ever

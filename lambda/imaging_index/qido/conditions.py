@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,9 +15,9 @@ from imaging_index.profile.schema import LONGEST_TEXT
 from imaging_index.qido.combined import combine
 from imaging_index.qido.keys import spelled
 from imaging_index.qido.refusal import Refusal, bad_request
-from imaging_index.searching import names
+from imaging_index.searching import moments, names
 from imaging_index.searching.errors import SearchError
-from imaging_index.searching.matching import Condition, Empty, Equal, Words
+from imaging_index.searching.matching import Condition, Empty, Equal, Range, Words
 from imaging_index.searching.question import Level
 from imaging_index.searching.values import Value
 
@@ -134,10 +134,11 @@ class Reader:
             for each in self._conditions(named, values, parameters, today)
         ]
         of_instances = [each for each in conditions if self._keys.is_of_instances(each.attribute)]
+        of_entries = combine([each for each in conditions if self._keys.is_of_entries(each.attribute)], self._separate)
+        for each in filter(_goes_over_midnight, (*of_entries, *of_instances)):
+            raise _invalid(self._keys.find(each.attribute, level))
         return Asked(
-            of_entries=combine(
-                [each for each in conditions if self._keys.is_of_entries(each.attribute)], self._separate
-            ),
+            of_entries=of_entries,
             of_instances=tuple(of_instances) if level is Level.IMAGE_SET else (),
             names=tuple(dict.fromkeys(shown)),
             ignored=ignored,
@@ -172,7 +173,8 @@ class Reader:
             return Condition(name, vr, Words(words), exact=True)
         written = Value(name, vr, today, exact=True, identifier=False)
         try:
-            test: Any = written.test(value)
+            ends = moments.ends(vr, value) if vr == "TM" else None
+            test = written.test(value) if ends is None else _hours(written, *ends)
         except SearchError:
             raise _invalid(named) from None
         # An index has no values of a whole study, and folded names of PatientName alone.
@@ -218,6 +220,19 @@ def _is_compared(key: str, values: list[str]) -> bool:
     if key == _CHARACTER_SET and values != [_UTF_8]:
         raise bad_request(f"Queries are in UTF-8: leave out {_CHARACTER_SET}, or write {_UTF_8}.")
     return key != _CHARACTER_SET
+
+
+def _hours(written: Value, low: str, high: str) -> Range:
+    """A range of times. Together with a range of dates, it may begin later in the day than it ends."""
+    first, last = written.between(low, ""), written.between("", high)
+    return Range(first.low if isinstance(first, Range) else None, last.high if isinstance(last, Range) else None)
+
+
+def _goes_over_midnight(condition: Condition) -> bool:
+    test = condition.test
+    if not isinstance(test, Range) or condition.vr != "TM" or test.low is None or test.high is None:
+        return False
+    return bool(test.low > test.high)
 
 
 def _invalid(named: Named) -> Refusal:

@@ -10,8 +10,10 @@ from imaging_index.dicom.dictionary import Level as Place
 from imaging_index.document.types import KEPT
 from imaging_index.profile.privacy import Policy
 from imaging_index.qido import private, required, retrieving
+from imaging_index.qido.common import Common
 from imaging_index.qido.elements import Elements, add, element, empty, in_order
-from imaging_index.qido.objects import ONLINE, attributes, common, fill, is_addressed
+from imaging_index.qido.objects import ONLINE, Counted
+from imaging_index.qido.selection import attributes, is_addressed
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 
@@ -83,7 +85,7 @@ def _of_image_set(
     read = msgspec.structs.replace(row, level=Level.IMAGE_SET, entries=entry, whole=entry)
     own = Own(wanted, profile)
     selected = [each for each in attributes(wanted, profile) if each.name not in own.names]
-    of_series = _common(read, selected, wanted)
+    of_series = _common(read, selected, wanted) | Counted(wanted, profile).elements(read)
     others = _common(read, [each for each in selected if each.level is not Place.SERIES], wanted)
     study, series = read.value("StudyInstanceUID"), read.value("SeriesInstanceUID")
     names_series = profile.policy("SeriesInstanceUID") is Policy.KEEP
@@ -102,6 +104,5 @@ def _of_image_set(
 
 def _common(row: Row, selected: Sequence[Attribute], wanted: Wanted) -> Elements:
     """What the objects of an image set's instances have in common."""
-    found = common(row.entries, selected) | ONLINE
-    fill(found, required.of(wanted.level, relational=wanted.relational), selected)
-    return found | private.elements(row, wanted, {each.name for each in selected})
+    made = Common(selected, wanted)
+    return made.elements(row.entries) | ONLINE | private.elements(row, wanted, made.names)

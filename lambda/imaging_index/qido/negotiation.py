@@ -80,8 +80,9 @@ def media_type(accept: str, *, offered: tuple[str, ...]) -> str:
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     for member in _MEMBER.findall(accept):
-        named, *parameters = (part.strip().lower() for part in _PARAMETER.findall(member))
-        if named:
+        parts = [part.strip().lower() for part in _PARAMETER.findall(member)]
+        if parts and parts[0]:
+            named, *parameters = parts
             yield named, next((_weight(each) for each in parameters if each.startswith("q=")), 1.0)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imaging_index.entry.item import Item
     from imaging_index.qido.elements import Elements
     from imaging_index.qido.wanted import Wanted
+    from imaging_index.searching.matching import Condition
     from imaging_index.searching.rows import Row
 
     Of = Callable[[Row, Wanted, Collection[str]], list[Any]]
@@ -83,14 +84,14 @@ def _possible(row: Row, wanted: Wanted, _: object) -> list[Any]:
     """The keywords of the conditions that no image set of a row matches for certain, but one may."""
     if not row.possible:
         return []
-    asked = dict.fromkeys(each.attribute for each in wanted.conditions)
-    unsure = {
-        each.attribute
-        for each in wanted.conditions
-        if each.attribute == OF_STUDY or any(each.match(item) is Match.POSSIBLE for item in row.entries)
-    }
+    unsure = [each for each in wanted.conditions if wanted.level is Level.IMAGE_SET or _is_unsure(each, row)]
     # Two conditions on one sequence may each match for certain, and only possibly in one item.
-    return [name for name in asked if name in unsure] or [*asked] or ["UNKNOWN"]
+    return [*dict.fromkeys(each.attribute for each in unsure or wanted.conditions)] or ["UNKNOWN"]
+
+
+def _is_unsure(condition: Condition, row: Row) -> bool:
+    of_study = condition.attribute == OF_STUDY
+    return of_study or any(condition.match(item) is Match.POSSIBLE for item in row.entries)
 
 
 def _only_non_primary(row: Row, *_: object) -> list[Any]:

@@ -106,10 +106,18 @@ class Reading:
 
     def objects(self, offset: int, limit: int) -> Iterator[Object]:
         """The objects behind an offset."""
-        return self._instances(offset, limit) if self._wanted.level is Level.IMAGE_SET else self._rows(offset, limit)
+        if not self._question.datastores:
+            self.ended, self.total = Ended.ALL, 0
+        elif self._wanted.level is Level.IMAGE_SET:
+            yield from self._instances(offset, limit)
+        else:
+            yield from self._rows(offset, limit)
 
     def count(self) -> int:
         """How many objects there are, as far as the budget lets them be read."""
+        if not self._question.datastores:
+            self.ended = Ended.ALL
+            return 0
         search = self._search("", None, self._question.budget, counts=True)
         count = 0
         with closing(cast("Any", iter(search))) as rows:
@@ -138,11 +146,16 @@ class Reading:
         self._note(search.report, offset + shown)
 
     def _reached(self, offset: int) -> Position | None:
-        """The position of an offset; None if everything ends before it, or as much as may be read."""
-        position = self._source.positions.nearest(self._digest, offset)
-        if position.cursor is not None and position.objects < offset:
-            budget = self._question.budget
-            search = self._search(position.cursor, offset - position.objects, budget and budget * _BUDGETS_TO_SKIP)
+        """The position of an offset; None if everything ends before it, or as much as may be read.
+
+        Each search has the same budget, however far it is to go: what is sorted is as much as a budget reads.
+        """
+        position, budget = self._source.positions.nearest(self._digest, offset), self._question.budget
+        while position.cursor is not None and position.objects < offset:
+            if budget is not None and self.entries >= budget * _BUDGETS_TO_SKIP:
+                self.ended = Ended.BUDGET
+                return None
+            search = self._search(position.cursor, offset - position.objects, budget)
             position = self._note(search.report, position.objects + sum(1 for _ in search))
         if position.cursor is None:
             self.ended, self.total = Ended.ALL, position.objects
@@ -160,11 +173,11 @@ class Reading:
         position = self._source.positions.nearest(self._digest, offset)
         seen, budget = position.objects, self._question.budget
         while position.cursor is not None:
-            left = None if budget is None else budget - self.entries
-            if (left is not None and left <= 0) or self._image_sets >= _MOST_IMAGE_SETS:
+            spent = budget is not None and self.entries >= budget
+            if spent or self._image_sets >= _MOST_IMAGE_SETS:
                 self.ended = Ended.BUDGET
                 return
-            search = self._search(position.cursor, _SERIES, left)
+            search = self._search(position.cursor, _SERIES, budget)
             with closing(cast("Any", iter(search))) as rows:
                 for row in rows:
                     for each in self._of_series(row):

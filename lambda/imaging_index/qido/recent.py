@@ -17,17 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from imaging_index.entry.item import Item
+    from imaging_index.profile.profile import Index
     from imaging_index.table.layout import Key
 
 # For so long a client that goes on is shown what was in the table then.
 _SECONDS: Final = 60
 # Entries of all pages: 40 MB at most.
 _MOST_ENTRIES: Final = 25_000
+# A rest of a page that is smaller is not a page by itself.
+_FEW: Final = 100
 
-_Query = tuple[str, tuple[tuple[str, str | Between], ...], bool]
+# An index, a direction, and what is asked of its key attributes but for a range of the last of them.
+_Query = tuple[str, bool, tuple[tuple[str, str], ...]]
 
 
 class _Kept(NamedTuple):
+    """A page, the range that it is of, and behind what it begins."""
+
+    within: Between | None
     start: Item | None
     page: Page
     read: float
@@ -41,10 +48,10 @@ class Recent:
         self._pages: OrderedDict[_Query, deque[_Kept]] = OrderedDict()
         self._entries = 0
 
-    def keep(self, query: _Query, start: Item | None, page: Page) -> None:
+    def keep(self, query: _Query, within: Between | None, start: Item | None, page: Page) -> None:
         """Remember a page."""
         with self._lock:
-            self._pages.setdefault(query, deque()).appendleft(_Kept(start, page, time.monotonic()))
+            self._pages.setdefault(query, deque()).appendleft(_Kept(within, start, page, time.monotonic()))
             self._pages.move_to_end(query)
             self._entries += _size(page)
             while self._entries > _MOST_ENTRIES:
@@ -90,13 +97,21 @@ class RecentReader(TableReader):
         most: int | None = None,
     ) -> Page:
         """The next entries that an index holds, as `TableReader.page` returns them, or the first of them."""
-        query = (index, tuple(conditions.items()), backwards)
-        for kept in self._recent.of(query) if self._reuses else ():
-            rest = _rest(kept, start, self.describe().indexes[index].sort, backwards=backwards)
-            if rest is not None and (most is None or len(rest) <= most):
-                return Page(rest, 0.0, kept.page.next)
+        whole = tuple((name, asked) for name, asked in conditions.items() if isinstance(asked, str))
+        within = next((asked for asked in conditions.values() if isinstance(asked, Between)), None)
+        query = (index, backwards, whole)
+        if self._reuses:
+            keys = self.describe().indexes[index]
+            for kept in self._recent.of(query):
+                if found := _Reuse(kept, keys, len(whole), backwards=backwards).page(within, start, most):
+                    if len(found.items) >= min(_FEW, most or _FEW) or found.next is None:
+                        return found
+                    # A search takes the size of a page for how close together entries are.
+                    left = most and most - len(found.items)
+                    more = self.page(index, conditions, key_types, backwards=backwards, start=found.next, most=left)
+                    return Page([*found.items, *more.items], more.units, more.next)
         page = self._table.page(index, conditions, key_types, backwards=backwards, start=start, most=most)
-        self._recent.keep(query, start, page)
+        self._recent.keep(query, within, start, page)
         return page
 
     def entries(self, keys: Sequence[Key]) -> Page:
@@ -108,14 +123,14 @@ class RecentReader(TableReader):
         return self._table.read(key)
 
 
-class _Behind(Sequence[Any]):
-    """The items of a page behind the first ones of it; each is parsed when it is asked for."""
+class _Some(Sequence[Any]):
+    """Some items of a page that follow one another; each is parsed when it is asked for."""
 
-    def __init__(self, items: Sequence[Any], first: int) -> None:
-        self._items, self._first = items, first
+    def __init__(self, items: Sequence[Any], places: range) -> None:
+        self._items, self._places = items, places
 
     def __len__(self) -> int:
-        return len(self._items) - self._first
+        return len(self._places)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -123,40 +138,102 @@ class _Behind(Sequence[Any]):
     def __getitem__(self, index: slice) -> Sequence[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError
-        return self._items[self._first + index % len(self)]
+            return _Some(self._items, self._places[index])
+        return self._items[self._places[index]]
 
 
-def _rest(kept: _Kept, start: Item | None, sort: Sequence[str], *, backwards: bool) -> Sequence[Any] | None:
-    """The items of a page behind a start; None if it is not known that these are the next ones."""
-    items = kept.page.items
-    if start == kept.start:
-        return items
-    if start is None or not items:
+class _Reuse:
+    """What of a page can be used again."""
+
+    def __init__(self, kept: _Kept, index: Index, given: int, *, backwards: bool) -> None:
+        """Look into `kept`, a page of an index of which so many key attributes have a value in the query."""
+        self._kept, self._index, self._backwards = kept, index, backwards
+        self._items = kept.page.items
+        self._ranged = index.keys[given] if given < len(index.keys) else None
+
+    def page(self, within: Between | None, start: Item | None, most: int | None) -> Page | None:
+        """The page of a range, or the beginning of it; None if it is not known that these are the next items."""
+        first = self._behind(start) if start is not None else self._beginning(within)
+        if first is None:
+            return None
+        last = self._inside(within)
+        ends = last < len(self._items) or (self._kept.page.next is None and self._is_to_the_end_of(within))
+        places = range(first, max(first, last))[:most]
+        if ends and len(places) == max(last - first, 0):
+            return Page(_Some(self._items, places), 0.0, None)
+        if not places:
+            return None
+        names = (*self._index.keys, "ImageSet", "Part")
+        item = self._items[places[-1]]
+        return Page(_Some(self._items, places), 0.0, {name: item[name] for name in names})
+
+    def _behind(self, start: Item) -> int | None:
+        """The place behind an item; None if it is not among these, nor the one before them."""
+        if start == self._kept.start:
+            return 0
+        if not self._items:
+            return None
+        place = bisect_right(range(len(self._items)), self._order(start), key=lambda at: self._order(self._items[at]))
+        # Where an index has several entries at one place, nothing says in which order they come.
+        found = place > 0 and self._items[place - 1]["ImageSet"] == start["ImageSet"]
+        return place if found else None
+
+    def _order(self, item: Item) -> _Order:
+        return _Order(tuple(_key(item[name]) for name in (*self._index.sort, "ImageSet")), self._backwards)
+
+    def _beginning(self, within: Between | None) -> int | None:
+        """The place of the first item of a range; None if others may be before these."""
+        mine, asked = self._near(self._kept.within), self._near(within)
+        if mine == asked:
+            return 0 if self._kept.start is None else None
+        if asked is None or self._ranged is None or not self._items:
+            return None
+        begin, name = self._end(asked), self._ranged
+        values = [_Order(_key(self._items[at][name]), self._backwards) for at in (0, -1)]
+        from_mine = self._kept.start is None and (mine is None or self._end(mine) < begin) and not values[0] < begin
+        if from_mine or (values[0] < begin and not values[1] < begin):
+            places = range(len(self._items))
+            return bisect_left(places, begin, key=lambda at: _Order(_key(self._items[at][name]), self._backwards))
         return None
-    # Both ways an item is found by its place, counted from the end of the index.
-    places = range(len(items))
-    wanted = _place(start, sort)
-    first, last = _place(items[0], sort), _place(items[-1], sort)
-    if backwards:
-        if not last < wanted <= first:
-            return None
-        behind = len(items) - bisect_left([*reversed(places)], wanted, key=lambda at: _place(items[at], sort))
-    else:
-        if not first <= wanted < last:
-            return None
-        behind = bisect_right(places, wanted, key=lambda at: _place(items[at], sort))
-    # Where an index has several entries at one place, nothing says in which order they come.
-    return _Behind(items, behind) if items[behind - 1]["ImageSet"] == start["ImageSet"] else None
+
+    def _inside(self, within: Between | None) -> int:
+        """How many of the items are in a range, or before it."""
+        if within is None or self._ranged is None:
+            return len(self._items)
+        name, end = self._ranged, self._end(within.low if self._backwards else within.high)
+        return bisect_right(
+            range(len(self._items)), end, key=lambda at: _Order(_key(self._items[at][name]), self._backwards)
+        )
+
+    def _is_to_the_end_of(self, within: Between | None) -> bool:
+        mine, asked = self._far(self._kept.within), self._far(within)
+        if mine is None or asked is None:
+            return mine is None
+        return mine <= asked if self._backwards else mine >= asked
+
+    def _end(self, of_range: str) -> _Order:
+        return _Order(of_range.encode(), self._backwards)
+
+    def _near(self, within: Between | None) -> str | None:
+        return None if within is None else within.high if self._backwards else within.low
+
+    def _far(self, within: Between | None) -> str | None:
+        return None if within is None else within.low if self._backwards else within.high
 
 
-def _place(item: Item, sort: Sequence[str]) -> tuple[Any, ...]:
-    """What an index sorts by: text by its bytes in UTF-8 (DynamoDB Developer Guide, "Query"), and the table's key."""
-    return (*(_key(item[name]) for name in sort), _key(item["ImageSet"]))
+class _Order:
+    """Sorts as an index does, from its beginning or from its end."""
+
+    __slots__ = ("_backwards", "_value")
+
+    def __init__(self, value: Any, backwards: bool) -> None:
+        self._value, self._backwards = value, backwards
+
+    def __lt__(self, other: _Order) -> bool:
+        return bool(other._value < self._value if self._backwards else self._value < other._value)
 
 
 def _key(value: Mapping[str, Any]) -> Any:
+    """What an index sorts by: text by its bytes in UTF-8 (Amazon DynamoDB Developer Guide, "Query")."""
     ((kind, content),) = value.items()
     return Decimal(content) if kind == "N" else str(content).encode()

@@ -54,10 +54,14 @@ def _of(row: Row) -> tuple[Item, ...]:
 
 
 def instances_of_series(row: Row) -> int | None:
-    """How many instances the RetrieveURL of a series serves; None where the series was not read."""
+    """How many instances the RetrieveURL of a row's series serves; None where the series was not read."""
     if image_set_of(row) is not None:
         return _instances(row.entries[:1])
-    return None if row.whole is None else _instances(_primary(row.whole))
+    series = row.whole
+    if row.level is Level.IMAGE_SET and row.study is not None:
+        key = key_of(row.entries[0], Level.SERIES)
+        series = tuple(item for item in row.study if key_of(item, Level.SERIES) == key)
+    return None if series is None else _instances(_primary(series))
 
 
 def series_and_instances(study: Sequence[Item]) -> tuple[int, int | None]:

@@ -9,7 +9,8 @@ import msgspec
 from imaging_index.entry.item import plain_value
 from imaging_index.qido import retrieving
 from imaging_index.qido.instances import Own
-from imaging_index.qido.objects import is_addressed, of_row
+from imaging_index.qido.objects import Objects
+from imaging_index.qido.selection import is_addressed
 from imaging_index.searching.question import Level
 from imaging_index.searching.rows import Row, is_left_out, key_of, value_of
 from imaging_index.table.layout import Key
@@ -44,7 +45,7 @@ def tree(row: Row, wanted: Wanted, profile: Profile, table: TableReader) -> dict
     for image_set in sorted(image_sets, key=_place):
         of_series.setdefault(key_of(image_set.entry, Level.SERIES), []).append(image_set)
     return {
-        "study": of_row(row, wanted, profile),
+        "study": Objects(wanted, profile).of_row(row),
         "series": [_series(each, row, wanted, profile) for each in of_series.values()],
     }
 
@@ -62,7 +63,7 @@ def _series(image_sets: Sequence[ImageSet], row: Row, wanted: Wanted, profile: P
     series = Row(level=Level.SERIES, entries=entries, whole=entries, study=row.whole)
     own = Own(msgspec.structs.replace(wanted, level=Level.IMAGE_SET, relational=False), profile)
     return {
-        "series": of_row(series, below, profile),
+        "series": Objects(below, profile).of_row(series),
         "imageSets": [
             _image_set(each.entry, below, profile) | {"instances": [own.elements(one) for one in each.instances]}
             for each in image_sets

@@ -22,7 +22,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         everything: all attributes that the profile selects (includefield=all).
         all_copies: image sets that are not primary count like the others.
         retrieve_root: what RetrieveURLs begin with; without one there are none.
-        conditions: what was asked, to name the attributes that match possibly, and not for certain.
+        conditions: what was asked, to name the attributes that match possibly, and not for certain. Of instances those
+            alone that are in doubt.
     """
 
     level: Level
