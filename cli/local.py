@@ -31,10 +31,14 @@ def up(
         raise Failure(str(error)) from None
 
 
+def _build() -> Path:
+    with screen.status("Fetching OHIF, which is done once"):
+        return ohif_build.build()
+
+
 def _up(dicom: Path | None, port: int, *, viewer: bool) -> None:
     folder = existing(dicom) if dicom else None
-    with screen.status("Fetching OHIF, once"):
-        build = ohif_build.build() if viewer else None
+    build = _build() if viewer else None
     profiles = [name for name in PROFILES if name in os.environ]
     with until_interrupted(), running(port, screen.status) as (cloud, _), worklist.of_local_cloud() as server:
         datastore = make_datastore(boto3.client("medical-imaging"), "local")

@@ -23,6 +23,7 @@ _accounts = itertools.count(100_000_000_001)
 _LONGEST = (
     "convergence/test_kills.py",
     "runtime/test_exact_runtime.py",
+    "browser/test_ohif.py",
     "cloud/test_upgrade.py",
     "convergence/test_errors_at_calls.py",
     "cli/test_dead_letters.py",
