@@ -11,7 +11,7 @@ from pydicom import Dataset, config
 from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
 from imaging_index.entry.pages import unpack
-from imaging_index.qido.answers import Object, Wanted, needed, of_instances, of_row
+from imaging_index.qido.answers import Object, Objects, Wanted, needed, of_instances
 from imaging_index.searching.grammar import parse
 from imaging_index.searching.question import Level, Question
 from imaging_index.searching.search import Search
@@ -175,7 +175,8 @@ def answers(table: Table, what: Wanted, *conditions: str, profile: Profile = PRO
     if what.level is Level.IMAGE_SET:
         reader = cast("TableReader", table)
         return [plain(each) for row in found for _, each in of_instances(row, what, profile, reader)]
-    return [plain(of_row(row, what, profile)) for row in found]
+    made = Objects(what, profile)
+    return [plain(made.of_row(row)) for row in found]
 
 
 def plain(made: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from imaging_index.profile import toml_file
-from imaging_index.qido.answers import Object, Wanted, needed, of_row
+from imaging_index.qido.answers import Object, Objects, Wanted, needed
 from imaging_index.searching.judging import holds
 from imaging_index.searching.question import Level
 from imaging_index.searching.rows import NEEDED, Row
@@ -182,12 +182,12 @@ def test_of_the_instances_a_study_or_series_has_only_what_all_of_them_have() -> 
 
 def test_what_was_not_read_as_a_whole_is_not_counted() -> None:
     row = Row(level=Level.STUDY, entries=(image_set().entry,), whole=None)
-    found = plain(of_row(row, wanted(), PROFILE))
+    found = plain(Objects(wanted(), PROFILE).of_row(row))
     assert {tag: each for tag, each in STUDY.items() if tag not in ("00080061", "00201206", "00201208")} == {
         tag: found[tag] for tag in found if tag < "0099"
     }
     series = structs.replace(row, level=Level.SERIES)
-    assert "00201209" not in of_row(series, wanted(Level.SERIES), PROFILE)
+    assert "00201209" not in Objects(wanted(Level.SERIES), PROFILE).of_row(series)
 
 
 def test_what_the_profile_does_not_select_is_left_out() -> None:
@@ -269,7 +269,7 @@ def test_a_time_zone_is_not_believed_where_an_index_does_not_say_which_instances
     stored = Stored(image_set(1, {}, {"TimezoneOffsetFromUTC": None}), profile=profile)
     for what in (wanted(), wanted(names=("TimezoneOffsetFromUTC",))):
         (row,) = rows(stored, what, "PatientID=P1")
-        assert "00080201" not in of_row(row, what, profile)
+        assert "00080201" not in Objects(what, profile).of_row(row)
     assert "patient" in stored.calls
 
 
@@ -293,7 +293,7 @@ def test_a_uid_that_is_no_uid_stays_one_part_of_an_address() -> None:
 def test_versions_are_left_out_if_one_is_not_known() -> None:
     held = {name: each for name, each in image_set(1).entry.items() if name != "ImageSetVersion"}
     row = Row(level=Level.SERIES, entries=(image_set(2).entry, held), whole=None)
-    found = of_row(row, wanted(Level.SERIES), PROFILE)
+    found = Objects(wanted(Level.SERIES), PROFILE).of_row(row)
     assert ("00991003" in found, "0099100A" in found) == (False, True)
 
 

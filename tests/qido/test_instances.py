@@ -9,9 +9,11 @@ from msgspec import structs
 
 from imaging_index.profile import toml_file
 from imaging_index.qido.answers import Object, of_instances
+from imaging_index.qido.service import Options, Service
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 from proof.harness.image_sets import PROFILE, PROFILE_FILE
+from tests.qido.asking import get, objects
 from tests.qido.stored import (
     INSTANCE,
     ROOT,
@@ -96,6 +98,17 @@ def test_an_instance_of_a_whole_study_counts_the_levels_above() -> None:
         found = read(plain(made))
         assert (found.NumberOfStudyRelatedSeries, found.NumberOfStudyRelatedInstances) == (2, 4)
         assert (found.NumberOfSeriesRelatedInstances, [*found.ModalitiesInStudy]) == (3, ["CT", "SR"])
+
+
+def test_of_all_instances_the_service_counts_the_levels_above() -> None:
+    stored = cast("Any", Stored(image_set(1, {}, {}), image_set(2, series={"SeriesInstanceUID": "1.2.2"})))
+    service = Service(stored, PROFILE, lambda: (STORE,), Options(retrieve_root=ROOT))
+    found = map(read, objects(get(service, "/instances?StudyInstanceUID=1.2")))
+    counts = [
+        (each.NumberOfStudyRelatedSeries, each.NumberOfStudyRelatedInstances, each.NumberOfSeriesRelatedInstances)
+        for each in found
+    ]
+    assert sorted(counts) == [(2, 3, 1), (2, 3, 2), (2, 3, 2)]
 
 
 def test_instances_come_by_their_number_with_their_own_values_and_columns_to_match_on() -> None:

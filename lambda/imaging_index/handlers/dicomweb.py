@@ -25,6 +25,8 @@ from imaging_index.profile import toml_file
 from imaging_index.profile.privacy import Policy, Privacy
 from imaging_index.qido import metric_names
 from imaging_index.qido.http import Request, Response
+from imaging_index.qido.negotiation import for_origin
+from imaging_index.qido.refusal import Refusal
 from imaging_index.qido.service import Options, Service
 from imaging_index.table import answers
 from imaging_index.table.reading import TableReader
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 _DATASTORES_SECONDS: Final = 300
 # AWS Lambda Developer Guide, "Lambda quotas": the answer of an invocation, 6 MB, less what is around its body.
 _LARGEST: Final = 6_000_000
-# A body of so many characters fits whatever they are: JSON has two escapes for one, of six characters each.
-_SURELY_FITS: Final = _LARGEST // 12
+# A body of so many bytes fits whatever they are: as a JSON text, none becomes more than six characters.
+_SURELY_FITS: Final = _LARGEST // 6
 _READ_UNITS: Final = "X-Read-Units"
 
 logger: Final = Logger()
@@ -99,18 +101,19 @@ def _token(value: str) -> str:
     return token
 
 
+_options: Final = Options(
+    retrieve_root=_variables.retrieve_root,
+    ignores_unknown_keys=_variables.unknown_keys == "ignore",
+    empty_status=int(_variables.empty_status),
+    shows_read_units=True,  # for the metric
+    budget=int(_variables.budget),
+    origins=tuple(filter(None, _variables.origins.split(","))),
+)
 _service: Final = Service(
     TableReader(client("dynamodb"), _variables.table_name),
     _profile,
     _Datastores(_variables.datastores),
-    Options(
-        retrieve_root=_variables.retrieve_root,
-        ignores_unknown_keys=_variables.unknown_keys == "ignore",
-        empty_status=int(_variables.empty_status),
-        shows_read_units=True,  # for the metric
-        budget=int(_variables.budget),
-        origins=tuple(filter(None, _variables.origins.split(","))),
-    ),
+    _options,
     _token if _profile.hashes else None,
 )
 
@@ -119,18 +122,18 @@ _service: Final = Service(
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  the logger's
     """Answer one request of a REST API (API Gateway Developer Guide, "Lambda proxy integrations": format 1.0)."""
-    units = 0.0
+    request = _request(event)
     try:
-        request = _request(event)
         response = _service.answer(request)
-        units = float(response.headers.get(_READ_UNITS, 0))
-        answer = _proxy_response(response)
     except Exception as error:  # its text could quote the request
         fault = classify(error)
         logger.warning("failed", extra={"fault": fault.name, "reason": fault.reason})
-        answer = _proxy_response(_failure(fault))
+        response = for_origin(request, _failure(fault), _options.origins)
+    if not _fits(response):
+        response = for_origin(request, _too_large(), _options.origins)
+    units = float(response.headers.get(_READ_UNITS, 0))
     metrics.add_metric(name=metric_names.READ_UNITS, unit=MetricUnit.Count, value=units)
-    return answer
+    return _proxy_response(response)
 
 
 def _request(event: dict[str, Any]) -> Request:
@@ -150,31 +153,28 @@ def _request(event: dict[str, Any]) -> Request:
 def _failure(fault: Fault) -> Response:
     if isinstance(fault, Overload):
         sentence = "The index is busy. Ask again in a second."
-        return _told(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "1"})
-    return _told(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The search failed. The log of the DICOMweb function has the class of the error.",
-    )
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "1"}).response
+    sentence = "The search failed. The log of its function has the class of the error."
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, sentence).response
 
 
-def _told(status: HTTPStatus, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    body = msgspec.json.encode({"message": sentence})
-    return Response(status, {"Content-Type": "application/json", **(headers or {})}, body)
+def _fits(response: Response) -> bool:
+    # Nearly always the size alone says so.
+    return len(response.body) < _SURELY_FITS or len(json.dumps(response.body.decode())) < _LARGEST
+
+
+def _too_large() -> Response:
+    sentence = "The answer is larger than AWS passes on. Ask for fewer rows with limit and offset, or fewer attributes."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence).response
 
 
 def _proxy_response(response: Response) -> dict[str, Any]:
-    body = response.body.decode()
-    if len(body) > _SURELY_FITS and len(json.dumps(body)) > _LARGEST:
-        sentence = (
-            "The answer is larger than AWS passes on. Ask for fewer rows with limit and offset, or fewer attributes."
-        )
-        return _proxy_response(_told(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence))
     hidden = () if _variables.read_units == "on" else (_READ_UNITS,)
     headers = {name: value for name, value in response.headers.items() if name not in hidden}
     return {
         "statusCode": int(response.status),
         "headers": {"Cache-Control": "no-store", **headers},
-        "body": body,
+        "body": response.body.decode(),
         "isBase64Encoded": False,
     }
 

@@ -52,7 +52,8 @@ def for_origin(request: Request, response: Response, origins: Iterable[str]) -> 
     origin = request.headers.get("origin", "")
     headers = {"Vary": "Origin"}
     if origin in allowed or (origin and "*" in allowed):
-        headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _READABLE}
+        named = origin if origin in allowed else "*"
+        headers |= {"Access-Control-Allow-Origin": named, "Access-Control-Expose-Headers": _READABLE}
         if "access-control-request-method" in request.headers:
             headers |= {
                 "Access-Control-Allow-Methods": _METHODS,

@@ -23,7 +23,7 @@ _MOST: Final = {Level.STUDY: 1_000, Level.SERIES: 1_000, Level.IMAGE_SET: 5_000}
 _LONGEST: Final = 16_384
 _MOST_PARAMETERS: Final = 1_000
 _FLAGS: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "allcopies")
-_ONCE: Final = frozenset({*_FLAGS, "limit", "offset", "orderby", "tree", "accept", "charset"})
+ONCE: Final = frozenset({*_FLAGS, "limit", "offset", "orderby", "tree", "accept", "charset"})
 _INCLUDE: Final = "includefield"
 # What rows can be sorted by, and whether the order's own direction is from last to first.
 _ORDERS: Final = {
@@ -92,7 +92,7 @@ def parse(pairs: Sequence[tuple[str, str]], level: Level) -> Parameters:
     keys: list[tuple[str, str]] = []
     for name, value in pairs:
         known = name.lower()
-        if known in _ONCE:
+        if known in ONCE:
             if value.strip() and known in once:
                 raise bad_request(f"The parameter {known} appears twice. Write it once.")
             if value.strip():

@@ -139,10 +139,11 @@ class Reading:
         if position is None or position.cursor is None:
             return
         search = self._search(position.cursor, limit, self._question.budget)
+        made = answers.Objects(self._wanted, self._source.profile)
         shown = 0
         for row in search:
             shown += 1
-            yield answers.of_row(row, self._wanted, self._source.profile)
+            yield made.of_row(row)
         self._note(search.report, offset + shown)
 
     def _reached(self, offset: int) -> Position | None:
@@ -216,8 +217,8 @@ class Reading:
         return sum(int(item["InstanceCount"]["N"]) for item in row.entries)
 
     def _search(self, from_cursor: str, limit: int | None, budget: int | None, *, counts: bool = False) -> Search:
-        # Of instances there is nothing to say of whole series, and of a count nothing at all.
-        whole = not counts and self._wanted.level is not Level.IMAGE_SET
+        # A series is read as a whole for its instances, also for their number; other rows count by themselves.
+        whole = not counts or self._wanted.level is Level.IMAGE_SET
         shown = () if counts and not self._of_instances else self._shown()
         question = msgspec.structs.replace(self._question, cursor=from_cursor or None, limit=limit, budget=budget)
         try:
