@@ -252,7 +252,7 @@ def test_an_index_that_lacks_the_time_or_folds_no_name_decides_nothing_of_it() -
     }
     lacking = Stored(image_set(), profile=msgspec.structs.replace(PROFILE, indexes=indexes))
     for query in (
-        "PatientName=doe^jane&StudyDate=20240130-20240201&StudyTime=0800-0900",
+        "PatientName=doe^jane&StudyDate=20100130-20240131&StudyTime=0800-0900",
         "ReferringPhysicianName=SMITH^ANN",
     ):
         assert len(objects(get(service(lacking), f"/studies?{query}"))) == 1, query

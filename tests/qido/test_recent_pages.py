@@ -71,6 +71,20 @@ def test_what_was_read_is_not_read_again_if_it_is_to_be_reused() -> None:
         reader = RecentReader(cast("TableReader", table), recent, reuses=reuses)
         page = reader.page("date", QUERY, {})
         assert (len(page.items), len(table.calls), page.units > 0) == (50, calls, not reuses)
+    part: dict[str, Any] = {**QUERY, "StudyMoment": Between("2024", "20240101")}
+    for backwards, calls in ((False, 2), (True, 3)):
+        reader = RecentReader(cast("TableReader", table), recent, reuses=True)
+        page = reader.page("date", part, {}, backwards=backwards)
+        assert (len(page.items), page.next, len(table.calls)) == (0, None, calls)
+
+
+def test_a_range_that_ends_within_a_page_is_not_asked_for_behind_it() -> None:
+    table = Table([entry(number, f"202401{number + 1:02}000000") for number in range(20)], INDEXES, page=10)
+    reader = RecentReader(cast("TableReader", table), Recent(), reuses=True)
+    assert reader.page("date", QUERY, {}).next
+    page = reader.page("date", {**QUERY, "StudyMoment": Between("20240103", "20240105")}, {})
+    assert ([item["ImageSetId"]["S"] for item in page.items], page.next) == (["0002", "0003"], None)
+    assert len(table.calls) == 1
 
 
 def test_a_place_that_entries_share_is_not_gone_on_from_unless_it_is_known_which_came_before() -> None:

@@ -188,22 +188,22 @@ class _Reuse:
             return 0 if self._kept.start is None else None
         if asked is None or self._ranged is None or not self._items:
             return None
-        begin, name = self._end(asked), self._ranged
-        values = [_Order(_key(self._items[at][name]), self._backwards) for at in (0, -1)]
-        from_mine = self._kept.start is None and (mine is None or self._end(mine) < begin) and not values[0] < begin
-        if from_mine or (values[0] < begin and not values[1] < begin):
-            places = range(len(self._items))
-            return bisect_left(places, begin, key=lambda at: _Order(_key(self._items[at][name]), self._backwards))
+        begin = self._end(asked)
+        from_mine = self._kept.start is None and (mine is None or self._end(mine) < begin)
+        if from_mine or self._value(0) < begin:
+            return bisect_left(range(len(self._items)), begin, key=self._value)
         return None
 
     def _inside(self, within: Between | None) -> int:
         """How many of the items are in a range, or before it."""
         if within is None or self._ranged is None:
             return len(self._items)
-        name, end = self._ranged, self._end(within.low if self._backwards else within.high)
-        return bisect_right(
-            range(len(self._items)), end, key=lambda at: _Order(_key(self._items[at][name]), self._backwards)
-        )
+        end = self._end(within.low if self._backwards else within.high)
+        return bisect_right(range(len(self._items)), end, key=self._value)
+
+    def _value(self, place: int) -> _Order:
+        """What an item has of the attribute that a range is of."""
+        return _Order(_key(self._items[place][self._ranged or ""]), self._backwards)
 
     def _is_to_the_end_of(self, within: Between | None) -> bool:
         mine, asked = self._far(self._kept.within), self._far(within)

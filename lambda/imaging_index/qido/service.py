@@ -169,7 +169,7 @@ class Service:
                 raise _ended_without(reading)
             if route.datastore and route.datastore not in self._datastores():
                 raise Refusal(HTTPStatus.NOT_FOUND, "There is no such data store in this index.")
-        if reading.total is not None and fits:
+        if reading.total is not None:
             headers["X-Total-Count"] = str(reading.total)
         if reading.ended is Ended.BUDGET and reading.read_back_to:
             headers["X-Read-Back-To"] = reading.read_back_to
