@@ -15,7 +15,7 @@ from imaging_index.searching.question import Order
 from imaging_index.searching.ranking import SORTED_BY, descends, ranked
 from imaging_index.searching.report import Ended, Estimate, Report
 from imaging_index.searching.rows import value_of
-from imaging_index.searching.stream import CHUNK, END, Allowance, Chunk, Source, Stream
+from imaging_index.searching.stream import CHUNK, END, LARGEST, Allowance, Chunk, Source, Stream
 from imaging_index.searching.wholes import Wholes
 
 if TYPE_CHECKING:
@@ -155,6 +155,10 @@ class Search:
         limit = self._question.limit
         if self.plan.bounded:
             return CHUNK  # all of it is read before there is a row
+        if not self._is_in_order:
+            # So is as much as may be read, which must not depend on how many rows are shown of it.
+            most = LARGEST if self._question.budget is None else min(self._question.budget, LARGEST)
+            return max(most // queries, _FIRST_PAGE)
         return _FIRST_PAGE if limit is None else max(int(limit * self._a_row) // queries, _FIRST_PAGE)
 
     @property
