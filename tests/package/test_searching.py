@@ -352,6 +352,15 @@ def test_a_question_with_a_range_of_dates_says_how_many_match_without_a_date() -
     assert len(sets_of(search(table, "StudyDate="))) == 3
 
 
+def test_image_sets_without_a_date_are_not_looked_for_if_nobody_asks_how_many_there_are() -> None:
+    table = Table([*archive(200), entry("u", StudyInstanceUID="2")], INDEXES)
+    for counts, calls in ((True, 2), (False, 1)):
+        table.calls.clear()
+        running = Search(cast("TableReader", table), asked("StudyDate=2024", limit=10), counts_undated=counts)
+        assert len([*running]) == 10
+        assert (running.report.undated, table.calls.count("date")) == (int(counts), calls)
+
+
 def test_what_is_not_primary_is_left_out_and_counted_or_shown_where_there_is_nothing_else() -> None:
     items = [
         entry("a", StudyInstanceUID="1", SeriesInstanceUID="1.1", Modality="CT"),
@@ -369,6 +378,21 @@ def test_what_is_not_primary_is_left_out_and_counted_or_shown_where_there_is_not
     for text in ("IsPrimary=false", "NonPrimary=1"):
         assert sorted(sets_of(search(table, text))) == ["b", "c"]
     assert sorted(sets_of(search(table, level=Level.SERIES))) == ["a", "b", "c"]
+
+
+def test_copies_of_another_date_are_counted_unless_nobody_asks_for_them() -> None:
+    items = [
+        *archive(20),
+        entry("x", StudyInstanceUID="1.7", StudyMoment="20240101070000", IsPrimary=False),
+        entry("y", StudyInstanceUID="1.7", StudyMoment="20200101070000", IsPrimary=False),
+    ]
+    table = Table(items, INDEXES)
+    for counts, copies in ((True, 2), (False, 1)):
+        table.calls.clear()
+        running = Search(cast("TableReader", table), asked(limit=None), counts_copies=counts)
+        (row,) = (row for row in running if row.value("StudyInstanceUID") == "1.7")
+        assert (row.non_primary, "nonprimary" in table.calls) == (copies, counts)
+        assert [item["ImageSetId"]["S"] for item in row.entries] == ["00070"]
 
 
 def test_the_modalities_of_a_study_are_those_of_all_of_it() -> None:

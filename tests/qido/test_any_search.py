@@ -13,7 +13,7 @@ from tests.qido.hospital import service
 from tests.qido.stored import OTHER, STORE
 
 SHARDS = 8
-CASES = 60
+CASES = 40
 PATHS = (
     *("/studies", "/studies", "/series", "/instances", "/studies/1.2.3.1/series", "/studies/1.2.3.1/instances"),
     *("/studies/1.2.3.6/series", "/studies/1.2.3.7/instances", "/studies/1.2.3.2/series/1.2.3.2.1/instances"),

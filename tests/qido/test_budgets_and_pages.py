@@ -114,12 +114,27 @@ def test_image_sets_are_read_twice_at_most_but_for_few_when_a_client_pages_throu
     assert max(often) <= 4
 
 
+@pytest.mark.parametrize(("sets", "first", "later"), [(1, 115, 25), (3, 115, 70), (5, 115, 115)])
+def test_a_work_list_takes_one_query_and_reads_little_more_than_it_shows(sets: int, first: int, later: int) -> None:
+    """The units of 101 studies in the index by date, which has whole entries of 1,500 bytes."""
+    table = hospital(1_000, sets)
+    answering = on(table, shows_read_units=True)
+    for most in (first, later):
+        table.calls.clear()
+        response = get(answering, "/studies?limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060")
+        assert len(objects(response)) == 101
+        assert float(response.headers["X-Read-Units"]) <= most
+        # One study without a primary image set is looked up by itself, or the last one of the page.
+        assert table.calls.count("date") == 1
+        assert len(table.calls) <= 3
+
+
 def test_pages_are_the_same_whether_the_service_remembers_where_they_begin_or_not() -> None:
-    table = hospital(300, 2)
+    table = hospital(150, 2)
     for query in ("?", "?PatientSex=F&", "?orderby=PatientName&"):
         warm = paged(on(table), f"/studies{query}", 40)
         cold = []
-        for offset in range(0, 320, 40):
+        for offset in range(0, 160, 40):
             rows = objects(get(on(table), f"/studies{query}limit=40&offset={offset}"))
             cold += [uid for (uid,) in values(rows, "0020000D")]
         assert warm == cold, query
@@ -182,8 +197,8 @@ def test_a_search_is_remembered_apart_from_others() -> None:
 def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "_MOST_ENTRIES", 300)
     monkeypatch.setattr(positions, "_MOST_CHARACTERS", 2_000)
-    answering = on(hospital(1_000, 1))
-    assert len({*paged(answering, "/studies", 30)}) == 1_000
+    answering = on(hospital(500, 1))
+    assert len({*paged(answering, "/studies", 50)}) == 500
     for number in range(20):
         get(answering, f"/studies?limit=1&PatientID=P{number}")
     kept = [page for pages in answering._recent._pages.values() for page in pages]
@@ -192,8 +207,8 @@ def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.Monkey
 
 
 def test_threads_that_page_side_by_side_do_not_disturb_each_other() -> None:
-    answering = on(hospital(400, 2))
-    wanted = paged(on(hospital(400, 2)), "/studies", 50)
+    answering = on(hospital(200, 2))
+    wanted = paged(on(hospital(200, 2)), "/studies", 50)
     found: list[list[str]] = []
     threads = [threading.Thread(target=lambda: found.append(paged(answering, "/studies", 50))) for _ in range(4)]
     for thread in threads:

@@ -267,3 +267,20 @@ def test_attributes_that_are_asked_for_are_in_the_answer_by_keyword_tag_or_seque
     assert row["00100021"]["Value"] == ["CLINIC"]
     (row,) = objects(get(service(), "/studies?PatientName=doe^john^q&includefield=FirstIndexedAt"))
     assert "0099100A" in row
+
+
+@pytest.mark.parametrize(
+    ("path", "study", "series"),
+    [
+        ("/series?StudyInstanceUID=1.2.3.1", True, True),
+        ("/studies/1.2.3.1/series", False, True),
+        ("/instances?StudyInstanceUID=1.2.3.1", True, True),
+        ("/studies/1.2.3.1/instances", True, True),
+        ("/studies/1.2.3.1/series/1.2.3.1.1/instances", False, False),
+    ],
+)
+def test_objects_have_the_attributes_of_the_levels_that_the_path_does_not_name(
+    path: str, study: bool, series: bool
+) -> None:
+    for row in objects(get(service(), path)):
+        assert ("00100010" in row, "00080060" in row) == (study, series)

@@ -18,13 +18,14 @@ from imaging_index.searching.errors import SearchError
 from imaging_index.searching.names import OF_STUDY
 from imaging_index.searching.question import Level, Question
 from imaging_index.searching.report import Ended, Report
-from imaging_index.searching.search import Search
+from imaging_index.searching.search import A_ROW, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imaging_index.profile.profile import Profile
     from imaging_index.qido.answers import Object, Wanted
+    from imaging_index.qido.sizes import Sizes
     from imaging_index.searching.matching import Condition
     from imaging_index.searching.rows import Row
     from imaging_index.table.reading import TableReader
@@ -46,11 +47,13 @@ class Source(msgspec.Struct, frozen=True):
         table: as one request reads it.
         profile: what is selected.
         positions: of the searches of late.
+        sizes: of rows.
     """
 
     table: TableReader
     profile: Profile
     positions: Positions
+    sizes: Sizes
 
 
 class Reading:
@@ -140,11 +143,14 @@ class Reading:
             return
         search = self._search(position.cursor, limit, self._question.budget)
         made = answers.Objects(self._wanted, self._source.profile)
-        shown = 0
+        shown = entries = 0
         for row in search:
             shown += 1
+            entries += len(row.whole or row.entries) + (row.non_primary or 0)
             yield made.of_row(row)
         self._note(search.report, offset + shown)
+        if not self._question.conditions:
+            self._source.sizes.note(self._question.level, entries, shown)
 
     def _reached(self, offset: int) -> Position | None:
         """The position of an offset; None if everything ends before it, or as much as may be read.
@@ -222,7 +228,13 @@ class Reading:
         shown = () if counts and not self._of_instances else self._shown()
         question = msgspec.structs.replace(self._question, cursor=from_cursor or None, limit=limit, budget=budget)
         try:
-            search = Search(self._source.table, question, shown, whole=whole)
+            search = Search(
+                *(self._source.table, question, shown),
+                whole=whole,
+                counts_undated=False,
+                counts_copies=False,
+                a_row=self._a_row(),
+            )
         except SearchError:
             if not from_cursor:
                 raise bad_request(_NO_INDEX) from None
@@ -231,6 +243,11 @@ class Reading:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "1"}) from None
         self._reports.append(search.report)
         return search
+
+    def _a_row(self) -> float:
+        """The entries to read for a row: of all that an index has in a range of dates, each is of one."""
+        of_dates = all(each.attribute == "StudyDate" for each in self._question.conditions)
+        return self._source.sizes.of(self._question.level) if of_dates else A_ROW
 
     def _shown(self) -> Sequence[str] | None:
         needed = answers.needed(self._wanted, self._source.profile)
