@@ -83,4 +83,4 @@ def _of_imports(results: Results) -> Iterator[Bound]:
     if results.imports:
         yield _at_most("imports and clients: share of the usual set", results.imports.ratio, 0.45)
     if results.dicomweb:
-        yield _at_most("imports and clients of DICOMweb: share of the usual set", results.dicomweb.ratio, 0.45)
+        yield _at_most("imports and clients of DICOMweb: share of the usual set", results.dicomweb.ratio, 0.65)

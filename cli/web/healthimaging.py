@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
 from cli.web.server import said
@@ -43,14 +43,14 @@ def signing(session: Session, endpoint: str) -> Handler:
         if credentials is None:
             return said(HTTPStatus.BAD_GATEWAY, "There are no AWS credentials to sign with.")
         query = f"?{urlencode(request.parameters)}" if request.parameters else ""
-        url = f"{endpoint}{quote(request.path)}{query}"
+        url = f"{endpoint}{quote(request.path, safe='/,')}{query}"
         headers = {"Accept": request.headers.get("accept", "*/*")}
         for wait in (*_WAITS, None):
             asked = AWSRequest("GET", url, headers=headers)
             SigV4Auth(credentials.get_frozen_credentials(), _SERVICE, session.region_name).add_auth(asked)
             try:
                 answer = http.send(asked.prepare())
-            except HTTPClientError:
+            except BotoCoreError:
                 return said(HTTPStatus.BAD_GATEWAY, "HealthImaging cannot be reached.")
             if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS or wait is None:
                 break

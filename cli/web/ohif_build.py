@@ -71,8 +71,8 @@ def _fetched(folder: Path) -> Path:
     archive = next(folder.glob("*.tgz"), None)
     if done.returncode or archive is None:
         raise Failure(
-            f"npm could not fetch {_PACKAGE}@{VERSION}. `npm view {_PACKAGE}@{VERSION}` says why: this machine needs the "
-            "network once, or a registry in npm's configuration."
+            f"npm could not fetch {_PACKAGE}@{VERSION}. `npm view {_PACKAGE}@{VERSION}` says why: this machine needs "
+            "the network once, or a registry in npm's configuration."
         )
     return archive
 

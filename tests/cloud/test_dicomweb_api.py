@@ -307,7 +307,6 @@ def test_without_a_grant_a_question_fails_without_a_word_of_it_and_with_it_it_is
     with deployed.policies.without(grant):
         deployed.start_afresh()
         refused = deployed.ask(PROVEN[grant])
-    deployed.start_afresh()
     assert deployed.ask(PROVEN[grant]).objects
     assert refused.status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert canary.found(refused.body) is None

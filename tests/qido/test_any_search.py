@@ -100,3 +100,12 @@ def test_any_search_finds_what_looking_at_every_document_finds(shard: int) -> No
         head, _, query = address.partition("?")
         counted = get(service(), f"{head}/count?{query}", accept="application/json")
         assert counted.body == b'{"count":%d}' % found.total(), (case, address)
+
+
+@pytest.mark.parametrize("address", ["/instances?allcopies=true&orderby=StudyDate", "/instances?orderby=PatientName"])
+def test_instances_of_series_with_several_image_sets_are_all_found_in_parts_too(address: str) -> None:
+    for budget in (5, 30):
+        for limit in (3, 1_000):
+            rows = paged(address, limit, budget=budget)
+            assert rows
+            assert Counter(oracle.ids(rows, "instances")) == oracle.expected(address), (budget, limit)

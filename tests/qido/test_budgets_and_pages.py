@@ -169,11 +169,14 @@ def test_what_was_read_long_ago_is_read_again(monkeypatch: pytest.MonkeyPatch) -
     for module in (positions, recent):
         monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     get(answering, "/studies?limit=20")
-    for seconds, calls in ((1, 0), (61, 1), (3_601, 2)):
+    newest = max(table.items, key=lambda item: item["StudyMoment"]["S"])["ImageSet"]["S"]
+    # At first the page is used again, then the place where it begins, and in the end neither.
+    for seconds, asked, from_the_beginning in ((1, False, False), (61, True, False), (3_601, True, True)):
         clock[0] = seconds
         table.calls.clear()
+        table.read.clear()
         assert len(objects(get(answering, "/studies?limit=20&offset=20"))) == 20
-        assert (table.calls.count("date") >= 1) is (calls > 0), seconds
+        assert ("date" in table.calls, newest in table.read) == (asked, from_the_beginning), seconds
 
 
 def test_a_search_is_remembered_apart_from_others() -> None:

@@ -3,16 +3,20 @@
 import hmac
 from typing import Any
 
+import msgspec
 import pytest
 
 from imaging_index.profile import toml_file
+from imaging_index.profile.profile import Index
 from proof.harness.built import SECRET
+from proof.searching.archive import PROFILE
 from tests.qido.asking import get, message, objects
 from tests.qido.hospital import service, table_of
-from tests.qido.stored import Stored, image_set
+from tests.qido.stored import Stored, Values, image_set
 
 # What no refusal may repeat.
 MARK = "Zebra"
+FLAWS = ("InvalidAttributes", "TruncatedAttributes")
 
 
 def found(query: str, path: str = "/studies", **options: Any) -> set[str]:
@@ -132,6 +136,8 @@ def test_a_range_of_dates_with_a_range_of_times_is_one_range_of_moments() -> Non
     assert found("StudyDate=20240131-20240202&StudyTime=0831-0101") == {"1.2.4.1"}
     assert found("StudyDate=20240131-20240202&StudyTime=0830-0100") == {"1.2.3.6"}
     assert found("StudyDate=20240131-20240202&StudyTime=083015-") == {"1.2.3.6", "1.2.4.1"}
+    assert found("StudyDate=20240131-20240202&StudyTime=083015.5-010100") == {"1.2.3.6", "1.2.4.1"}
+    assert found("StudyDate=20240131-20240202&StudyTime=083015.6-005959") == set()
     assert found("StudyDate=20240131&StudyTime=0831-0900") == set()
     assert found("StudyDate=20240115-20240120&StudyTime=083015.5") == {"1.2.3.1", "1.2.3.2"}
 
@@ -216,9 +222,37 @@ def test_copies_that_are_not_primary_are_left_out_and_told_of_or_asked_for() -> 
         assert get(service(), f"/studies/1.2.3.7/instances/count{query}").body == b'{"count":%d}' % count
 
 
-def test_an_instance_of_an_image_set_whose_instances_differ_is_marked_as_a_possible_match() -> None:
-    alike = image_set(2, {"SliceThickness": "3"}, series={"SeriesInstanceUID": "1.2.2"})
-    differing = Stored(image_set(1, {"SliceThickness": "1"}, {"SliceThickness": "3"}), alike)
-    rows = objects(get(service(differing), "/studies/1.2/instances?SliceThickness=3&Modality=CT"))
-    marks = [(each["00080018"]["Value"][0], each.get("00991005", {}).get("Value")) for each in rows]
-    assert sorted(marks) == [("1.2.1.1", ["SliceThickness"]), ("1.2.1.2", ["SliceThickness"]), ("1.2.2.1", None)]
+@pytest.mark.parametrize(
+    ("key", "instances", "marks"),
+    [
+        ("SliceThickness=3", ({"SliceThickness": "1"}, {"SliceThickness": "3"}), [["SliceThickness"]] * 2),
+        ("SliceThickness=3", ({"SliceThickness": "3"}, {"SliceThickness": None}), [["SliceThickness"]] * 2),
+        ("SliceThickness=3", ({"SliceThickness": "3"}, {"SliceThickness": "3.0"}), [None] * 2),
+        ("ViewPosition=AP", ({"ViewPosition": "AP"}, {"ViewPosition": "PA"}), [["ViewPosition"]] * 2),
+        ("ViewPosition=AP", ({"ViewPosition": "AP"}, {}), [["ViewPosition"]] * 2),
+        ("ViewPosition=AP", ({"ViewPosition": "AP"}, {"ViewPosition": "AP"}), [None] * 2),
+        ("KVP=120&ViewPosition=AP", ({"ViewPosition": "AP", "KVP": "120"}, {"KVP": "120"}), [["ViewPosition"]] * 2),
+        ("Rows=100", ({"Rows": 100}, {"Rows": 200}), [None]),
+        ("Modality=CT", ({}, {}), [None] * 2),
+    ],
+)
+def test_an_instance_of_an_image_set_whose_instances_differ_is_marked_as_a_possible_match(
+    key: str, instances: tuple[Values, ...], marks: list[Any]
+) -> None:
+    rows = objects(get(service(Stored(image_set(1, *instances))), f"/studies/1.2/instances?{key}"))
+    assert [each.get("00991005", {}).get("Value") for each in rows] == marks
+
+
+def test_an_index_that_lacks_the_time_or_folds_no_name_decides_nothing_of_it() -> None:
+    held = ("StudyInstanceUID", "SeriesInstanceUID", "PatientName", "StudyDate", *FLAWS)
+    indexes = {
+        "name": msgspec.structs.replace(PROFILE.indexes["name"], holds=held),
+        "physician": Index(("DatastoreId", "ReferringPhysicianName"), ("ImageSetId",)),
+        "date": PROFILE.indexes["date"],
+    }
+    lacking = Stored(image_set(), profile=msgspec.structs.replace(PROFILE, indexes=indexes))
+    for query in (
+        "PatientName=doe^jane&StudyDate=20240130-20240201&StudyTime=0800-0900",
+        "ReferringPhysicianName=SMITH^ANN",
+    ):
+        assert len(objects(get(service(lacking), f"/studies?{query}"))) == 1, query

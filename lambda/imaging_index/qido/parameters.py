@@ -47,7 +47,6 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         empty: two quotation marks match what has no value.
         several: values between backslashes must all be there.
         all_copies: image sets that are not primary count like the others.
-        tree: everything of a study is asked for.
         accept: media types that are accepted, instead of the header's.
         included: the attributes that objects are asked to have.
         everything: that is all attributes.
@@ -63,7 +62,6 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     empty: bool
     several: bool
     all_copies: bool
-    tree: bool
     accept: str
     included: tuple[str, ...]
     everything: bool
@@ -123,7 +121,6 @@ def parse(pairs: Sequence[tuple[str, str]], level: Level) -> Parameters:
         empty=flags["emptyvaluematching"],
         several=flags["multiplevaluematching"],
         all_copies=flags["allcopies"],
-        tree=has_tree(pairs),
         accept=once.get("accept", ""),
         included=tuple(each for each in dict.fromkeys(included) if each.lower() != "all"),
         everything=any(each.lower() == "all" for each in included),

@@ -47,7 +47,7 @@ class Positions:
                 for at, (made, position) in self._kept.get(digest, {}).items()
                 if at <= offset and now - made < _SECONDS
             ]
-        return max(known, default=(0, BEGINNING))[1] if offset else BEGINNING
+        return max(known, default=(0, BEGINNING))[1]
 
     def keep(self, digest: str, offset: int, position: Position) -> None:
         """Remember the position of an offset. The beginning is always read anew."""

@@ -180,7 +180,7 @@ class Service:
 
 
 def _check_text(request: Request) -> None:
-    """Refuse what is no text in UTF-8: an address whose percent signs encode something else."""
+    """Refuse text that is not valid UTF-8, from an address whose percent signs encode something else."""
     try:
         for text in (request.path, *(part for pair in request.parameters for part in pair)):
             text.encode()
