@@ -18,7 +18,9 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.pixels.utils import pixel_array
 
+from local import permissions
 from local.healthimaging.dicomweb import pixels
+from local.healthimaging.dicomweb import request as dicomweb
 from tests.healthimaging.conftest import ROLE
 
 if TYPE_CHECKING:
@@ -371,3 +373,13 @@ def refused(client: Client, path: str) -> int | None:
     except HTTPError as error:
         return error.code
     return None
+
+
+def test_actions_of_dicomweb_are_allowed_on_the_data_store_also_for_an_image_set() -> None:
+    store, path = NOBODY, "/studies/1/series/2/instances/3"
+    arn = f"arn:aws:medical-imaging:eu-west-1:111122223333:datastore/{store}"
+    for suffix, action in (("", "GetDICOMInstance"), ("/frames/1", "GetDICOMInstanceFrames")):
+        found = dicomweb.parse("GET", f"/datastore/{store}{path}{suffix}", f"imageSetId={NOBODY}", "")
+        assert found is not None
+        assert found.operation == action
+        assert permissions._resources("111122223333", "eu-west-1", found) == [arn]
