@@ -32,6 +32,7 @@ _LONGEST = (
     "cli/test_demo.py",
     "cli/test_doctor.py",
     "cloud/test_permissions.py",
+    "cloud/test_dicomweb_api.py",
     "cloud/test_deployment.py",
     "infra/test_bundling.py",
     "infra/test_synthesis.py",

@@ -9,10 +9,11 @@ from typing import Final
 
 from imaging_index.dicom import dictionary
 from imaging_index.document.types import KEPT
-from imaging_index.qido import required
+from imaging_index.qido import conditions, parameters, reading, required, service
 from imaging_index.qido.private import CREATOR, CREATOR_TAG, PRIVATE
 from imaging_index.qido.required import Required
 from imaging_index.searching.question import Level
+from imaging_index.searching.values import MOST_LISTED
 
 FILE: Final = Path(__file__).parent.parent / "docs" / "dicomweb-conformance.md"
 
@@ -36,6 +37,7 @@ def tables() -> Mapping[str, str]:
         "series": _attributes(required.TABLES[Level.SERIES]),
         "instance": _attributes(required.TABLES[Level.IMAGE_SET]),
         "private": _private(),
+        "limits": _limits(),
     }
 
 
@@ -57,6 +59,23 @@ def _private() -> str:
     creator = ("the private creator", _tag(CREATOR_TAG), "LO", f"`{CREATOR}`")
     others = ((each.name, _tag(each.tag), each.vr, f"{each.meaning}.") for each in PRIVATE)
     return _table(("name", "tag", "VR", "value"), (creator, *others))
+
+
+def _limits() -> str:
+    limits = {
+        "results without `limit`": parameters.LIMIT,
+        "studies or series in an answer": parameters.MOST[Level.STUDY],
+        "instances in an answer": parameters.MOST[Level.IMAGE_SET],
+        "`offset`": parameters.FURTHEST,
+        "entries of the index that a request reads, by the setting `dicomwebBudget`": service.BUDGET,
+        "image sets whose instances a request reads": reading.MOST_IMAGE_SETS,
+        "bytes of an answer": service.LARGEST,
+        "parameters of a request": parameters.MOST_PARAMETERS,
+        "their characters": parameters.LONGEST,
+        "keys of a request": conditions.MOST_KEYS,
+        "values of a UID or CS key": MOST_LISTED,
+    }
+    return _table(("limit", "at most"), ((name, f"{number:,}") for name, number in limits.items()))
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

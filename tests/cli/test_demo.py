@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import boto3
 import pytest
 
+from cli.web import ohif_build
 from proof.harness.image_sets import PATIENCE
 
 COMMAND = [sys.executable, "-u", "-c", "from cli.main import main; main()"]
@@ -88,19 +89,30 @@ def test_a_folder_without_dicom_is_a_clear_sentence_and_exit_status_1(tmp_path: 
         assert sentence in " ".join(ended.stderr.split())
 
 
-def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_terminal_has_set(tmp_path: Path) -> None:
-    environment = clean_environment(tmp_path) | {"AWS_PROFILE": "nope", "NO_PROXY": "*.hospital,10.0.0.1"}
-    with subprocess.Popen([*COMMAND, "local", "up"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_terminal_has_set(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "imaging-index" / f"ohif-{ohif_build.VERSION}").mkdir(parents=True)
+    (cache / "imaging-index" / f"ohif-{ohif_build.VERSION}" / "index.html").write_text("OHIF")
+    environment = clean_environment(tmp_path) | {
+        "AWS_PROFILE": "nope",
+        "NO_PROXY": "*.hospital,10.0.0.1",
+        "XDG_CACHE_HOME": str(cache),
+    }
+    command = [*COMMAND, "local", "up", "--ohif"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         exports = {}
         unset = []
+        addresses = []
         for line in process.stdout:
             if match := re.fullmatch(r"export (\w+)=(.*)\n", line):
                 (exports[match[1]],) = shlex.split(match[2])
             if line.startswith("unset "):
                 unset.append(line.split()[1:])
             if line.startswith("http://"):
-                address = line.strip()
+                addresses.append(line.strip())
             if "Ctrl-C" in line:
                 break
         session = boto3.Session(exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
@@ -109,7 +121,10 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
         client = session.client("medical-imaging", endpoint_url=exports["AWS_ENDPOINT_URL"])
         assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
         try:
-            assert work_list(address) == "[]"
+            assert work_list(addresses[0]) == "[]"
+            assert addresses[1:] == [f"{addresses[0]}ohif/"]
+            with urlopen(addresses[1]) as page:  # noqa: S310  of this machine
+                assert page.read() == b"OHIF"
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
         finally:

@@ -142,14 +142,14 @@ class Deployed:
         method: str = "GET",
         body: bytes | None = None,
         by: Credentials | None = None,
-        **headers: str,
+        agent: str = "tests",
     ) -> Answer:
         """The answer to a request, signed by a caller; by one who may make all requests, if none is named."""
         # What is signed is the query as it is meant, however it is written (IAM User Guide, "Create a signed request").
         plain, _, query = path.partition("?")
         meant = [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parse_qsl(query, True)]
         url = f"{self._root}{plain}?{'&'.join(sorted(meant))}"
-        request = AWSRequest(method, url, data=body, headers=headers)
+        request = AWSRequest(method, url, data=body, headers={"User-Agent": agent})
         SigV4Auth(by or self.caller, "execute-api", "us-east-1").add_auth(request)
         return self.send(path, method, body, **dict(request.headers))
 
@@ -369,7 +369,7 @@ def test_neither_logs_nor_metrics_have_anything_of_a_question_or_of_its_answer(d
         INSTANCES,
         f"/{PATIENT}",
     ):
-        deployed.ask(path, **{"User-Agent": PATIENT})
+        deployed.ask(path, agent=PATIENT)
     lines = deployed.logged()
     assert [line for line in lines if canary.found(line)] == []
     assert canary.found(f"/studies?PatientName={name}"), "the canary does not see what it looks for"

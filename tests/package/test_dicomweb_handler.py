@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from imaging_index.qido.http import Request, Response
+from imaging_index.table import answers
 from proof.harness.pipeline import VARIABLES, context
 
 if TYPE_CHECKING:
@@ -193,6 +194,10 @@ def test_all_data_stores_are_asked_for_once_in_five_minutes(
     assert datastores() == ("a" * 32,)
     now += 1
     assert datastores() == ("a" * 32, "b" * 32)
+
+
+def test_its_client_parses_answers_fast(module: ModuleType) -> None:
+    assert isinstance(module.session.get_component("response_parser_factory"), answers._Factory)
 
 
 def test_listed_data_stores_are_not_asked_for(module: ModuleType) -> None:

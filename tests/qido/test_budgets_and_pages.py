@@ -237,7 +237,7 @@ def test_instances_are_paged_through_with_none_twice_or_missing() -> None:
 
 
 def test_instances_of_many_image_sets_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imaging_index.qido.reading._MOST_IMAGE_SETS", 9)
+    monkeypatch.setattr("imaging_index.qido.reading.MOST_IMAGE_SETS", 9)
     answering = service()
     first = get(answering, "/instances?limit=5000")
     assert 9 <= len(objects(first)) < 60
@@ -247,7 +247,7 @@ def test_instances_of_many_image_sets_are_read_in_parts(monkeypatch: pytest.Monk
 
 
 def test_an_answer_is_no_larger_than_lambda_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imaging_index.qido.service._LARGEST", 20_000)
+    monkeypatch.setattr("imaging_index.qido.service.LARGEST", 20_000)
     table = hospital(100, 1)
     answering = on(table)
     response = get(answering, "/studies?limit=100")
@@ -257,7 +257,7 @@ def test_an_answer_is_no_larger_than_lambda_takes(monkeypatch: pytest.MonkeyPatc
     assert "X-Total-Count" not in response.headers
     assert len({*paged(answering, "/studies", 100)}) == 100
     assert get(service(), "/studies/1.2.3.1?tree").status == 200
-    monkeypatch.setattr("imaging_index.qido.service._LARGEST", 2_000)
+    monkeypatch.setattr("imaging_index.qido.service.LARGEST", 2_000)
     assert get(service(), "/studies/1.2.3.1?tree").status == 413
 
 

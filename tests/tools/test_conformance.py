@@ -10,9 +10,13 @@ from imaging_index.qido.parameters import ONCE
 from tools import conformance
 
 PAGE = conformance.FILE.read_text("utf-8")
-SOURCES = "".join(file.read_text("utf-8") for file in Path(next(iter(qido.__path__))).glob("*.py"))
-# API Gateway answers these before the service is asked.
-OF_THE_GATEWAY = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+PACKAGE = Path(next(iter(qido.__path__)))
+FILES = [*PACKAGE.glob("*.py"), PACKAGE.parent / "handlers" / "dicomweb.py"]
+SOURCES = "".join(file.read_text("utf-8") for file in FILES)
+# API Gateway answers these without the service.
+OF_THE_GATEWAY = {
+    *(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT),
+}
 
 
 def first_column(section: str) -> Iterable[str]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imaging_index.qido.parameters import Parameters
     from imaging_index.searching.names import Named
 
-_MOST_KEYS: Final = 100
+MOST_KEYS: Final = 100
 _UNIVERSAL: Final = re.compile(r"[\s*]*")
 _WILD: Final = re.compile(r"[*?]")
 _EMPTY: Final = '""'
@@ -108,8 +108,8 @@ class Reader:
         grouped: dict[str, list[str]] = {}
         for key, value in parameters.keys:
             grouped.setdefault(spelled(key), []).append(value)
-        if len(grouped) > _MOST_KEYS:
-            raise bad_request(f"A query has at most {_MOST_KEYS} keys.")
+        if len(grouped) > MOST_KEYS:
+            raise bad_request(f"A query has at most {MOST_KEYS} keys.")
         shown = [name for each in parameters.included for name in self._keys.selected(spelled(each))]
         found: dict[str, tuple[Named, list[str]]] = {}
         ignored = 0

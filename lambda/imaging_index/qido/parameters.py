@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 100
 FURTHEST: Final = 10_000
-_MOST: Final = {Level.STUDY: 1_000, Level.SERIES: 1_000, Level.IMAGE_SET: 5_000}
+MOST: Final = {Level.STUDY: 1_000, Level.SERIES: 1_000, Level.IMAGE_SET: 5_000}
 
 # API Gateway takes addresses of 10,240 characters; no value is as long.
-_LONGEST: Final = 16_384
-_MOST_PARAMETERS: Final = 1_000
+LONGEST: Final = 16_384
+MOST_PARAMETERS: Final = 1_000
 _FLAGS: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "allcopies")
 ONCE: Final = frozenset({*_FLAGS, "limit", "offset", "orderby", "tree", "accept", "charset"})
 _INCLUDE: Final = "includefield"
@@ -83,7 +83,7 @@ def parse(pairs: Sequence[tuple[str, str]], level: Level) -> Parameters:
     Raises:
         Refusal: it is too long, or a parameter of the answer is invalid or appears twice.
     """
-    if len(pairs) > _MOST_PARAMETERS or sum(len(name) + len(value) for name, value in pairs) > _LONGEST:
+    if len(pairs) > MOST_PARAMETERS or sum(len(name) + len(value) for name, value in pairs) > LONGEST:
         raise Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The query is too long: split it into several searches.")
     once: dict[str, str] = {}
     included: list[str] = []
@@ -112,8 +112,8 @@ def parse(pairs: Sequence[tuple[str, str]], level: Level) -> Parameters:
     order, reverse = _order(once.get("orderby", ""))
     flags = {name: _flag(once, name) for name in _FLAGS}
     return Parameters(
-        limit=min(limit or LIMIT, _MOST[level]),
-        capped=limit is None or limit > _MOST[level],
+        limit=min(limit or LIMIT, MOST[level]),
+        capped=limit is None or limit > MOST[level],
         offset=offset or 0,
         order=order,
         reverse=reverse,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _BUDGETS_TO_SKIP: Final = 5
 # Series that are looked for at a time, and image sets whose instances are read for one answer.
 _SERIES: Final = 8
-_MOST_IMAGE_SETS: Final = 500
+MOST_IMAGE_SETS: Final = 500
 _NO_INDEX: Final = (
     "The table has no index that answers this search. Give a whole StudyInstanceUID, PatientID or AccessionNumber."
 )
@@ -125,7 +125,7 @@ class Reading:
         count = 0
         with closing(cast("Any", iter(search))) as rows:
             for row in rows:
-                if self._image_sets >= _MOST_IMAGE_SETS:
+                if self._image_sets >= MOST_IMAGE_SETS:
                     self.ended = Ended.BUDGET
                     return count
                 count += self._instances_of(row) if self._wanted.level is Level.IMAGE_SET else 1
@@ -181,7 +181,7 @@ class Reading:
         seen, budget = position.objects, self._question.budget
         while position.cursor is not None:
             spent = budget is not None and self.entries >= budget
-            if spent or self._image_sets >= _MOST_IMAGE_SETS:
+            if spent or self._image_sets >= MOST_IMAGE_SETS:
                 self.ended = Ended.BUDGET
                 return
             search = self._search(position.cursor, _SERIES, budget)

@@ -37,7 +37,7 @@ BUDGET = 20_000
 
 # Lambda answers with 6 MB at most (AWS Lambda Developer Guide, "Lambda quotas"), in which each quotation mark of a body
 # takes two bytes: every third byte of these is one.
-_LARGEST: Final = 4_000_000
+LARGEST: Final = 4_000_000
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID")
 _INSTANCE: Final = "SOPInstanceUID"
 _NARROW: Final = "by a range of StudyDate, or a whole PatientID, AccessionNumber or UID"
@@ -159,7 +159,7 @@ class Service:
             for each in objects:
                 encoded = _json.encode(each)
                 size += len(encoded) + 1
-                if size > _LARGEST and parts:
+                if size > LARGEST and parts:
                     fits = False
                     break
                 parts.append(encoded)
@@ -211,7 +211,7 @@ def _trees(reading: Reading) -> tuple[int, dict[str, str], bytes]:
     parts = [_json.encode(tree) for tree in reading.trees()]
     if not parts:
         raise Refusal(HTTPStatus.NOT_FOUND, "The index has no such study.")
-    if sum(map(len, parts)) > _LARGEST:
+    if sum(map(len, parts)) > LARGEST:
         sentence = "The study has too many instances for one answer. Ask for its series, and for the instances of each."
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
     return HTTPStatus.OK, {}, _array(parts)

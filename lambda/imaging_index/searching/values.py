@@ -22,7 +22,7 @@ NAMING: Final = frozenset({"AE", "AT", "CS", "LO", "LT", "SH", "ST", "UC", "UR",
 
 _WILD: Final = re.compile(r"[*?]")
 _MOST_STARS: Final = 64
-_MOST_LISTED: Final = 100
+MOST_LISTED: Final = 100
 _MOST_WORDS: Final = 8
 _WITHOUT_WILDCARDS: Final = frozenset({"UI", "AS", "AT"})
 _IN_ONE_CASE: Final = frozenset({"UI", "AS"})
@@ -184,9 +184,9 @@ class Value:
         if _WILD.search(value):
             return self._of_pattern(value)
         parts = _LISTED[self._vr].split(value) if self._vr in _LISTED else [value]
-        if len(parts) > _MOST_LISTED:
+        if len(parts) > MOST_LISTED:
             raise SearchError(
-                f"Give at most {_MOST_LISTED} values of {self._name} at a time, or {self._name}=@FILE with one a line."
+                f"Give at most {MOST_LISTED} values of {self._name} at a time, or {self._name}=@FILE with one a line."
             )
         stored = [each for part in parts if (each := self._stored(part))]
         if self._identifier:
