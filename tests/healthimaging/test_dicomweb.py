@@ -1,5 +1,6 @@
 """DICOMweb of the local HealthImaging: what a viewer asks for, against the files as pydicom reads them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from pydicom import dcmread
 
 from local import permissions
 from local.healthimaging.dicomweb import request as dicomweb
+from local.healthimaging.dicomweb.dicom_json import dicom_json
 
 if TYPE_CHECKING:
     from tests.healthimaging.conftest import DicomwebClient, World
@@ -60,22 +62,35 @@ def test_an_update_is_in_the_metadata(world: "World", client: "DicomwebClient", 
 @pytest.mark.parametrize(
     ("values", "vrs", "expected"),
     [
-        ({"WindowCenter": ["40 "], "SliceThickness": "x"}, {}, {"00281050": 40, "00180050": "x"}),
-        ({"PixelRepresentation": 1, "SmallestImagePixelValue": -1}, {}, {"00280106": -1, "00280103": 1}),
-        ({"RedPaletteColorLookupTableData": "AAA="}, {}, {"00281201": "AAA="}),
-        ({"OverlayRows": 3, "60020010": 4}, {"60020010": "US"}, {"60000010": 3, "60020010": 4}),
-        ({"00090010": "MAKER", "00091001": "AA=="}, {"00091001": "UN"}, {"00090010": "MAKER", "00091001": "AA=="}),
-        ({"TransferSyntaxUID": ELE, "00091001": "unknown"}, {}, {}),
-        ({"SpecificCharacterSet": ["ISO_IR 100"]}, {}, {"00080005": "ISO_IR 192"}),
+        ({"WindowCenter": ["40 "]}, {}, '"00281050":{"vr":"DS","Value":[40]}'),
+        ({"SliceThickness": "2.50"}, {}, '"00180050":{"vr":"DS","Value":[2.5]}'),
+        ({"SliceThickness": "thin"}, {}, '"00180050":{"vr":"DS","Value":["thin"]}'),
+        ({"InstanceNumber": None}, {}, '"00200013":{"vr":"IS"}'),
+        (
+            {"SmallestImagePixelValue": -1, "PixelRepresentation": 1},
+            {},
+            '"00280103":{"vr":"US","Value":[1]},"00280106":{"vr":"SS","Value":[-1]}',
+        ),
+        ({"SmallestImagePixelValue": 1}, {}, '"00280106":{"vr":"US","Value":[1]}'),
+        ({"RedPaletteColorLookupTableData": "AAA="}, {}, '"00281201":{"vr":"OW","InlineBinary":"AAA="}'),
+        (
+            {"60020010": 4, "OverlayRows": 3},
+            {"60020010": "US"},
+            '"60000010":{"vr":"US","Value":[3]},"60020010":{"vr":"US","Value":[4]}',
+        ),
+        (
+            {"00090010": "MAKER", "00091001": "AA=="},
+            {"00091001": "UN"},
+            '"00090010":{"vr":"LO","Value":["MAKER"]},"00091001":{"vr":"UN","InlineBinary":"AA=="}',
+        ),
+        ({"TransferSyntaxUID": ELE, "00091001": "of no known VR"}, {}, ""),
+        ({"SpecificCharacterSet": ["ISO_IR 100"]}, {}, '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'),
     ],
 )
-def test_each_kind_of_value_has_its_place_in_dicom_json(
-    values: dict[str, Any], vrs: dict[str, str], expected: dict[str, Any]
+def test_each_kind_of_value_has_its_form_in_dicom_json(
+    values: dict[str, Any], vrs: dict[str, str], expected: str
 ) -> None:
-    from local.healthimaging.dicomweb.dicom_json import dicom_json
-
-    found = dicom_json(values, vrs)
-    assert {tag: each.get("InlineBinary", each.get("Value", [None])[0]) for tag, each in found.items()} == expected
+    assert json.dumps(dicom_json(values, vrs), separators=(",", ":")) == f"{{{expected}}}"
 
 
 def test_image_sets_that_are_not_primary_are_found_by_their_id_only(
@@ -110,6 +125,7 @@ def test_series_of_a_study_are_listed_in_the_order_of_their_numbers(
                 SeriesNumber=number,
                 SeriesInstanceUID=f"1.2.{number}",
                 SOPInstanceUID=f"1.2.{number}.{instance}",
+                InstanceNumber=9 - instance,
                 Modality="CT" if number == 9 else "MR",
             )
     dataset = dcmread(world.directory / "scans" / "9.0")
@@ -122,12 +138,13 @@ def test_series_of_a_study_are_listed_in_the_order_of_their_numbers(
     assert "00100010" not in rows[0]
     assert "00100010" in client.json(f"{path}?includefield=all")[0]
     assert [row["00080060"]["Value"] for row in client.json(f"{path}?Modality=CT")] == [["CT"]]
-    assert len(client.json(f"{path}?limit=1&offset=1")) == 1
+    assert [row["0020000E"]["Value"] for row in client.json(f"{path}?limit=1&offset=1")] == [["1.2.10"]]
+    assert [row["0020000E"]["Value"] for row in client.json(f"{path}?limit=1")] == [["1.2.9"]]
     assert client.refusal(f"{path}?StationName=A") == (400, "ValidationException")
     assert client.refusal(f"{path}?limit=all") == (400, "ValidationException")
     assert client.json("/studies/1.2.3/series") == []
     instances = f"{path}/1.2.10/instances"
-    assert len(client.json(instances)) == 2
+    assert [row["00080018"]["Value"] for row in client.json(instances)] == [["1.2.10.1"], ["1.2.10.0"]]
     assert [row["00080018"]["Value"] for row in client.json(f"{instances}?SOPInstanceUID=1.2.10.1")] == [["1.2.10.1"]]
 
 
@@ -139,8 +156,13 @@ def test_retrieving_is_an_access_and_is_throttled_as_the_service_does(
     (found,) = world.image_sets()
     client.json(f"/studies/{dataset.StudyInstanceUID}/series")
     assert world.image_sets()[0]["lastAccessedAt"] == found["lastAccessedAt"]
-    client.parts(f"{client.path(dataset)}/frames/1")
-    assert world.image_sets()[0]["lastAccessedAt"] > found["lastAccessedAt"]
+    before = found["lastAccessedAt"]
+    series = client.path(dataset).partition("/instances/")[0]
+    for path in (f"{client.path(dataset)}/frames/1", f"{client.path(dataset)}/metadata", f"{series}/metadata"):
+        with client.get(path, "*/*"):
+            after = world.image_sets()[0]["lastAccessedAt"]
+        assert after > before
+        before = after
     settings(throttles=True)
     assert world.until(lambda: refused(client, f"{client.path(dataset)}/metadata")) == 429
 

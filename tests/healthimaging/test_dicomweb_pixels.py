@@ -70,11 +70,47 @@ def test_the_frames_of_all_files_are_what_pydicom_decodes() -> None:
     assert compared > 50
 
 
+@pytest.mark.parametrize(
+    ("bits", "photometric", "pixels_of_all", "expected"),
+    [
+        (8, "YBR_FULL_422", bytes(range(12)), [bytes(range(6)), bytes(range(6, 12))]),
+        (1, "MONOCHROME2", bytes([0b01_010_011, 0]), [bytes([0b011]), bytes([0b010])]),
+    ],
+)
+def test_each_frame_of_several_has_its_own_pixels(
+    tmp_path: Path, bits: int, photometric: str, pixels_of_all: bytes, expected: list[bytes]
+) -> None:
+    dataset = dcmread(str(get_testdata_file("CT_small.dcm")))
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 1, 3, 3 if photometric == "YBR_FULL_422" else 1
+    dataset.BitsAllocated, dataset.PhotometricInterpretation = bits, photometric
+    dataset.PixelData = pixels_of_all
+    dataset.save_as(tmp_path / "a")
+    _, frames = pixels.frames((tmp_path / "a").read_bytes(), [1, 2], 2, [ELE])
+    assert frames == expected
+
+
+def test_frames_are_found_after_an_update_of_their_instances_uid(
+    world: "World", client: "DicomwebClient", dicom: Dicom
+) -> None:
+    dataset = dcmread(dicom("a") / "a")
+    world.load(world.directory / "scans")
+    (found,) = world.image_sets()
+    instance = {dataset.SOPInstanceUID: {"DICOM": {"SOPInstanceUID": "1.2.3"}}}
+    change = {"Study": {"Series": {dataset.SeriesInstanceUID: {"Instances": instance}}}}
+    world.update(found["imageSetId"], "1", {"updatable": change}, force=True)
+    world.idle(found["imageSetId"])
+    assert client.refusal(f"{client.path(dataset)}/frames/1") == (404, "ResourceNotFoundException")
+    pixels_of_file = dataset.PixelData
+    dataset.SOPInstanceUID = "1.2.3"
+    assert client.parts(f"{client.path(dataset)}/frames/1")[0][1] == pixels_of_file
+
+
 def test_a_client_gets_frames_as_they_are_in_the_file_or_decoded(world: "World", client: "DicomwebClient") -> None:
     dataset = copied("SC_rgb_rle_2frame.dcm", world.directory / "scans")
     world.load(world.directory / "scans")
     frames = f"{client.path(dataset)}/frames"
     expected = pixel_array(dataset, raw=True)
+    assert client.parts(f"{frames}/2%2C1", "*/*") == client.parts(f"{frames}/2,1", "*/*")
     for accept in ("*/*", f"multipart/related; type=application/octet-stream; transfer-syntax={ELE}"):
         parts = client.parts(f"{frames}/2,1", accept)
         assert parts == [
