@@ -22,7 +22,8 @@ _OPTIONS: Final = (
 )
 
 
-@pytest.fixture(scope="session")
+# Of a module: playwright runs an event loop for as long as it is there, and no other test may then run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A running chromium; the test is skipped where there is none."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
