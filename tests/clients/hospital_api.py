@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
 
 import boto3
 from requests import Session
 from requests_aws4auth import AWS4Auth
 
+from imaging_index.qido.http import Response
 from imaging_index.table.reading import TableReader
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
@@ -21,6 +23,8 @@ from tests.qido.stored import STORE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cli.web.server import Handler
+    from imaging_index.qido.http import Request
     from local.cloud import LocalCloud
 
     Id = tuple[str, ...]
@@ -82,3 +86,22 @@ def serve(cloud: LocalCloud, environment: dict[str, str], folder: Path) -> Api:
     wait_for(lambda: len(list(table.query("arrived", {"DatastoreId": hospital}, types))) == len(scans.HOSPITAL))
     api = outputs["DicomwebUrl"].removeprefix("https://").partition(".")[0]
     return Api(f"{cloud.endpoint}/_aws/execute-api/{api}/dicomweb", hospital, many, files)
+
+
+def signing(root: str, asked: list[tuple[str, str]]) -> Handler:
+    """A handler that asks the service at a root what it is asked, for clients that cannot sign.
+
+    Args:
+        root: the service's, or that of one data store.
+        asked: gets each request's path with its query, and its Accept.
+    """
+    session = signed()
+
+    def handle(request: Request) -> Response:
+        query = f"?{urlencode(request.parameters)}" if request.parameters else ""
+        accept = request.headers.get("accept", "")
+        asked.append((request.path + query, accept))
+        answer = session.get(f"{root}{request.path}{query}", headers={"Accept": accept})
+        return Response(answer.status_code, {"Content-Type": answer.headers["Content-Type"]}, answer.content)
+
+    return handle

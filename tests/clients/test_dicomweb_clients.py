@@ -1,4 +1,4 @@
-"""dicomweb-client, in Python, asks the REST API as it is deployed, with signed requests."""
+"""dicomweb-client and Orthanc ask the REST API as it is deployed; and Orthanc answers, on the same files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from dicomweb_client import DICOMwebClient
 from pydicom import Dataset, config
 from requests import HTTPError
 
+from cli.web.server import WebServer
 from local.deployment import ROOT
-from tests.clients import scans
-from tests.clients.hospital_api import Api, serve, signed
+from tests.clients import orthanc, scans
+from tests.clients.compared import REQUESTS, answered, are_alike, differing
+from tests.clients.hospital_api import Api, serve, signed, signing
 from tests.qido import oracle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from requests import Response
+
     from local.cloud import LocalCloud
+    from tests.clients.orthanc import Orthanc
 
 STUDY, SERIES = "1.2.3.1", "1.2.3.1.1"
 CHEST = {"study_instance_uid": STUDY}
@@ -110,8 +117,13 @@ def test_fields_are_in_the_answer(client: DICOMwebClient) -> None:
 @pytest.mark.parametrize("page", [None, 33, 1000])
 def test_all_of_many_studies_are_found_page_by_page_none_twice(api: Api, page: int | None) -> None:
     pages: list[int] = []
+
+    def note(response: Response, **_: Any) -> None:
+        pages.append(len(response.json()))
+        assert len(pages) <= scans.MANY, "it never ends"
+
     session = signed()
-    session.hooks["response"] = [lambda response, **_: pages.append(len(response.json()))]
+    session.hooks["response"] = [note]
     client = DICOMwebClient(api.below(api.many), session=session)
     found = search(client, "studies", limit=page, get_remaining=True)
     uids = [each["0020000D"]["Value"][0] for each in found]
@@ -142,3 +154,99 @@ def test_a_refusal_is_an_error_that_says_why(client: DICOMwebClient) -> None:
     assert response is not None
     assert response.status_code == HTTPStatus.BAD_REQUEST
     assert "SliceLocation" in response.json()["message"]
+
+
+@pytest.fixture(scope="module")
+def asked_by_orthanc() -> list[tuple[str, str]]:
+    """The requests that Orthanc's client has sent."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def orthanc_here(
+    api: Api, asked_by_orthanc: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Orthanc]:
+    """Orthanc with the hospital's files. It knows the API as `index`, by a server that signs what it asks."""
+    try:
+        root = orthanc.place()
+    except orthanc.NotHereError as reason:
+        pytest.skip(str(reason))
+    with WebServer() as server:
+        server.mounts["dicomweb"] = signing(api.below(api.hospital), asked_by_orthanc)
+        servers = {"index": f"{server.address}dicomweb"}
+        with orthanc.running(root, tmp_path_factory.mktemp("orthanc"), servers) as running:
+            running.store(api.files)
+            yield running
+
+
+@pytest.mark.parametrize(
+    ("level", "path", "arguments", "sent"),
+    [
+        ("studies", "/studies", {}, "/studies"),
+        (
+            "studies",
+            "/studies",
+            {"00100010": "*Doe*", "00100020": "PID1"},
+            "/studies?00100010=%2ADoe%2A&00100020=PID1",
+        ),
+        (
+            "studies",
+            "/studies",
+            {"PatientName": "Müller*", "limit": "2", "fuzzymatching": "true"},
+            "/studies?PatientName=M%C3%BCller%2A&fuzzymatching=true&limit=2",
+        ),
+        ("studies", "/studies", {"StudyDate": "20240101-20240131"}, "/studies?StudyDate=20240101-20240131"),
+        ("series", f"/studies/{STUDY}/series", {}, f"/studies/{STUDY}/series"),
+        ("series", "/series", {"Modality": "SEG"}, "/series?Modality=SEG"),
+        ("instances", f"/studies/{STUDY}/series/{SERIES}/instances", {}, f"/studies/{STUDY}/series/{SERIES}/instances"),
+    ],
+)
+def test_orthanc_finds_as_a_client_what_looking_at_every_file_finds(
+    api: Api,
+    orthanc_here: Orthanc,
+    asked_by_orthanc: list[tuple[str, str]],
+    level: str,
+    path: str,
+    arguments: dict[str, str],
+    sent: str,
+) -> None:
+    found = orthanc_here.asks("index", path, **arguments)
+    assert asked_by_orthanc[-1] == (sent, "*/*")
+    ids = Counter(api.ids(found, level))
+    assert ids == oracle.expected(sent, scans.HOSPITAL)
+    assert ids
+
+
+def test_what_orthanc_answers_differs_only_where_the_documentation_says_why(
+    api: Api, orthanc_here: Orthanc, record_property: Callable[[str, object], None]
+) -> None:
+    session = signed()
+    requests: dict[str, tuple[str, str]] = {}
+    attributes: set[tuple[str, str, str]] = set()
+    for each in REQUESTS:
+        answer = session.get(api.below(api.hospital) + each.address, headers={"Accept": each.accept})
+        here = answered(each, answer.status_code, answer.json() if answer.ok else [])
+        there = answered(each, *orthanc_here.answer(each.address, each.accept))
+        if not are_alike(each, here, there):
+            requests[each.name] = here.outcome, there.outcome
+        attributes |= {(keyword, each.resource, how) for keyword, how in differing(here, there)}
+    page = (ROOT / "docs" / "dicomweb-orthanc.md").read_text("utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    outcome = re.compile(r"\d+|status \d+")
+    documented = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3 and outcome.fullmatch(row[1])}
+    of_attributes = {
+        (keyword, resource, row[2])
+        for row in rows
+        if len(row) == 4
+        for keyword in row[0].split(", ")
+        for resource in re.findall("`(.+?)`", row[1])
+    }
+    record_property("requests answered here and by Orthanc", len(REQUESTS))
+    record_property("answered alike", len(REQUESTS) - len(requests))
+    version = orthanc_here.version
+    if f"Orthanc {version}," in page:
+        assert requests == documented
+        assert attributes == of_attributes
+    else:  # other versions may have changed what they answer, so as to be alike
+        assert requests.keys() <= documented.keys()
+        assert attributes <= of_attributes
