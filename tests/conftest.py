@@ -33,6 +33,7 @@ _LONGEST = (
     "cli/test_doctor.py",
     "cloud/test_permissions.py",
     "cloud/test_dicomweb_api.py",
+    "clients/test_dicomweb_clients.py",
     "cloud/test_deployment.py",
     "infra/test_bundling.py",
     "infra/test_synthesis.py",
