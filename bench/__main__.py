@@ -123,6 +123,7 @@ def run(plan: Plan, screen: Console) -> Results:
     jobs = _jobs(plan, screen)
     events = _events(plan, screen)
     searches = _searches(plan, screen)
+    work_list = _work_list(plan, screen)
     with screen.status(f"{plan.image_sets:,} image sets through the local cloud"):
         piped = pipeline.measure(plan.image_sets)
     return Results(
@@ -136,6 +137,7 @@ def run(plan: Plan, screen: Console) -> Results:
         searches=searches,
         imports=imported,
         dicomweb=dicomweb,
+        work_list=work_list,
         pipeline=piped,
     )
 
@@ -214,6 +216,13 @@ def _searches(plan: Plan, screen: Console) -> list[Search]:
             for way in ("botocore", "ours"):
                 found[way].append(measured("bench.search", way, variables=variables))
     return [Search(way, **medians(results)) for way, results in found.items()]
+
+
+def _work_list(plan: Plan, screen: Console) -> float:
+    selected = _PROFILES[RADIOLOGY]
+    with screen.status("DICOMweb"), stub.running(0, selected, map(packed, ("mr_100", "ct_100"))) as running:
+        runs = [measured("bench.dicomweb", variables=running.variables(selected)) for _ in range(plan.rounds)]
+    return medians(runs)["answer"]
 
 
 if __name__ == "__main__":

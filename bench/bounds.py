@@ -80,6 +80,8 @@ def _of_calls(results: Results) -> Iterator[Bound]:
 
 
 def _of_imports(results: Results) -> Iterator[Bound]:
+    if results.work_list is not None:
+        yield _at_most("DICOMweb: CPU of a work list of 101 studies, ms", results.work_list * 1e3, 60)
     if results.imports:
         yield _at_most("imports and clients: share of the usual set", results.imports.ratio, 0.45)
     if results.dicomweb:

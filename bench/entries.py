@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
 from bench import DATASTORE_ID
@@ -14,6 +15,9 @@ from local.capacity import item_size
 
 # Amazon DynamoDB Developer Guide, "Paginating table query results".
 _PAGE: Final = 2**20
+# The index whose page has studies of five image sets each, the newest first.
+WORK_LIST: Final = "worklist"
+_SETS: Final = 5
 
 
 def page(documents: Iterable[bytes], profile: Profile) -> list[Item]:
@@ -26,6 +30,20 @@ def page(documents: Iterable[bytes], profile: Profile) -> list[Item]:
     while (room := room - item_size(item := next(items))) >= 0:
         found.append(item)
     return found
+
+
+def work_list(page: Iterable[Item]) -> list[Item]:
+    """The entries of a page as those of one study after the other, each a minute older."""
+    newest = datetime(2026, 1, 1)  # noqa: DTZ001  of a study's date and time, which have no zone
+    return [
+        item
+        | {
+            "StudyInstanceUID": {"S": f"1.2.{number // _SETS}"},
+            "SeriesInstanceUID": {"S": f"1.2.{number // _SETS}.{number % _SETS}"},
+            "StudyMoment": {"S": f"{newest - timedelta(minutes=number // _SETS):%Y%m%d%H%M%S}"},
+        }
+        for number, item in enumerate(page)
+    ]
 
 
 def _ours(number: int) -> Item:

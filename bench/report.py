@@ -155,6 +155,8 @@ def _others(results: Results) -> Table:
         if imports:
             rows.append([f"{name}, CPU ms: ours", _milliseconds(imports.ours)])
             rows.append([f"{name}, CPU ms: usual", _milliseconds(imports.usual)])
+    if results.work_list is not None:
+        rows.append(["DICOMweb's work list of 101 studies, CPU ms", _milliseconds(results.work_list)])
     if pipeline := results.pipeline:
         rows.append(["image sets through the whole local cloud", f"{pipeline.image_sets:,}"])
         rows.append(["of these a second", f"{pipeline.a_second:.0f}"])

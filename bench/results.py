@@ -103,7 +103,8 @@ class Pipeline(msgspec.Struct, frozen=True):
 class Results(msgspec.Struct, frozen=True):
     """One run. `machine` says where; `rounds` how many fresh processes each median is of.
 
-    `imports` are of the index function, and `dicomweb` of DICOMweb's.
+    `imports` are of the index function, and `dicomweb` of DICOMweb's, which answers with a work list in so many CPU
+    seconds.
     """
 
     date: str
@@ -116,6 +117,7 @@ class Results(msgspec.Struct, frozen=True):
     searches: list[Search]
     imports: Imports | None = None
     dicomweb: Imports | None = None
+    work_list: float | None = None
     pipeline: Pipeline | None = None
 
     def reading(self, document: str, method: str, profile: str = "") -> Reading:

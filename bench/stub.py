@@ -94,6 +94,7 @@ class _Server(ThreadingHTTPServer):
         """What an index answers, by its name."""
         page = entries.page(self.documents, self._profile)
         pages = {name: page[:FEW] if name == "study" else page for name in self._profile.indexes}
+        pages[entries.WORK_LIST] = entries.work_list(page)
         return {
             name: msgspec.json.encode(
                 {

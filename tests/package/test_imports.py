@@ -25,6 +25,8 @@ class Allowed(NamedTuple):
 PACKAGES = {
     "aws_lambda_powertools",
     "botocore",
+    # botocore takes it where it is installed, as it is for the tests' own clients. The bundle has none.
+    "certifi",
     "dateutil",
     "imaging_index",
     "isal",
