@@ -31,7 +31,7 @@ class Lane(msgspec.Struct):
     """Image sets to be listed: those with `low` < updatedAt <= `cursor`, newest first.
 
     `edge` are the image sets of updatedAt `cursor` that were seen already. `token` is HealthImaging's, while a page is
-    all of one updatedAt; `high` is where the lane began.
+    all of one updatedAt, and `refused` is how often it refused one there. `high` is where the lane began.
     """
 
     low: datetime
@@ -39,6 +39,7 @@ class Lane(msgspec.Struct):
     cursor: datetime
     edge: list[str] = []
     token: str | None = None
+    refused: int = 0
 
 
 class Group(msgspec.Struct):
@@ -76,7 +77,6 @@ class Pass(msgspec.Struct):
         stage: what it does.
         lanes: what is to be listed.
         segments: what is to be scanned.
-        cells: the size of its digest.
         after: in the stages ASKING and BURYING, the image set that was dealt with last.
         unsure: image sets of which GetImageSet said 404 in this pass.
         counts: what it has found.
@@ -95,7 +95,6 @@ class Pass(msgspec.Struct):
     stage: Stage = Stage.COMPARING
     lanes: list[Lane] = []
     segments: list[Segment] = []
-    cells: int = 0
     after: str = ""
     unsure: list[str] = []
     counts: Counts = msgspec.field(default_factory=Counts)
@@ -137,7 +136,7 @@ class Checkpoint(msgspec.Struct):
         watermark: the begin of the last pass that covered everything before it.
         short: the incremental pass under way, or the one since a given time.
         full: the full pass under way. Incremental ones go on beside it.
-        cells: the size of the next full pass's digest; 0 for the usual one.
+        cells: the size of the next full pass's digest, if more than the usual one.
         unsure: image sets of which the last full pass heard 404.
         last: the last pass of each scope.
         today: what scheduled passes have spent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -45,9 +46,9 @@ class Tally(msgspec.Struct):
     count: int = 0
     dollars: float = 0.0
 
-    def add(self, dollars: float) -> None:
-        """One more."""
-        self.count += 1
+    def add(self, count: int, dollars: float) -> None:
+        """So many more, for so much together."""
+        self.count += count
         self.dollars += dollars
 
 
@@ -80,9 +81,18 @@ class Counts(msgspec.Struct):
     asked: int = 0
     read_units: float = 0.0
 
-    def found(self, difference: Difference, tier: Tier, dollars: float = 0.0) -> None:
-        """Count a difference."""
-        self.differences.setdefault(difference, {}).setdefault(tier, Tally()).add(dollars)
+    def found(self, difference: Difference, tier: Tier, count: int = 1, dollars: float = 0.0) -> None:
+        """Count differences, which cost so much together."""
+        self.differences.setdefault(difference, {}).setdefault(tier, Tally()).add(count, dollars)
+
+    def add(self, other: Counts) -> None:
+        """Count what was counted apart."""
+        for difference, tiers in other.differences.items():
+            for tier, tally in tiers.items():
+                self.found(difference, tier, tally.count, tally.dollars)
+        self.refused.add(other.refused.count, other.refused.dollars)
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def of(self, difference: Difference) -> int:
         """How many of one kind there are, in all tiers."""
@@ -97,3 +107,6 @@ class Counts(msgspec.Struct):
     def dollars(self) -> float:
         """What reading these documents adds to HealthImaging's bill for storage."""
         return sum(tally.dollars for tiers in self.differences.values() for tally in tiers.values())
+
+
+_NUMBERS: Final = tuple(name for name in Counts.__struct_fields__ if name not in ("differences", "refused"))

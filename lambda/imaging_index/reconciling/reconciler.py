@@ -6,69 +6,24 @@ checkpoint: a run that ends or is killed anywhere leaves nothing to be done twic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import contextlib
+from typing import TYPE_CHECKING
 
-import msgspec
+from imaging_index.reconciling.calls import Calls, Gather, in_threads
+from imaging_index.reconciling.keeping import InMemory, InTable, Keeper, Status, status
+from imaging_index.reconciling.pacing import Clock, MachineClock
+from imaging_index.reconciling.refusals import refusal
+from imaging_index.reconciling.run import Progress, Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from imaging_index.healthimaging import HealthImaging
     from imaging_index.queue.sender import Sender
-    from imaging_index.reconciling.checkpoint import Checkpoint, Finished, Pass
     from imaging_index.reconciling.settings import Settings
+    from imaging_index.table.checkpoints import Checkpoints
     from imaging_index.table.reconciling import ReconcilingTable
-
-
-class Refused(Exception):  # noqa: N818
-    """Reconciling cannot go on. The text is one sentence or two: what is wrong, and what to do."""
-
-
-class Busy(Refused):
-    """Another run holds the lease: `holder`, until `until` unless it renews it."""
-
-    def __init__(self, holder: str, until: datetime) -> None:
-        super().__init__(f"{holder} is reconciling already; its lease ends at {until:%H:%M:%S} UTC unless renewed.")
-        self.holder = holder
-        self.until = until
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """Where a step ended.
-
-    Attributes:
-        done: whether nothing that is wanted is left to do.
-        current: the pass under way; None when there is none.
-        share: of its stage, 0 to 1, by the time range or the parts of the table that are through.
-        finished: the passes that ended in this step, in their order.
-        blocked: why it does not go on without a person: more ghosts than it buries unasked; None when it does.
-        waited_for: what AWS did not answer in time, such as "SearchImageSets: ThrottlingException"; None when it did.
-    """
-
-    done: bool
-    current: Pass | None
-    share: float
-    finished: list[Finished]
-    blocked: str | None = None
-    waited_for: str | None = None
-
-
-class Status(msgspec.Struct, frozen=True):
-    """The checkpoint as it is stored, and who works on it. `holder` and `until` are None when nobody does."""
-
-    checkpoint: Checkpoint
-    holder: str | None
-    until: datetime | None
-
-
-class Clock(Protocol):
-    """The time."""
-
-    def now(self) -> datetime:
-        """The time now, in UTC."""
-
-    def sleep(self, seconds: float) -> None:
-        """Come back after a while."""
 
 
 class Reconciler:
@@ -82,35 +37,61 @@ class Reconciler:
         self,
         healthimaging: HealthImaging,
         table: ReconcilingTable,
+        checkpoints: Checkpoints,
         sender: Sender | None,
         settings: Settings,
         *,
         holder: str,
         clock: Clock | None = None,
+        gather: Gather = in_threads,
     ) -> None:
         """Take what a pass works with.
 
         Args:
             healthimaging: the service.
             table: the table.
+            checkpoints: the same table, where the checkpoint is.
             sender: sends hints to the queue; None without `settings.apply`.
             settings: what to do.
-            holder: who this is, for others who find the lease taken: "the schedule", "alice on laptop".
+            holder: who this is, for others who find the lease taken; no other run has the same name.
             clock: another time than the machine's.
+            gather: how calls are made side by side.
         """
+        self._settings = settings
+        self._clock = clock or MachineClock()
+        self._checkpoints = checkpoints
+        self._calls = Calls(healthimaging, table, sender, settings, self._clock, gather)
+        self._begun: set[datetime] = set()
+        self._keeper: Keeper = (
+            InTable(checkpoints, settings.datastore_id, holder, self._clock)
+            if settings.apply
+            else InMemory(checkpoints, settings.datastore_id)
+        )
 
-    def step(self, deadline: datetime) -> Progress:
+    def step(self, deadline: datetime, observe: Callable[[Progress], None] = lambda _: None) -> Progress:
         """Work until everything wanted is done, or until `deadline`; it returns within seconds of that.
 
         First the pass of `settings.scope`; then, in a scheduled run, a full pass that is under way or due. Call it
-        again until `done`. A KeyboardInterrupt passes through, after the checkpoint is saved and the lease given back.
+        again until `done`. `observe` is called after each round, every few tenths of a second when AWS answers. A
+        KeyboardInterrupt passes through, after the checkpoint is saved and the lease given back.
 
         Raises:
-            Busy: another run holds the lease.
+            Busy: another run holds the lease, or has taken it.
             Refused: AWS refuses for good: an unknown data store, one that is being deleted, no permission, no table.
         """
-        raise NotImplementedError
+        try:
+            kept = self._keeper.take()
+            run = Run(self._calls, self._keeper, kept, self._clock, deadline, observe, self._begun)
+            try:
+                return run.run()
+            finally:
+                # What fails here was saved half a minute ago, and the lease runs out.
+                with contextlib.suppress(Exception):
+                    run.save()
+                    self._keeper.release()
+        except Exception as error:
+            raise refusal(error, self._settings.datastore_id) or error from None
 
     def status(self) -> Status:
         """How far reconciling has come, and who holds the lease. Takes no lease, and writes nothing."""
-        raise NotImplementedError
+        return status(self._checkpoints, self._settings.datastore_id)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from imaging_index.reconciling.digest import CELLS
+
 # AWS HealthImaging bills each image set as at least this much (AWS HealthImaging pricing).
 LEAST_BYTES = 5 * 2**20
 
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         asks_a_second: GetImageSet, of 25, of which the index function needs some.
         scans_a_second: pages of the table's Scan, 1 MB each.
         save_every: the time between checkpoints.
+        cells: the size of a digest: 3 for every 2 differences that it is to decode.
     """
 
     datastore_id: str
@@ -65,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     asks_a_second: float = 5.0
     scans_a_second: float = 20.0
     save_every: timedelta = timedelta(seconds=30)
+    cells: int = CELLS
 
     def __post_init__(self) -> None:
         """Check what must be so for nothing to be missed.

@@ -34,11 +34,11 @@ def tier(name: str | None) -> Tier:
 def dollars(tier: Tier, last_accessed: datetime | None, now: datetime, mean_bytes: int) -> float:
     """What one reading adds, in US dollars: the difference of the tiers' prices for as long as it is put off.
 
-    That is 30 days for an archived image set, and otherwise the days since the last access, 30 at most; 30 where
-    HealthImaging reports none.
+    That is 30 days for an archived image set, and otherwise the whole days since the last access, 30 at most; 30 where
+    HealthImaging reports none. A new image set costs nothing.
     """
     days = _DAYS
     if tier is not Tier.ARCHIVE and last_accessed is not None:
-        days = min(max((now - last_accessed).total_seconds() / _DAY, 0.0), _DAYS)
+        days = min(max((now - last_accessed).total_seconds() // _DAY, 0.0), _DAYS)
     size = max(mean_bytes, LEAST_BYTES) / _GB
     return size * (FREQUENT_GB_MONTH - ARCHIVE_GB_MONTH) * days / _DAYS
