@@ -24,6 +24,7 @@ from imaging_index.profile import toml_file
 from imaging_index.queue import hint as hints
 from imaging_index.queue.sender import Sender
 from imaging_index.reconciling import lanes
+from imaging_index.reconciling.keeping import Status, status
 from imaging_index.reconciling.reconciler import Reconciler
 from imaging_index.reconciling.settings import Settings
 from imaging_index.table import checkpoints as checkpoints_module
@@ -226,6 +227,11 @@ class Store:
         progress = self.reconciler(**settings).step(self.clock.now() + timedelta(seconds=seconds))
         self.drain()
         return progress
+
+    def status(self) -> Status:
+        """How far reconciling has come."""
+        client: Any = self.table
+        return status(Checkpoints(client, TABLE), DATASTORE)
 
     @property
     def _services(self) -> Mapping[str, Any]:

@@ -78,7 +78,6 @@ class _History:
             **settings,
         }
         self._replicas_lag = bool(self._lagging)
-        self._status = self.store.reconciler()
         self._full = chance.random() < 0.5 if full is None else full
         self._pace = chance.choice((0.02, 0.1, 0.3))
         self._spell = chance.choice((0.1, 0.5))
@@ -118,8 +117,8 @@ class _History:
             self._drain()
             self._reconcile(Scope.INCREMENTAL)
         if self._full or reindexed:
-            # The second one, since of an image set that is not found two must hear it.
-            for _ in range(2):
+            # The first may be one that was begun long ago. Of an image set that is not found two must hear it.
+            for _ in range(3):
                 self._drain()
                 self._reconcile(Scope.FULL)
         self._drain()
@@ -200,7 +199,7 @@ class _History:
 
     def _check_asked(self, image_set_id: str) -> None:
         """Nobody is asked for who was listed, and had an entry, and has not changed."""
-        full = self._status.status().checkpoint.full
+        full = self.store.status().checkpoint.full
         key = Key(DATASTORE, image_set_id)
         if full is None or self._replicas_lag or image_set_id in self._damaged or not self.store.lives(key):
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # A full pass lists all image sets: none is older.
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# A pass leaves out where it begins.
+_INSTANT: Final = timedelta(microseconds=1)
 # Pauses in seconds after AWS did not answer.
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -153,7 +155,9 @@ class Run:
         began = self._calls.now()
         full = scope is Scope.FULL
         # A watermark ahead of the time is that of a wrong clock.
-        low = _FIRST if full else settings.since or min(checkpoint.watermark or began, began) - settings.overlap
+        low = _FIRST if full else min(checkpoint.watermark or began, began) - settings.overlap
+        if settings.since:
+            low = settings.since - _INSTANT
         low = old.low if old else low
         one = Pass(
             scope=scope,
