@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from imaging_index.reconciling.checkpoint import Checkpoint, Finished
-    from imaging_index.reconciling.reconciler import Progress
+    from imaging_index.reconciling.run import Progress
 
 
 def stepped(datastore_id: str, progress: Progress) -> None:

@@ -28,7 +28,7 @@ from imaging_index.profile import index_names, toml_file
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.reconciling.checkpoint import Checkpoint, End, Finished
 from imaging_index.reconciling.counts import Counts, Difference, Tier
-from imaging_index.reconciling.reconciler import Progress
+from imaging_index.reconciling.run import Progress
 from imaging_index.reconciling.settings import Scope
 from imaging_index.table.layout import Head, Key
 from infra.assembly import Assembly
@@ -243,8 +243,8 @@ def reconcile_every_way() -> None:
     pass_metrics = importlib.import_module("imaging_index.pass_metrics")
     counts = Counts(again=1)
     for difference in Difference:
-        counts.found(difference, Tier.ARCHIVE, 1.0)
-    counts.refused.add(1.0)
+        counts.found(difference, Tier.ARCHIVE, 1, 1.0)
+    counts.refused.add(1, 1.0)
     now = datetime.now(UTC)
     finished = Finished(Scope.FULL, now, now, End.WHOLE, counts, dollars=1.0, seconds=1.0)
     progress = Progress(done=False, current=None, share=1, finished=[finished], blocked="too many", waited_for="a call")

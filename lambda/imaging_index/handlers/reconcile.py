@@ -18,8 +18,11 @@ from imaging_index.handlers.environment import client, variables
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.observability import logger, metrics
 from imaging_index.queue.sender import Sender
-from imaging_index.reconciling.reconciler import Busy, Reconciler, Refused
-from imaging_index.reconciling.settings import LEAST_BYTES, Settings
+from imaging_index.reconciling.keeping import status
+from imaging_index.reconciling.reconciler import Reconciler
+from imaging_index.reconciling.refusals import Busy, Refused
+from imaging_index.reconciling.settings import LEAST_BYTES, SCHEDULE, Scope, Settings
+from imaging_index.table.checkpoints import Checkpoints
 from imaging_index.table.reconciling import ReconcilingTable
 
 if TYPE_CHECKING:
@@ -32,8 +35,6 @@ _RESERVE: Final = timedelta(seconds=30)
 
 # AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": the batch of the index function's queue.
 _BATCH: Final = 10
-
-_HOLDER: Final = "the schedule"
 
 
 class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
@@ -56,7 +57,9 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
 _variables: Final = variables(_Variables)
 _client: Final = client("medical-imaging")
 _healthimaging: Final = HealthImaging(_client)
-_table: Final = ReconcilingTable(client("dynamodb"), _variables.table_name)
+_dynamodb: Final = client("dynamodb")
+_table: Final = ReconcilingTable(_dynamodb, _variables.table_name)
+_checkpoints: Final = Checkpoints(_dynamodb, _variables.table_name)
 _sender: Final = Sender(
     client("sqs"),
     _variables.queue_url,
@@ -71,7 +74,7 @@ _sender: Final = Sender(
 def handler(_: dict[str, Any], context: LambdaContext) -> None:
     """Compare each data store to index, until that is done or the invocation's time is over."""
     end = _now() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - _RESERVE
-    reconcilers = {datastore: _reconciler(datastore) for datastore in _datastores()}
+    reconcilers = {datastore: _reconciler(datastore, context.aws_request_id) for datastore in _datastores()}
     waiting: Sequence[str] = list(reconcilers)
     while waiting and _now() < end:
         # What one data store does not use of its share is left to the others.
@@ -80,8 +83,8 @@ def handler(_: dict[str, Any], context: LambdaContext) -> None:
             for left, datastore in zip(range(len(waiting), 0, -1), waiting, strict=True)
             if _goes_on(datastore, reconcilers[datastore], _now() + (end - _now()) / left)
         ]
-    for reconciler in reconcilers.values():
-        pass_metrics.age(reconciler.status().checkpoint, _now())
+    for datastore in reconcilers:
+        pass_metrics.age(status(_checkpoints, datastore).checkpoint, _now())
     if not reconcilers:
         pass_metrics.nothing_to_compare()
 
@@ -111,9 +114,8 @@ def _datastores() -> list[str]:
     return [each["datastoreId"] for page in pages for each in page["datastoreSummaries"]]
 
 
-def _reconciler(datastore_id: str) -> Reconciler:
+def _reconciler(datastore_id: str, request_id: str) -> Reconciler:
     revision, _, entry_format = _variables.generation.partition(".")
-    full_days = int(_variables.full_days)
     settings = Settings(
         datastore_id=datastore_id,
         revision=int(revision),
@@ -122,9 +124,21 @@ def _reconciler(datastore_id: str) -> Reconciler:
         scheduled=True,
         most_dollars=float(_variables.dollars),
         mean_bytes=max(int(float(_variables.mean_megabytes) * 2**20), LEAST_BYTES),
-        full_every=timedelta(days=full_days) if full_days else None,
+        full_every=_full_every(datastore_id),
     )
-    return Reconciler(_healthimaging, _table, _sender, settings, holder=_HOLDER)
+    return Reconciler(
+        _healthimaging, _table, _checkpoints, _sender, settings, holder=f"{SCHEDULE} (request {request_id})"
+    )
+
+
+def _full_every(datastore_id: str) -> timedelta | None:
+    """After how long a full pass begins; None until somebody has made the first one.
+
+    An archive that was never indexed costs dollars a million image sets: that is for a person to begin.
+    """
+    if Scope.FULL not in status(_checkpoints, datastore_id).checkpoint.last:
+        return None
+    return timedelta(days=int(_variables.full_days)) or None
 
 
 def _now() -> datetime:

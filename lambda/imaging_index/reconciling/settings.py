@@ -9,6 +9,9 @@ import msgspec
 
 from imaging_index.reconciling.digest import CELLS
 
+# How the name of a run of the schedule begins, for others who find its lease.
+SCHEDULE = "the schedule"
+
 # AWS HealthImaging bills each image set as at least this much (AWS HealthImaging pricing).
 LEAST_BYTES = 5 * 2**20
 
