@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import itertools
 import json
 import re
 import shutil
@@ -25,6 +24,7 @@ from local.stack import import_folder
 from proof.harness.image_sets import delete, make_image_set, update, wait_for
 from proof.harness.pipeline import record
 from tests.assemblies import synth_here
+from tests.grants import STORE_KEY, Grant, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,25 +40,6 @@ PatientID = "hash"
 partition = ["DatastoreId", "PatientID"]
 sort = ["StudyMoment", "ImageSetId"]
 """
-STORE_KEY: Final = "arn:aws:kms:us-east-1:100000000001:key/8a1c0d3e-1111-2222-3333-444455556666"
-
-# What a policy's resource is, by the first of these that it contains.
-RESOURCES: Final = {
-    ":table/": "the table",
-    "DeadLetterQueue": "the dead-letter queue",
-    "PipelineQueue": "the queue",
-    "/imageset/*": "the image sets of the data stores to index",
-    ":datastore/": "the data stores to index",
-    STORE_KEY: "the data stores' own keys",
-    ":key/": "the stack's key",
-    ":secret:": "the secret of the tokens",
-    ":log-group:": "the function's log group",
-    "*": "everything",
-}
-
-# An action, and in words what it is granted on.
-Grant = tuple[str, str]
-
 # What the function does itself, and the message whose handling takes it.
 PROVEN: Final[dict[Grant, str]] = {
     ("dynamodb:BatchWriteItem", "the table"): "repair",
@@ -113,50 +94,14 @@ class Deployed:
     def __init__(self, aws: boto3.Session, key: Key, outputs: Mapping[str, str]) -> None:
         self.aws, self.key, self.outputs = aws, key, outputs
         self.table = TableReader(aws.client("dynamodb"), outputs["TableName"])
-        self._iam, self._sqs, self._lambda = aws.client("iam"), aws.client("sqs"), aws.client("lambda")
-        self._policies: dict[str, list[Any]] = {}
-        for policy in self._iam.list_policies(Scope="Local")["Policies"]:
-            version = self._iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
-            self._policies[policy["Arn"]] = version["PolicyVersion"]["Document"]["Statement"]
+        self._sqs, self._lambda = aws.client("sqs"), aws.client("lambda")
+        self.policies = Policies(aws, outputs["FunctionName"])
         (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
         # The local cloud's CloudFormation makes of a reference to a secret its name, and AWS's its ARN.
-        for statement in itertools.chain(*self._policies.values()):
-            if statement["Resource"] == secret["Name"]:
-                statement["Resource"] = secret["ARN"]
-        self._put(self._policies)
+        self.policies.replace_resource(secret["Name"], secret["ARN"])
         (self._mapping,) = self._lambda.list_event_source_mappings(FunctionName=outputs["FunctionName"])[
             "EventSourceMappings"
         ]
-
-    @property
-    def grants(self) -> set[Grant]:
-        """What the function's policies grant."""
-        return {
-            (action, in_words(resource))
-            for statement in itertools.chain(*self._policies.values())
-            for action in listed(statement["Action"])
-            for resource in listed(statement["Resource"])
-        }
-
-    @contextlib.contextmanager
-    def without(self, grant: Grant) -> Iterator[None]:
-        """Take one grant out of the policies for a while."""
-        self._put(
-            {
-                policy: [
-                    {**statement, "Action": action, "Resource": resource}
-                    for statement in statements
-                    for action in listed(statement["Action"])
-                    for resource in listed(statement["Resource"])
-                    if (action, in_words(resource)) != grant
-                ]
-                for policy, statements in self._policies.items()
-            }
-        )
-        try:
-            yield
-        finally:
-            self._put(self._policies)
 
     @contextlib.contextmanager
     def unpolled(self) -> Iterator[None]:
@@ -198,25 +143,6 @@ class Deployed:
             classes.append(each["MessageAttributes"]["ErrorClass"]["StringValue"])
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
         return classes
-
-    def _put(self, policies: Mapping[str, list[Any]]) -> None:
-        """Make these the policies' statements, by their ARNs."""
-        for policy, statements in policies.items():
-            # A policy has at most five versions.
-            for old in self._iam.list_policy_versions(PolicyArn=policy)["Versions"]:
-                if not old["IsDefaultVersion"]:
-                    self._iam.delete_policy_version(PolicyArn=policy, VersionId=old["VersionId"])
-            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-            self._iam.create_policy_version(PolicyArn=policy, PolicyDocument=document, SetAsDefault=True)
-
-
-def listed(value: Any) -> list[str]:
-    """A policy's way with one and several."""
-    return value if isinstance(value, list) else [value]
-
-
-def in_words(resource: str) -> str:
-    return next(words for part, words in RESOURCES.items() if part in resource)
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +187,7 @@ def test_without_a_grant_the_function_is_refused_and_with_it_its_work_is_done(
 ) -> None:
     message, operation = PROVEN[grant], grant[0].partition(":")[2]
     with deployed.unpolled():
-        with deployed.without(grant):
+        with deployed.policies.without(grant):
             refused = deployed.handle(message)
         done = deployed.handle(message)
     assert refused.comes_back
@@ -284,14 +210,14 @@ def test_each_grant_of_the_policy_is_proven_here_or_pinned_by_the_templates_test
     deployed: Deployed, record_property: Callable[[str, object], None]
 ) -> None:
     assert not PINNED & set(PROVEN)
-    assert deployed.grants == PINNED | set(PROVEN)
+    assert deployed.policies.grants == PINNED | set(PROVEN)
     for grant in sorted(PINNED):
         record_property(" on ".join(grant), "pinned")
 
 
 def test_the_documented_table_is_that_list() -> None:
     page = (ROOT / "docs" / "security.md").read_text("utf-8")
-    section = page.partition("\n## Permissions\n")[2].partition("\n## ")[0]
+    section = page.partition("\n## Permissions\n")[2].partition("\n### ")[0]
     rows = re.findall(r"^\| `(\S+)` \| (.+) \| (proven|pinned) \|$", section, re.MULTILINE)
     assert rows == [
         *((*grant, "proven") for grant in sorted(PROVEN)),

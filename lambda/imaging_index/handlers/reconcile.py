@@ -5,6 +5,7 @@ All that one invocation leaves to the next is in the table, so it may end or be 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -74,25 +75,26 @@ _sender: Final = Sender(
 def handler(_: dict[str, Any], context: LambdaContext) -> None:
     """Compare each data store to index, until that is done or the invocation's time is over."""
     end = _now() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - _RESERVE
-    reconcilers = {datastore: _reconciler(datastore, context.aws_request_id) for datastore in _datastores()}
-    waiting: Sequence[str] = list(reconcilers)
+    datastores = _datastores()
+    waiting: Sequence[str] = datastores
     while waiting and _now() < end:
         # What one data store does not use of its share is left to the others.
         waiting = [
             datastore
             for left, datastore in zip(range(len(waiting), 0, -1), waiting, strict=True)
-            if _goes_on(datastore, reconcilers[datastore], _now() + (end - _now()) / left)
+            if _goes_on(datastore, _now() + (end - _now()) / left, context.aws_request_id)
         ]
-    for datastore in reconcilers:
-        pass_metrics.age(status(_checkpoints, datastore).checkpoint, _now())
-    if not reconcilers:
+    for datastore in datastores:
+        with contextlib.suppress(Exception):  # why the table does not answer was logged above
+            pass_metrics.age(status(_checkpoints, datastore).checkpoint, _now())
+    if not datastores:
         pass_metrics.nothing_to_compare()
 
 
-def _goes_on(datastore: str, reconciler: Reconciler, deadline: datetime) -> bool:
+def _goes_on(datastore: str, deadline: datetime, request_id: str) -> bool:
     """Compare one data store until a deadline. Returns whether there is more to do that can be done now."""
     try:
-        progress = reconciler.step(deadline)
+        progress = _reconciler(datastore, request_id).step(deadline)
     except Busy as busy:
         logger.info("busy", extra={"datastoreId": datastore, "reason": str(busy)})
         return False
@@ -100,7 +102,8 @@ def _goes_on(datastore: str, reconciler: Reconciler, deadline: datetime) -> bool
         pass_metrics.refused(datastore, str(refused))
         return False
     except Exception as error:  # one data store must not keep the others from being compared
-        pass_metrics.refused(datastore, f"{classify(error).name}: {classify(error).reason}")
+        fault = classify(error)
+        pass_metrics.refused(datastore, f"{fault.name}: {fault.reason}")
         return False
     pass_metrics.stepped(datastore, progress)
     return not (progress.done or progress.blocked or progress.waited_for)
@@ -138,7 +141,7 @@ def _full_every(datastore_id: str) -> timedelta | None:
     """
     if Scope.FULL not in status(_checkpoints, datastore_id).checkpoint.last:
         return None
-    return timedelta(days=int(_variables.full_days)) or None
+    return timedelta(days=float(_variables.full_days)) or None
 
 
 def _now() -> datetime:
