@@ -105,13 +105,13 @@ class Store:
     ) -> None:
         self.clock = Clock()
         self.healthimaging = listed.HealthImaging(DATASTORE, self.clock.now, token=token, listed_after=listed_after)
-        self.table = memory.Table(TABLE, page_size, lagging)
+        self._page_size, self._lagging = page_size, lagging
+        self.empty_table()
         self.queues = memory.Queues((QUEUE,), lambda: self.clock.seconds)
         self.before_call: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
         self.after_call: Callable[[str], None] = lambda _: None
         self.calls: dict[str, int] = {}
         self.profile = profile
-        self._indexers: dict[int, Indexer] = {}
         self._runs = itertools.count(1)
 
     # --- image sets
@@ -146,6 +146,11 @@ class Store:
         return [Key(DATASTORE, each) for each in self.healthimaging.image_sets]
 
     # --- the index
+
+    def empty_table(self) -> None:
+        """Forget all that was indexed, and how far reconciling has come."""
+        self.table = memory.Table(TABLE, self._page_size, self._lagging)
+        self._indexers: dict[int, Indexer] = {}
 
     def index(self, *keys: Key, profile: Profile | None = None) -> None:
         """Handle an event of each."""

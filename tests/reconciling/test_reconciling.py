@@ -511,6 +511,29 @@ def test_a_run_that_has_lost_its_lease_says_so_and_saves_nothing(store: Store) -
     assert store.status().checkpoint.full is None
 
 
+@pytest.mark.parametrize("operation", ["update_item", "put_item"])
+def test_a_call_that_the_sdk_repeats_since_its_answer_was_lost_is_no_other_run(store: Store, operation: str) -> None:
+    store.create()
+    store.clock.sleep(1)
+    whole = getattr(store.table, operation)
+
+    def repeated(**arguments: Any) -> Any:
+        whole(**arguments)
+        return whole(**arguments)
+
+    setattr(store.table, operation, repeated)
+    assert differences(store.reconcile()) == {Difference.MISSING: 1}
+    delattr(store.table, operation)
+    assert store.status().holder is None
+
+
+def test_a_checkpoint_that_cannot_be_saved_for_now_is_saved_later(store: Store) -> None:
+    store.create()
+    store.clock.sleep(1)
+    refused(store, "put_item", "ThrottlingException", times=3)
+    assert differences(store.reconcile()) == {Difference.MISSING: 1}
+
+
 def test_a_keyboard_interrupt_saves_and_gives_the_lease_back(store: Store) -> None:
     for _ in range(20):
         store.create()

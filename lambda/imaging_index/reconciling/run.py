@@ -94,8 +94,20 @@ class Run:
         return self._progress(None, done=True)
 
     def save(self) -> None:
-        """Keep what was reached."""
-        self._keeper.save(self._kept)
+        """Keep what was reached.
+
+        Raises:
+            Busy: another run has taken the lease.
+            Exception: DynamoDB refuses for good, or until the deadline.
+        """
+        while True:
+            try:
+                self._keeper.save(self._kept)
+                break
+            except Exception as error:
+                if self._clock.now() >= self._deadline:
+                    raise
+                self._wait_after(error)
         self._saved = self._clock.now()
 
     # --- which passes

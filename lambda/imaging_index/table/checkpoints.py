@@ -71,6 +71,8 @@ class Checkpoints(TableWriter):
     def take(self, datastore_id: str, holder: str, now: str, until: str) -> Stored:
         """Take the lease, and get the checkpoint with its digest, which is empty if it is lost.
 
+        `holder` is a name that no other run has.
+
         Raises:
             Taken: somebody holds it, and it has not run out.
         """
@@ -87,9 +89,12 @@ class Checkpoints(TableWriter):
         except ClientError as error:
             if not _failed_condition(error):
                 raise
-            other = self.stored(datastore_id)
-            raise Taken(other.holder or "another run", other.until or until) from None
-        stored = _stored(answer["Attributes"])
+            stored = self.stored(datastore_id)
+            # The SDK repeats a call whose answer was lost: then it is we who have taken it.
+            if stored.holder != holder:
+                raise Taken(stored.holder or "another run", stored.until or until) from None
+        else:
+            stored = _stored(answer["Attributes"])
         found = self._found(datastore_id)
         own = _digests(stored.attempt, stored.pieces)
         whole = found.keys() >= set(own)
@@ -140,7 +145,8 @@ class Checkpoints(TableWriter):
             if not _failed_condition(error):
                 raise
             other = self.stored(datastore_id)
-            raise Taken(other.holder or "another run", other.until or "") from None
+            if (other.version, other.holder) != (stored.version + 1, stored.holder):
+                raise Taken(other.holder or "another run", other.until or "") from None
         if digest is not None:
             self._drop(datastore_id, _digests(stored.attempt, stored.pieces))
         return msgspec.structs.replace(stored, version=stored.version + 1, attempt=attempt, pieces=pieces, digest=b"")
