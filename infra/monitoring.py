@@ -40,6 +40,10 @@ fields @timestamp, fault, reason, tries, kind, datastoreId, imageSetId, function
 fields @timestamp, message, fault, reason, tries, kind, function_request_id
 | filter imageSetId = "put the id here"
 | sort @timestamp""",
+    "False tombstones": """\
+fields @timestamp, datastoreId, imageSetIds
+| filter message = "false tombstones"
+| sort @timestamp desc""",
     "Not compared": """\
 fields @timestamp, datastoreId, reason
 | filter message = "not compared"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ class Choices:
         apply: whether hints are sent.
         status: whether only the state is printed.
         most_dollars: what hints may add to HealthImaging's bill; None if nothing was said of it.
+        mean_size: MB of an image set; None if nothing was said of it.
         ghosts: whether any number of deleted image sets may be removed.
     """
 
@@ -43,14 +45,18 @@ class Choices:
     apply: bool
     status: bool
     most_dollars: float | None
+    mean_size: float | None
     ghosts: bool
 
     def check(self) -> None:
-        """Refuse options that contradict each other.
+        """Refuse options that make no sense.
 
         Raises:
-            Misuse: two do.
+            Misuse: two contradict each other, or one is no number.
         """
+        for name, number in (("--most-dollars", self.most_dollars), ("--mean-size", self.mean_size)):
+            if number is not None and not math.isfinite(number):
+                raise Misuse(f"Write {name} as a number, such as 20.")
         if self.plan and self.apply:
             raise Misuse("--plan sends nothing, and --apply sends hints. Leave one of them out.")
         if self.status and (self.full or self.since or self.plan or self.apply):

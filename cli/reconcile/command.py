@@ -82,6 +82,7 @@ def reconcile(
         apply=apply,
         status=status,
         most_dollars=most_dollars,
+        mean_size=mean_size,
         ghosts=ghosts,
     )
     choices.check()

@@ -202,6 +202,9 @@ def _print_differences(counts: Counts, on: Console) -> None:
             by_tier = (f"{found[tier].count:,}" if tier in found else "" for tier in tiers)
             table.add_row(difference.value, f"{counts.of(difference):,}", _WORDS[difference], *by_tier)
     on.print(table)
+    if counts.false_tombstones:
+        ids = ", ".join(counts.false_tombstones)
+        on.print(f"Marked as deleted, though they exist: {ids}. docs/runbook.md says what to do.", style="yellow")
 
 
 def _write_units(counts: Counts, profile: Profile) -> int:

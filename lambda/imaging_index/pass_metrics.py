@@ -63,6 +63,9 @@ def _ended(datastore_id: str, finished: Finished) -> None:
     for name, value in values.items():
         if value:
             _count(name, value)
+    if counts.false_tombstones:
+        ids = {"datastoreId": datastore_id, "imageSetIds": counts.false_tombstones}
+        logger.warning("false tombstones", extra=ids)
     logger.info(
         "pass ended",
         extra={

@@ -241,7 +241,7 @@ def reconcile_every_way() -> None:
     # After the handler's import: it shares this process's metrics with it.
     sys.modules.pop("imaging_index.pass_metrics", None)
     pass_metrics = importlib.import_module("imaging_index.pass_metrics")
-    counts = Counts(again=1)
+    counts = Counts(again=1, false_tombstones=["0" * 32])
     for difference in Difference:
         counts.found(difference, Tier.ARCHIVE, 1, 1.0)
     counts.refused.add(1, 1.0)

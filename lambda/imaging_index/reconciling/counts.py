@@ -40,6 +40,9 @@ class Tier(StrEnum):
     UNKNOWN = "unknown"
 
 
+_MOST_NAMED: Final = 100
+
+
 class Tally(msgspec.Struct):
     """How many image sets, and what reading their documents adds to HealthImaging's bill for storage."""
 
@@ -67,6 +70,7 @@ class Counts(msgspec.Struct):
         searches: calls of SearchImageSets.
         asked: calls of GetImageSet.
         read_units: read units of the table.
+        false_tombstones: the image sets with a false tombstone, a hundred at most: an operator needs their ids.
     """
 
     differences: dict[Difference, dict[Tier, Tally]] = {}
@@ -80,6 +84,7 @@ class Counts(msgspec.Struct):
     searches: int = 0
     asked: int = 0
     read_units: float = 0.0
+    false_tombstones: list[str] = []
 
     def found(self, difference: Difference, tier: Tier, count: int = 1, dollars: float = 0.0) -> None:
         """Count differences, which cost so much together."""
@@ -91,6 +96,7 @@ class Counts(msgspec.Struct):
             for tier, tally in tiers.items():
                 self.found(difference, tier, tally.count, tally.dollars)
         self.refused.add(other.refused.count, other.refused.dollars)
+        self.false_tombstones = [*self.false_tombstones, *other.false_tombstones][:_MOST_NAMED]
         for name in _NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -109,4 +115,5 @@ class Counts(msgspec.Struct):
         return sum(tally.dollars for tiers in self.differences.values() for tally in tiers.values())
 
 
-_NUMBERS: Final = tuple(name for name in Counts.__struct_fields__ if name not in ("differences", "refused"))
+_NO_NUMBERS: Final = ("differences", "refused", "false_tombstones")
+_NUMBERS: Final = tuple(name for name in Counts.__struct_fields__ if name not in _NO_NUMBERS)

@@ -56,6 +56,8 @@ class Mending:
         dollars = self._price(listed) if found.reads_document else 0.0
         self.counts.found(found, tier, 1, dollars)
         self.counts.again += self._seen_before(listed)
+        if found is Difference.FALSE_TOMBSTONE:
+            self.counts.false_tombstones.append(listed.image_set_id)
         if found is Difference.PRIMARY and known and listed.is_primary is not None:
             self._corrections.append((listed.image_set_id, known.head, listed.is_primary))
         elif found.reads_document and self._affords(dollars):
