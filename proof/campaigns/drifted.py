@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import urllib3
 from typer.testing import CliRunner
 
@@ -26,6 +25,8 @@ from proof.harness.image_sets import delete, wait_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import boto3
 
     from local.cloud import LocalCloud
 
@@ -57,14 +58,14 @@ class Report:
 class Stage:
     """A deployed stack, a data store, and the local HealthImaging's own counts."""
 
-    def __init__(self, cloud: LocalCloud, account: str, outputs: Mapping[str, str]) -> None:
+    def __init__(self, cloud: LocalCloud, account: str, aws: boto3.Session, outputs: Mapping[str, str]) -> None:
         self._url = f"{cloud.endpoint}/_healthimaging/"
         self._account = account
         self._outputs = outputs
-        self.client = boto3.client("medical-imaging")
+        self.client = aws.client("medical-imaging")
         self.datastore = make_datastore(self.client, "hospital")
-        self.table = TableReader(boto3.client("dynamodb"), outputs["TableName"])
-        self._sqs = boto3.client("sqs")
+        self.table = TableReader(aws.client("dynamodb"), outputs["TableName"])
+        self._sqs = aws.client("sqs")
 
     def settings(self, **changes: object) -> None:
         """Change how the local HealthImaging behaves, for all accounts."""

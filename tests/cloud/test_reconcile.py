@@ -37,13 +37,13 @@ DOLLARS = tiers.dollars(Tier.ARCHIVE, None, datetime.now(UTC), LEAST_BYTES)
 class Deployed(drifted.Stage):
     """The stack, and its parts that tests look at."""
 
-    def __init__(self, cloud: "LocalCloud", account: str, outputs: dict[str, str]) -> None:
-        super().__init__(cloud, account, outputs)
-        self.outputs = outputs
+    def __init__(self, cloud: "LocalCloud", account: str, aws: boto3.Session, outputs: dict[str, str]) -> None:
+        super().__init__(cloud, account, aws, outputs)
+        self.aws, self.outputs = aws, outputs
 
     def status(self) -> Status:
         """How far reconciling has come."""
-        return status(Checkpoints(boto3.client("dynamodb"), self.outputs["TableName"]), self.datastore)
+        return status(Checkpoints(self.aws.client("dynamodb"), self.outputs["TableName"]), self.datastore)
 
     def lose(self, folder: "Path", count: int) -> None:
         """Import image sets whose events are all lost."""
@@ -54,13 +54,15 @@ class Deployed(drifted.Stage):
 
     def invoke(self) -> None:
         """Invoke the function of the schedule."""
-        answer = boto3.client("lambda").invoke(FunctionName=self.outputs["ReconcileFunctionName"], Payload=b"{}")
+        answer = self.aws.client("lambda").invoke(FunctionName=self.outputs["ReconcileFunctionName"], Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 @pytest.fixture
-def stage(cloud: "LocalCloud", assembly: "Assembly", environment: dict[str, str]) -> "Iterator[Deployed]":
-    found = Deployed(cloud, environment["AWS_ACCESS_KEY_ID"], deploy(assembly, environment))
+def stage(
+    cloud: "LocalCloud", assembly: "Assembly", aws: boto3.Session, environment: dict[str, str]
+) -> "Iterator[Deployed]":
+    found = Deployed(cloud, environment["AWS_ACCESS_KEY_ID"], aws, deploy(assembly, environment))
     yield found
     found.settings(faults={"lost": 0.0}, throttles=True, archiveAfterSeconds=30 * 86400)
 
@@ -85,7 +87,7 @@ def test_the_schedule_compares_what_has_changed_and_leaves_an_archive_to_a_perso
     stage: Deployed, tmp_path: "Path"
 ) -> None:
     stage.lose(tmp_path, 3)
-    scheduler = boto3.client("scheduler")
+    scheduler = stage.aws.client("scheduler")
     (schedule,) = scheduler.list_schedules()["Schedules"]
     deployed = scheduler.get_schedule(Name=schedule["Name"])
     assert deployed["ScheduleExpression"] == "rate(10 minutes)"
@@ -118,8 +120,9 @@ def test_a_killed_command_holds_its_lease_for_a_while_and_the_schedule_then_goes
     assert f"{left.holder} is reconciling already; its lease ends at" in said
     assert left.holder in run("--status")
 
-    # As after two minutes.
-    boto3.client("dynamodb").update_item(
+    # As after two minutes, in which the hints that it had sent are handled.
+    stage.drain()
+    stage.aws.client("dynamodb").update_item(
         TableName=stage.outputs["TableName"],
         Key={"ImageSet": {"S": f"reconcile/{stage.datastore}"}, "Part": {"S": "checkpoint"}},
         UpdateExpression="SET LeaseUntil = :past",
@@ -132,7 +135,7 @@ def test_a_killed_command_holds_its_lease_for_a_while_and_the_schedule_then_goes
     assert (ended.checkpoint.full, ended.holder) == (None, None)
     stage.drain()
     assert stage.entries() == stage.image_sets()
-    # Some hints were sent twice, and no document was read twice.
+    # What the killed run had got to is compared again, and no document is read again.
     assert stage.counted()["GetImageSetMetadata"] == 90
 
 
@@ -181,7 +184,7 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(stage: Deployed, monkeypa
     # The function logs it, and goes on with other data stores.
     stage.invoke()
     stage.settings(jobSeconds=0.05)
-    boto3.client("dynamodb").delete_table(TableName=stage.outputs["TableName"])
+    stage.aws.client("dynamodb").delete_table(TableName=stage.outputs["TableName"])
     assert "failed at GetItem" in run("--status", "--datastore", stage.datastore, status=1)
     monkeypatch.setitem(os.environ, "AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert "Nothing answers at http://127.0.0.1:9" in run(status=1)
