@@ -214,10 +214,9 @@ class _World:
         """The pauses between live events."""
         evenly = (100_000 - 24 * 1_500 - 2 * 3_000) / 86_400
         while True:
-            second = self.now % _HOUR
-            rate = evenly + 25.0 * (1_800 <= second < 1_860)
-            half_day = self.now % (12 * _HOUR)
-            rate += 100.0 * (9_000 <= half_day < 9_030)
+            rate = evenly
+            rate += 25.0 * (100 <= self.now % _HOUR < 160)
+            rate += 100.0 * (300 <= self.now % (12 * _HOUR) < 330)
             yield min(self.random.expovariate(rate), 1.0)
 
     def _arrive(self, arrivals: Iterator[float]) -> None:

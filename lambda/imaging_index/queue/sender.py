@@ -101,9 +101,10 @@ class Sender:
         since = min(since, 2 * _LISTEN_EVERY) if self._listened else _LISTEN_EVERY
         self._listened = now
         visible, hidden = self._depth()
-        if hidden > self._most_hidden or visible + hidden >= _MOST_WAITING:
+        if hidden > self._most_hidden:
             self._rate = max(self._rate * _SLOWER**since, _SLOWEST)
         else:
+            # A deep queue stops the sender, and need not slow it down: it would be slow for minutes after each burst.
             self._rate = min(self._rate + _FASTER * since, self._highest)
         self._room = min(self._room, 1.0) + self._rate * since
         self._room = max(min(self._room, _MOST_WAITING - visible - hidden), 0.0)

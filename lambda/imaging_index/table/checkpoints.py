@@ -146,6 +146,8 @@ class Checkpoints(TableWriter):
                 raise
             other = self.stored(datastore_id)
             if (other.version, other.holder) != (stored.version + 1, stored.holder):
+                if digest is not None:
+                    self._drop(datastore_id, _digests(attempt, pieces))
                 raise Taken(other.holder or "another run", other.until or "") from None
         if digest is not None:
             self._drop(datastore_id, _digests(stored.attempt, stored.pieces))
