@@ -78,8 +78,11 @@ class Stage:
 
     def image_sets(self) -> dict[str, int]:
         """The versions of all image sets that HealthImaging has."""
+        self.settings(throttles=False)
         pages = self.client.get_paginator("search_image_sets").paginate(datastoreId=self.datastore)
-        return {each["imageSetId"]: each["version"] for page in pages for each in page["imageSetsMetadataSummaries"]}
+        found = {each["imageSetId"]: each["version"] for page in pages for each in page["imageSetsMetadataSummaries"]}
+        self.settings(throttles=True)
+        return found
 
     def entries(self) -> dict[str, int]:
         """The versions of all entries."""
@@ -93,8 +96,15 @@ class Stage:
         return head is not None and head.tombstone
 
     def drain(self) -> None:
-        """Wait until the queue is empty."""
-        wait_for(lambda: not self._waiting())
+        """Wait until the queue is empty, for as long as it gets shorter."""
+        waiting = self._waiting()
+        while waiting:
+            waiting = self._after(waiting)
+
+    def _after(self, waiting: int) -> int:
+        """How many messages there are when they have become fewer."""
+        wait_for(lambda: self._waiting() < waiting)
+        return self._waiting()
 
     def _waiting(self) -> int:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
