@@ -139,6 +139,31 @@ def test_a_killed_command_holds_its_lease_for_a_while_and_the_schedule_then_goes
     assert stage.counted()["GetImageSetMetadata"] == 90
 
 
+def test_ctrl_c_keeps_what_was_reached_and_the_next_command_goes_on_without_asking_again(
+    stage: Deployed, tmp_path: "Path"
+) -> None:
+    stage.lose(tmp_path, 90)
+    stage.settings(archiveAfterSeconds=0)
+    command = [sys.executable, "-m", "cli", "reconcile", "--full", "--apply", "--most-dollars", "0.9"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as stopped:
+        wait_for(lambda: stage.status().checkpoint.full)
+        stopped.send_signal(signal.SIGINT)
+        _, said = stopped.communicate()
+    assert stopped.returncode == 1
+    assert " ".join(said.split()).startswith("Stopped. What was reached is kept: the schedule goes on with it")
+    left = stage.status()
+    assert left.holder is None
+    assert left.checkpoint.full is not None
+    assert left.checkpoint.full.most_dollars == 0.9
+
+    run("--apply")
+    ended = stage.status().checkpoint
+    assert ended.full is None
+    assert ended.last[Scope.FULL].began == left.checkpoint.full.began
+    stage.drain()
+    assert stage.entries() == stage.image_sets()
+
+
 def test_the_dollars_of_the_plan_are_those_of_the_tier_changes_and_a_budget_is_kept(
     stage: Deployed, tmp_path: "Path"
 ) -> None:
