@@ -18,12 +18,15 @@ from cli.reconcile import showing
 from cli.reconcile.choices import Choices, data_stores
 from cli.reconcile.showing import Compared
 from cli.reconcile.work import Work
+from imaging_index.reconciling.settings import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cli.reconcile.mean_size import MeanSize
     from imaging_index.profile.profile import Profile
     from imaging_index.reconciling.keeping import Status
+    from imaging_index.reconciling.settings import Settings
 
 # A sum that people would notice.
 _A_CENT: Final = 0.01
@@ -96,28 +99,21 @@ def reconcile(
         return
     profile = found.profile
     means = {each: sizes.find(found, each, mean_size) for each in stores}
-    plans = [
+    wanted = [
         work.settings(each, mean_bytes=means[each].bytes, **choices.scope(statuses[each].checkpoint, moment))
         for each in stores
     ]
+    # What is under way was agreed to when it was begun, and keeps to that.
+    under_way = all(each.scope is Scope.FULL and statuses[each.datastore_id].checkpoint.full for each in wanted)
     try:
         if not apply:
-            with work:
-                compared = [Compared(each, means[each.datastore_id], work.run(each)) for each in plans]
-            _print_plan(compared, profile, json=json)
+            _print_plan(_compare(work, wanted, means), profile, json=json)
             return
-        # What is under way was agreed to when it was begun, and keeps to that.
-        if most_dollars is None and not all(each.checkpoint.full for each in statuses.values()):
-            with work:
-                compared = [Compared(each, means[each.datastore_id], work.run(each)) for each in plans]
-            showing.print_plan(compared, profile, on=errors if json else screen)
-            most_dollars = _agreed(showing.dollars(compared))
-        compared = []
-        with work:
-            for each in plans:
-                left = None if most_dollars is None else most_dollars - sum(one.spent for one in compared)
-                applied = structs.replace(each, apply=True, ghosts=ghosts, most_dollars=left)
-                compared.append(Compared(applied, means[each.datastore_id], work.run(applied)))
+        if most_dollars is None and not under_way:
+            planned = _compare(work, wanted, means)
+            showing.print_plan(planned, profile, on=errors if json else screen)
+            most_dollars = _agreed(showing.dollars(planned))
+        done = _apply(work, wanted, means, most_dollars, ghosts=ghosts)
     except KeyboardInterrupt:
         raise Failure(
             "Stopped. What was reached is kept: the schedule goes on with it, and so does the same command."
@@ -125,11 +121,30 @@ def reconcile(
             else "Stopped. Nothing was changed."
         ) from None
     if json:
-        print_json(showing.as_json(compared, profile))
+        print_json(showing.as_json(done, profile))
     else:
-        showing.print_done(compared)
-    if any(each.counts.refused.count for each in compared):
+        showing.print_done(done)
+    if any(each.counts.refused.count for each in done):
         raise typer.Exit(1)
+
+
+def _compare(work: Work, wanted: Sequence[Settings], means: Mapping[str, MeanSize]) -> list[Compared]:
+    """Compare data stores, and change nothing."""
+    with work:
+        return [Compared(each, means[each.datastore_id], work.run(each)) for each in wanted]
+
+
+def _apply(
+    work: Work, wanted: Sequence[Settings], means: Mapping[str, MeanSize], most_dollars: float | None, *, ghosts: bool
+) -> list[Compared]:
+    """Compare data stores, and send hints that cost no more than `most_dollars` together."""
+    done: list[Compared] = []
+    with work:
+        for each in wanted:
+            left = None if most_dollars is None else max(most_dollars - sum(one.spent for one in done), 0.0)
+            applied = structs.replace(each, apply=True, ghosts=ghosts, most_dollars=left)
+            done.append(Compared(applied, means[each.datastore_id], work.run(applied)))
+    return done
 
 
 def _print_statuses(statuses: Mapping[str, Status], *, json: bool) -> None:
