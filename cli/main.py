@@ -11,6 +11,7 @@ from cli.doctor.command import doctor
 from cli.inspecting import inspect
 from cli.output import Failure
 from cli.profiles import profiles
+from cli.reconcile.command import reconcile
 from cli.search.command import search
 from cli.showing import show
 from imaging_index import APPLICATION, __version__
@@ -60,6 +61,7 @@ application.add_typer(profiles, name="profile")
 application.command()(search)
 application.command()(show)
 application.command()(doctor)
+application.command()(reconcile)
 application.add_typer(dead_letters, name="dlq")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeGuard
 import boto3
 from botocore.exceptions import ClientError
 
+from deploy import index_again
 from deploy.cdk import Cdk
 from deploy.change_sets import may_be_executed
 from deploy.errors import DeployError
@@ -113,15 +114,17 @@ class Deployer:
     def _plan(self, template: Mapping[str, Any]) -> list[Update]:
         wanted = json.loads(self._wanted.template.read_text("utf-8"))
         deployed_indexes, wanted_indexes = map(_indexes, (template, wanted))
-        if indexes.of_table(self._describe_table()) != deployed_indexes:
+        table = self._describe_table()
+        if indexes.of_table(table) != deployed_indexes:
             raise DeployError(
                 f"The table's indexes are not those that the stack {self._stack} has made, so somebody else has "
                 "changed them. Change them back first, or the update would fail."
             )
         (self._folder / "deployed.toml").write_text(template["Metadata"]["Profile"], "utf-8")
         old, new = (toml_file.parse(each["Metadata"]["Profile"]) for each in (template, wanted))
-        if old.hash != new.hash:
-            say("\nEntries do not change until their image sets are indexed again: see docs/upgrades.md.")
+        before, after = map(_generation, (template, wanted))
+        if old.hash != new.hash or before not in (None, after):
+            say(index_again.advice(self._stack, new, table, before, str(after)))
         return plan(deployed_indexes, old, wanted_indexes, new)
 
     def _prepare(self, folder: Path) -> bool:
@@ -177,6 +180,12 @@ def is_ours(template: object) -> TypeGuard[Mapping[str, Any]]:
 def _indexes(template: Mapping[str, Any]) -> Indexes:
     (table,) = (each for each in template["Resources"].values() if each["Type"] == "AWS::DynamoDB::GlobalTable")
     return indexes.of_table(table["Properties"])
+
+
+def _generation(template: Mapping[str, Any]) -> str | None:
+    """The profile's revision and the format of entries of a stack; None for one without reconcile."""
+    value: str | None = template.get("Outputs", {}).get("Generation", {}).get("Value")
+    return value
 
 
 def _in_words(update: Update) -> str:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from imaging_index import metric_names
 from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
+from imaging_index.reconciling.counts import Difference
 from infra.config import FUNCTION_SECONDS
 from infra.metrics import DAY, HOUR, ApiNames, Metric, Names, of_api, of_function, of_queue, of_rule, of_table, own
 
@@ -20,6 +21,9 @@ OBJECTIVE_SECONDS: Final = 60
 
 # People wait for these answers, and API Gateway for at most 29 seconds.
 DICOMWEB_SECONDS: Final = 10
+
+# Seconds for which the index may go without a comparison with HealthImaging.
+LONGEST_WITHOUT_PASS: Final = 3600
 
 # A failed message may wait half an hour for its next try. Alarms on what only a try can show look at the last 35
 # minutes; otherwise they would end between two tries.
@@ -47,7 +51,7 @@ class Alarm:
     metric: Metric
     bad: tuple[Literal[">=", ">", "<"], float]
     rings: tuple[int, int]
-    missing: Literal["notBreaching", "ignore"] = "notBreaching"
+    missing: Literal["notBreaching", "breaching", "ignore"] = "notBreaching"
     pages: bool = False
 
 
@@ -119,6 +123,31 @@ def of_pipeline(names: Names, profile: Profile) -> tuple[Alarm, ...]:
     )  # fmt: skip
 
 
+def of_reconciling(service: str, *, scheduled: bool) -> tuple[Alarm, ...]:
+    """The alarms of the comparison with HealthImaging; without a schedule, no pass is missed."""
+    of_schedule = (
+        Alarm("NoPass", "no-pass", "For an hour, no comparison of the index with HealthImaging has ended.",
+              own(service, metric_names.SINCE_PASS, "Maximum", HOUR),
+              (">", LONGEST_WITHOUT_PASS), (1, 1), "breaching", pages=True),
+    )  # fmt: skip
+    return (
+        *(of_schedule if scheduled else ()),
+        Alarm("Drift", "drift", "Image sets for which a comparison sent hints still differ in a later one.",
+              own(service, metric_names.STILL_DIFFERENT, "Maximum", HOUR),
+              (">=", 1), (1, 1)),
+        Alarm("FalseTombstone", "false-tombstone", "An image set that exists is marked as deleted in the index.",
+              own(service, metric_names.of_difference(Difference.FALSE_TOMBSTONE), "Maximum", HOUR),
+              (">=", 1), (1, 1), pages=True),
+        Alarm("MoneyRefused", "money-refused",
+              "Image sets are not indexed, since reading them would cost more than the setting reconcileDollars.",
+              own(service, metric_names.TIER_DOLLARS_REFUSED, "Maximum", HOUR),
+              (">", 0), (1, 1)),
+        Alarm("GhostsRefused", "ghosts-refused", "So many entries have no image set that none of them is touched.",
+              own(service, metric_names.GHOSTS_REFUSED, "Maximum", HOUR),
+              (">=", 1), (1, 1)),
+    )  # fmt: skip
+
+
 def of_storage(table: str, indexes: Mapping[str, str]) -> tuple[Alarm, ...]:
     """The alarms of the table, by its name, and of each of its indexes.
 
@@ -159,4 +188,9 @@ def of_dicomweb(names: ApiNames) -> tuple[Alarm, ...]:
 def number(profile: Profile) -> int:
     """How many alarms a stack with this profile has, without DICOMweb's."""
     names = Names(*("" for _ in fields(Names)))
-    return len(of_pipeline(names, profile)) + len(of_storage(names.table, index_names.of_all(profile.indexes)))
+    of_parts = (
+        of_pipeline(names, profile),
+        of_reconciling("", scheduled=True),
+        of_storage(names.table, index_names.of_all(profile.indexes)),
+    )
+    return sum(map(len, of_parts))

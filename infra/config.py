@@ -19,6 +19,9 @@ MAXIMUM_DATA_STORES: Final = 25
 # How long one invocation of the index function may take.
 FUNCTION_SECONDS: Final = 60
 
+# How long one invocation of the reconcile function may take: the next one begins about then.
+RECONCILE_SECONDS: Final = 600
+
 Architecture = Literal["arm64", "x86_64"]
 BundleTarget = Literal["lambda", "host"]
 Monitoring = Literal["full", "basic"]
@@ -84,6 +87,14 @@ _Retention = Annotated[
     _Days, Meta(description=f"a number of days that CloudWatch Logs offers: {', '.join(map(str, get_args(_Days)))}")
 ]
 _Memory = Annotated[int, Meta(ge=128, le=10240, description="a whole number, from 128 to 10240 (MB)")]
+_Minutes = Annotated[
+    int, Meta(ge=0, le=30, description="a whole number of minutes, from 1 to 30, or 0 for only by the command")
+]
+_FullDays = Annotated[
+    int, Meta(ge=0, le=3650, description="a whole number of days, from 1 to 3650, or 0 for only by the command")
+]
+_Megabytes = Annotated[float, Meta(ge=1, le=100_000, description="megabytes, from 1 to 100000")]
+_Dollars = Annotated[float, Meta(ge=0, le=100_000, description="US dollars, from 0 to 100000")]
 _Email = Annotated[
     Annotated[str, Meta(pattern=r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z")] | None,
     Meta(description="an e-mail address, or empty for none"),
@@ -128,7 +139,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         log_retention_days: how many days the functions' logs are kept.
         removal_policy: whether the table, its key and the logs survive the stack.
         architecture: instruction set that the functions run on.
-        memory_size: memory of each index function, in MB.
+        memory_size: memory of each function, in MB.
+        reconcile_minutes: how often the index is compared with HealthImaging; 0 is never by itself.
+        reconcile_full_days: after how many days everything is compared, and not only what changed; 0 is never by
+            itself.
+        reconcile_dollars: what the hints of a day may cost by moving image sets out of HealthImaging's archive tier.
+        mean_size: of an image set in MB, as HealthImaging stores it, to know these dollars by.
         alarm_email: the address that alarms are sent to, if any.
         monitoring: `full`, or `basic` for a local cloud, which supports neither composite alarms nor saved queries.
         bundle_for: `lambda`, or `host` for a local cloud that runs the functions on this machine.
@@ -153,6 +169,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     removal_policy: Annotated[RemovalPolicy, Meta(description="retain or destroy")]
     architecture: Annotated[Architecture, Meta(description="arm64 or x86_64")]
     memory_size: _Memory
+    reconcile_minutes: _Minutes
+    reconcile_full_days: _FullDays
+    reconcile_dollars: _Dollars
+    mean_size: _Megabytes
     alarm_email: _Email = None
     monitoring: Annotated[Monitoring, Meta(description="full or basic")]
     bundle_for: Annotated[BundleTarget, Meta(description="lambda or host")]

@@ -1,4 +1,6 @@
-"""Access to the data stores to index: permissions of the reader, and the statement for the data stores' own keys."""
+"""Access to the data stores to index: permissions of the readers, and the statement for the data stores' own keys."""
+
+from collections.abc import Sequence
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -32,14 +34,28 @@ def reading(stack: Stack, settings: Settings) -> iam.PolicyStatement:
     )
 
 
+def searching(stack: Stack, settings: Settings) -> list[iam.PolicyStatement]:
+    """The permission to find the data stores to index, and to search for their image sets."""
+    named = [arn for arn in image_set_arns(stack, settings) if not arn.endswith("/imageset/*")]
+    search = iam.PolicyStatement(actions=["medical-imaging:SearchImageSets"], resources=named)
+    if settings.data_stores:
+        return [search]
+    return [search, iam.PolicyStatement(actions=["medical-imaging:ListDatastores"], resources=["*"])]
+
+
+def asking(stack: Stack, settings: Settings) -> iam.PolicyStatement:
+    """The permission to ask for the states of image sets, and not for their documents."""
+    return iam.PolicyStatement(actions=["medical-imaging:GetImageSet"], resources=image_set_arns(stack, settings))
+
+
 def using_keys(settings: Settings) -> list[iam.PolicyStatement]:
     """The permission to use the data stores' own keys; empty if no data store to index has one."""
     keys = _keys(settings)
     return [_use_of_keys(settings, resources=keys)] if keys else []
 
 
-def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicyStatement | None:
-    """The statement that the policy of each data store's own key needs, so that the reader's permission takes effect.
+def key_policy_statement(settings: Settings, readers: Sequence[iam.IRole]) -> iam.PolicyStatement | None:
+    """The statement that the policy of each data store's own key needs, so that the readers' permissions take effect.
 
     Returns:
         None if no data store to index has a key of its own.
@@ -47,7 +63,8 @@ def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicySta
     if not _keys(settings):
         return None
     statement = _use_of_keys(settings, resources=["*"])
-    statement.add_arn_principal(reader.role_arn)
+    for reader in readers:
+        statement.add_arn_principal(reader.role_arn)
     return statement
 
 
@@ -56,7 +73,7 @@ def _keys(settings: Settings) -> list[str]:
 
 
 def _use_of_keys(settings: Settings, resources: list[str]) -> iam.PolicyStatement:
-    # Only through HealthImaging: the reader never decrypts anything itself.
+    # Only through HealthImaging: the readers never decrypt anything themselves.
     return iam.PolicyStatement(
         actions=["kms:Decrypt", "kms:DescribeKey"],
         resources=resources,

@@ -40,6 +40,14 @@ fields @timestamp, fault, reason, tries, kind, datastoreId, imageSetId, function
 fields @timestamp, message, fault, reason, tries, kind, function_request_id
 | filter imageSetId = "put the id here"
 | sort @timestamp""",
+    "False tombstones": """\
+fields @timestamp, datastoreId, imageSetIds
+| filter message = "false tombstones"
+| sort @timestamp desc""",
+    "Not compared": """\
+fields @timestamp, datastoreId, reason
+| filter message = "not compared"
+| sort @timestamp desc""",
     "Slowest invocations, with their memory": """\
 fields record.requestId, record.metrics.durationMs, record.metrics.initDurationMs, record.metrics.maxMemoryUsedMB,
   record.status
@@ -65,7 +73,7 @@ class Monitoring(Construct):
         settings: Settings,
         key: kms.Key,
         alarms: Sequence[Alarm],
-        log_group: str,
+        log_groups: Sequence[str],
         objective: Sequence[cloudwatch.IWidget],
         rows: Rows,
     ) -> None:
@@ -75,7 +83,7 @@ class Monitoring(Construct):
             settings: the deployment's settings.
             key: the stack's key, which encrypts what the topic sends.
             alarms: the alarms to make.
-            log_group: the name of the log group that the saved queries search.
+            log_groups: the names of the log groups that the saved queries search.
             objective: the dashboard's widgets for the objective.
             rows: the dashboard's rows by their headings.
         """
@@ -90,7 +98,7 @@ class Monitoring(Construct):
                     f"Query{name.title().replace(' ', '').replace(',', '')}",
                     name=f"{settings.stack_name}/{name}",
                     query_string=query,
-                    log_group_names=[log_group],
+                    log_group_names=list(log_groups),
                 )
         self.dashboard = Dashboard(
             self,
@@ -174,6 +182,7 @@ _COMPARISONS: Final = {
 }
 
 _MISSING: Final = {
+    "breaching": cloudwatch.TreatMissingData.BREACHING,
     "notBreaching": cloudwatch.TreatMissingData.NOT_BREACHING,
     "ignore": cloudwatch.TreatMissingData.IGNORE,
 }

@@ -5,12 +5,14 @@
 from aws_cdk import CfnOutput, Environment, Stack, Tags
 from constructs import Construct
 
+from imaging_index.entry import entry
 from imaging_index.profile.profile import Profile
 from infra import datastores
 from infra.config import Settings
 from infra.dicomweb import Dicomweb
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
+from infra.reconciling import Reconciling
 from infra.storage import Storage
 from infra.tokens import TokenSecret
 
@@ -21,6 +23,7 @@ class ImagingIndex(Stack):
     Attributes:
         storage: the table and its key.
         pipeline: the rule, the queues and the index function.
+        reconciling: the schedule and the reconcile function.
         monitoring: the alarms and the dashboard.
     """
 
@@ -44,6 +47,16 @@ class ImagingIndex(Stack):
         self.pipeline = Pipeline(
             self, "Pipeline", settings=settings, profile=selected, storage=self.storage, tokens=tokens
         )
+        # What is current is what is deployed, whatever checkout asks.
+        generation = f"{selected.revision}.{entry.FORMAT}"
+        self.reconciling = Reconciling(
+            self,
+            "Reconciling",
+            settings=settings,
+            generation=generation,
+            storage=self.storage,
+            queue=self.pipeline.queue,
+        )
         dicomweb = (
             None
             if settings.dicomweb == "off"
@@ -54,10 +67,19 @@ class ImagingIndex(Stack):
             "Monitoring",
             settings=settings,
             key=self.storage.key,
-            alarms=[*self.pipeline.alarms, *self.storage.alarms, *(dicomweb.alarms if dicomweb else ())],
-            log_group=self.pipeline.function.function.log_group.log_group_name,
+            alarms=[
+                *self.pipeline.alarms,
+                *self.reconciling.alarms,
+                *self.storage.alarms,
+                *(dicomweb.alarms if dicomweb else ()),
+            ],
+            log_groups=[part.function.function.log_group.log_group_name for part in (self.pipeline, self.reconciling)],
             objective=self.pipeline.objective,
-            rows={**self.pipeline.rows, **(dicomweb.rows if dicomweb else {})},
+            rows={
+                "Is it complete?": self.reconciling.row,
+                **self.pipeline.rows,
+                **(dicomweb.rows if dicomweb else {}),
+            },
         )
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")
@@ -70,12 +92,20 @@ class ImagingIndex(Stack):
             "Events that did not reach the queue",
         )
         self._output("FunctionName", self.pipeline.function.function.function_name, "The index function")
+        self._output(
+            "ReconcileFunctionName",
+            self.reconciling.function.function.function_name,
+            "The function that compares the index with HealthImaging",
+        )
+        self._output("Generation", generation, "The profile's revision and the format of entries, as 1.4")
         self._output("AlarmTopicArn", self.monitoring.topic.topic_arn, "Where alarms are published")
         self._output("DashboardUrl", self.monitoring.dashboard.url, "The dashboard")
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")
         if dicomweb:
             self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
-        statement = datastores.key_policy_statement(settings, self.pipeline.function.role)
+        statement = datastores.key_policy_statement(
+            settings, [self.pipeline.function.role, self.reconciling.function.role]
+        )
         if statement is not None:
             self._output(
                 "DataStoreKeyPolicyStatement",

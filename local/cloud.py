@@ -289,6 +289,7 @@ async def _serve(listener: int) -> None:
     from ministack.app import AUTH, app
     from ministack.core import hypercorn_compat, lambda_runtime
 
+    from local.batch_actions import mend_batches
     from local.global_table import mend_updates
     from local.healthimaging import HealthImaging
     from local.permissions import authorize
@@ -296,6 +297,7 @@ async def _serve(listener: int) -> None:
     from local.sorted_indexes import mend_queries
 
     hypercorn_compat.install()
+    mend_batches()
     mend_updates()
     mend_queries()
     mend_read_units()

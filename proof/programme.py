@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.output import screen
 from local.cloud import LocalCloud
-from proof.campaigns import adversarial, drain, flood, fuzz, kills, leaks, orders, refusals, searches
+from local.deployment import deploy, synth
+from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, leaks, orders, refusals, searches
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
@@ -153,6 +154,18 @@ def pairs_of_errors() -> Outcome:
         return Outcome(sum(refusals.pairs(stage, each) for each in cases.values()))
 
 
+def made_up_for(count: int) -> Outcome:
+    """Lose events and deletions of so many image sets, and have one pass of the command put that right."""
+    with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud:
+        os.environ.update(environment := cloud.environment())
+        outputs = deploy(synth(Path(folder) / "assembly"), environment)
+        stage = drifted.Stage(cloud, environment["AWS_ACCESS_KEY_ID"], boto3.Session(), outputs)
+        (files := Path(folder) / "dicom").mkdir()
+        report = drifted.run(stage, files, count)
+    note = f"{report.missing:,} of {count:,} image sets indexed by one pass, {report.rate:.1f} a second"
+    return Outcome(count, report.harms, [note])
+
+
 @dataclass
 class Suite:
     """A row of the programme: its pieces of work, and what they came to. `unit` names what is counted."""
@@ -177,6 +190,7 @@ def programme() -> list[Suite]:
     """The suites, the long pieces first."""
     models = range(len(configurations.CONFIGURATIONS) + len(configurations.PROVE))
     return [
+        Suite("Lost events and deletions, local cloud", "image sets", [(made_up_for, (n,)) for n in (50_000, 2_000)]),
         Suite("Kills in pairs, local cloud", "pairs", [(pairs_of_kills, ())]),
         Suite("Errors in pairs, local cloud", "pairs", [(pairs_of_errors, ())]),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from cli.cost.passes import passes
 from cli.cost.sizes import INSTANCES_A_PAGE
 from imaging_index import metric_names
 from imaging_index.indexing import Outcome
@@ -41,6 +42,8 @@ _METRICS: Final = (
     metric_names.TRUNCATED_ATTRIBUTES,
     metric_names.BREAKER_OPEN,
     metric_names.WRITE_UNITS,
+    metric_names.SINCE_PASS,
+    metric_names.OF_PASS,
 )
 
 # Amazon DynamoDB Developer Guide, "Storage costs": each item, and each of its copies in an index, weighs this more.
@@ -69,6 +72,7 @@ class Kind(StrEnum):
 
     INDEXING = "indexing"
     KEEPING = "keeping"
+    COMPARING = "comparing"
     STANDING = "standing"
 
 
@@ -82,6 +86,11 @@ class Volume:
     updates: int = 0
     deletions: int = 0
     existing: int = 0
+
+    @property
+    def kept_on_average(self) -> float:
+        """Image sets that exist, on average over the year."""
+        return self.existing + (self.series - self.deletions) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ def use(volume: Volume, measured: Sizes) -> Use:
         count * events for count, events in zip((volume.series, volume.updates, volume.deletions), _EVENTS, strict=True)
     )
     # What is added or deleted through the year is stored for half of it on average.
-    kept = volume.existing + (volume.series - volume.deletions) / 2
+    kept = volume.kept_on_average
     in_table = measured.entry_bytes + _ITEM_OVERHEAD + pages * (page + _ITEM_OVERHEAD)
     in_indexes = measured.index_bytes + measured.index_copies * _ITEM_OVERHEAD
     return Use(
@@ -165,12 +174,15 @@ def _pages(volume: Volume, measured: Sizes) -> tuple[int, float]:
 def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices) -> list[Part]:
     """The parts of a year's bill. The function takes `seconds` for a hint."""
     used = use(volume, measured)
+    compared = passes(
+        changes=volume.series + volume.updates, there=volume.kept_on_average, table_bytes=used.backed_up_bytes
+    )
     gb_seconds = used.hints * seconds * _memory_mb() / 1024
     every = min(used.hints, _TRACED_A_SECOND * _SECONDS)
     traces = every + _TRACED_BEYOND * (used.hints - every)
 
     def parts() -> Iterator[tuple[str, Kind, float, str, float]]:
-        indexing, keeping, standing = Kind
+        indexing, keeping, comparing, standing = Kind
         yield "DynamoDB writes", indexing, used.write_units, "units", prices.write_unit
         yield "DynamoDB reads", indexing, used.read_units, "units", prices.read_unit
         yield "HealthImaging calls", indexing, used.healthimaging_calls, "calls", prices.healthimaging_call
@@ -182,6 +194,11 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
         yield "X-Ray", indexing, traces, "traces", prices.trace
         yield "DynamoDB storage", keeping, used.stored_bytes / _GB * _MONTHS, "GB-months", prices.table_gb_month
         yield "DynamoDB backup", keeping, used.backed_up_bytes / _GB * _MONTHS, "GB-months", prices.backup_gb_month
+        yield "SearchImageSets", comparing, compared.searches, "calls", prices.healthimaging_call
+        yield "DynamoDB: heads and scans", comparing, compared.read_units, "units", prices.read_unit
+        yield "DynamoDB: checkpoints", comparing, compared.write_units, "units", prices.write_unit
+        yield "Lambda: passes", comparing, compared.seconds * _memory_mb() / 1024, "GB-s", prices.gb_second
+        yield "Logs of passes", comparing, compared.invocations * _LOG_BYTES / _GB, "GB", prices.log_gb
         yield "Key", standing, _MONTHS, "key-months", prices.key_month
         yield "Key requests, at most", standing, _KEY_REQUESTS, "requests", prices.kms_request
         yield "SQS while idle", standing, _IDLE_POLLS, "requests", prices.sqs_request

@@ -83,11 +83,12 @@ def _of_own_key(stack: Stack, properties: Any) -> list[Finding]:
                 f"{datastore}: the policy of its key cannot be read ({code(error)}).", repairs.add_key_statement(stack)
             )
         ]
-    if policies.lets_role_decrypt(policy, json.loads(stack.outputs["DataStoreKeyPolicyStatement"])["Principal"]["AWS"]):
+    roles = json.loads(stack.outputs["DataStoreKeyPolicyStatement"])["Principal"]["AWS"]
+    if all(policies.lets_role_decrypt(policy, role) for role in policies.listed(roles)):
         return []
     return [
         failure(
-            f"{datastore}: the policy of its key does not let the function decrypt.",
+            f"{datastore}: the policy of its key does not let the functions decrypt.",
             repairs.add_key_statement(stack),
         )
     ]

@@ -33,5 +33,9 @@ def names(document: Any, arn: str) -> bool:
 
 def _listed(document: Any, name: str) -> list[Any]:
     """A member of a policy as a list, also if the policy has one value there."""
-    value = document.get(name, []) if isinstance(document, dict) else document
+    return listed(document.get(name, []) if isinstance(document, dict) else document)
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's way with one value and several."""
     return value if isinstance(value, list) else [value]

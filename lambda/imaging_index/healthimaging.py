@@ -1,10 +1,12 @@
-"""The two calls that the index makes to AWS HealthImaging."""
+"""The three calls that the index makes to AWS HealthImaging."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from botocore.exceptions import (
@@ -31,13 +33,40 @@ _LONG: Final = 5.0  # seconds
 _Read = TypeVar("_Read")
 
 
+# The most that SearchImageSets returns at a time (AWS HealthImaging API Reference, "SearchImageSets").
+_PAGE: Final = 50
+# It is not documented with what precision times are compared: bounds are as much wider.
+_PRECISION: Final = timedelta(milliseconds=1)
+
+
 class ImageSetState(msgspec.Struct, frozen=True):
-    """GetImageSet's answer: `state` is ACTIVE, LOCKED or DELETED; `workflow` and `is_primary` are None if left out."""
+    """GetImageSet's answer: `state` is ACTIVE, LOCKED or DELETED; what may be left out is None then."""
 
     version: int
     state: str
     workflow: str | None
     is_primary: bool | None
+    tier: str | None = None
+    last_accessed: datetime | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An image set in a list of SearchImageSets; what may be left out is None then."""
+
+    image_set_id: str
+    version: int
+    updated: datetime | None
+    is_primary: bool | None
+    tier: str | None
+    last_accessed: datetime | None
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A page of SearchImageSets: image sets, the token of the next page (None for no more), the service's time."""
+
+    image_sets: list[Listed]
+    token: str | None
+    now: datetime | None
 
 
 class HealthImaging:
@@ -59,6 +88,32 @@ class HealthImaging:
             state=answer["imageSetState"],
             workflow=answer.get("imageSetWorkflowStatus"),
             is_primary=answer.get("isPrimary"),
+            tier=answer.get("storageTier"),
+            last_accessed=answer.get("lastAccessedAt"),
+        )
+
+    def listing(self, datastore_id: str, low: datetime, high: datetime, token: str | None = None) -> Listing:
+        """Image sets that were changed from `low` to `high`, both included, the newest first.
+
+        At most 50, and some that were changed up to a millisecond earlier or later. `token` is that of the page before
+        with the same bounds.
+        """
+        bounds: Any = [{"updatedAt": max(low - _PRECISION, _FIRST)}, {"updatedAt": high + _PRECISION}]
+        more: Any = {"nextToken": token} if token else {}
+        answer: Any = self._client.search_image_sets(
+            datastoreId=datastore_id,
+            searchCriteria={
+                "filters": [{"operator": "BETWEEN", "values": bounds}],
+                "sort": {"sortField": "updatedAt", "sortOrder": "DESC"},
+            },
+            maxResults=_PAGE,
+            **more,
+        )
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        return Listing(
+            image_sets=[_listed(each) for each in answer["imageSetsMetadataSummaries"]],
+            token=answer.get("nextToken"),
+            now=parsedate_to_datetime(date) if date else None,
         )
 
     def metadata(
@@ -90,6 +145,21 @@ class HealthImaging:
                 if not left or time.monotonic() - begun > _LONG:
                     raise
         raise AssertionError
+
+
+# No image set is older, and botocore writes times since then.
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _listed(summary: Any) -> Listed:
+    return Listed(
+        image_set_id=summary["imageSetId"],
+        version=int(summary["version"]),
+        updated=updated.astimezone(UTC) if (updated := summary.get("updatedAt")) else None,
+        is_primary=summary.get("isPrimary"),
+        tier=summary.get("storageTier"),
+        last_accessed=summary.get("lastAccessedAt"),
+    )
 
 
 def _not_found(error: ClientError) -> bool:

@@ -1,4 +1,4 @@
-"""The names of the function's own metrics, for what sends them, what looks at them and what counts them.
+"""The names of the functions' own metrics, for what sends them, what looks at them and what counts them.
 
 docs/monitoring.md says of each what it counts.
 """
@@ -25,6 +25,14 @@ HEALTHIMAGING_THROTTLES: Final = "HealthImagingThrottles"
 BREAKER_OPEN: Final = "BreakerOpen"
 WRITE_UNITS: Final = "WriteUnits"
 
+# Of reconciling.
+SINCE_PASS: Final = "SincePass"  # noqa: S105  no password
+OF_PASS: Final = "PassSeconds"  # noqa: S105
+STILL_DIFFERENT: Final = "StillDifferent"
+GHOSTS_REFUSED: Final = "GhostsRefused"
+TIER_DOLLARS: Final = "TierDollars"
+TIER_DOLLARS_REFUSED: Final = "TierDollarsRefused"
+
 # Each hint that was handled adds to one of these.
 OUTCOMES: Final = (*(outcome.value for outcome in Outcome), OTHER_DATASTORE)
 
@@ -35,6 +43,12 @@ FAULTS: Final = tuple(fault.__name__ for fault in Fault.__subclasses__())
 def of_fault(name: str) -> str:
     """The metric that counts hints which met a fault, by the name of its class."""
     return f"{name}Faults"
+
+
+def of_difference(name: str) -> str:
+    """The metric that counts differences that a pass found, by the name of their kind (`reconciling.counts`)."""
+    # A stale hint is something else.
+    return "StaleEntry" if name == Outcome.STALE else name
 
 
 CONFIGURATION_FAULTS: Final = of_fault(Configuration.__name__)

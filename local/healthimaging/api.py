@@ -144,7 +144,12 @@ class HealthImaging:
         """The settings or statistics of the whole service; the statistics are also counted by account."""
         service = self._service
         if (method, path) == ("GET", "statistics"):
-            parts = {"events": service.bus.emitted, "calls": service.calls, "throttled": service.throttled}
+            parts = {
+                "events": service.bus.emitted,
+                "calls": service.calls,
+                "throttled": service.throttled,
+                "accessed": service.accessed,
+            }
             return {
                 **{name: sum(part.values(), Counter()) for name, part in parts.items()},
                 "accounts": {

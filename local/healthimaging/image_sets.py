@@ -1,11 +1,10 @@
 """GetImageSet, GetImageSetMetadata, ListImageSetVersions, SearchImageSets, DeleteImageSet."""
 
-import time
 from typing import Any
 
 from local.healthimaging.errors import Conflict, NotFound
 from local.healthimaging.paging import page
-from local.healthimaging.searching import matcher, order
+from local.healthimaging.searching import search
 from local.healthimaging.service import Answer, Call, Service
 from local.healthimaging.store import DELETED, LOCKED, DataStore, ImageSet, Version
 
@@ -20,7 +19,7 @@ async def get_image_set(call: Call) -> dict[str, Any]:
         "imageSetWorkflowStatus": version.status,
         "imageSetArn": image_set.arn,
         "lastAccessedAt": image_set.accessed_at,
-        "storageTier": _tier(image_set, call.service),
+        "storageTier": call.service.tier(image_set),
     }
 
 
@@ -35,7 +34,7 @@ async def get_image_set_metadata(call: Call) -> Answer:
         raise NotFound("The image set is deleted.")
     if version.document is None or version.status == "DELETING":
         raise Conflict("The image set is locked by another action: repeat the call when it is ACTIVE.")
-    image_set.accessed_at = time.time()
+    call.service.access(call.account, image_set)
     return Answer(version.document, "application/json", "gzip")
 
 
@@ -57,15 +56,8 @@ async def list_image_set_versions(call: Call) -> dict[str, Any]:
 async def search_image_sets(call: Call) -> dict[str, Any]:
     """The image sets that meet the criteria, a page at a time, including locked ones but not deleted ones."""
     data_store = call.account.active(call["datastoreId"])
-    criteria = call.get("searchCriteria") or {}
-    matches = matcher(criteria)
-    sort, key, descending = order(criteria)
-    found, token = page(
-        (one for one in data_store.image_sets.values() if one.deleted_at is None and matches(one)),
-        key,
-        descending=descending,
-        size=call.get("maxResults"),
-        token=call.get("nextToken"),
+    found, sort, token = search(
+        data_store, call.get("searchCriteria") or {}, size=call.get("maxResults"), token=call.get("nextToken")
     )
     summaries = [
         {
@@ -74,7 +66,7 @@ async def search_image_sets(call: Call) -> dict[str, Any]:
             "createdAt": image_set.created_at,
             "updatedAt": image_set.latest.updated_at,
             "lastAccessedAt": image_set.accessed_at,
-            "storageTier": _tier(image_set, call.service),
+            "storageTier": call.service.tier(image_set),
             "isPrimary": image_set.is_primary,
             "DICOMTags": image_set.tags,
         }
@@ -117,8 +109,3 @@ def _properties(image_set: ImageSet, version: Version) -> dict[str, Any]:
         "overrides": {"forced": True} if version.forced else None,
         "isPrimary": image_set.is_primary,
     }
-
-
-def _tier(image_set: ImageSet, service: Service) -> str:
-    unused = time.time() - image_set.accessed_at
-    return "ARCHIVE_INSTANT_ACCESS" if unused > service.settings.archive_after_seconds else "FREQUENT_ACCESS"

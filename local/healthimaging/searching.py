@@ -1,12 +1,13 @@
-"""SearchImageSets' criteria: what matches, and in which order."""
+"""SearchImageSets: what matches its criteria, in which order, page by page."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from local.healthimaging.errors import Invalid
-from local.healthimaging.paging import Key
-from local.healthimaging.store import ImageSet
+from local.healthimaging.paging import OF_ANOTHER_LIST, Key, first, page, place
+from local.healthimaging.store import DataStore, ImageSet
 
 Matches = Callable[[ImageSet], bool]
 
@@ -32,6 +33,41 @@ def order(criteria: dict[str, Any]) -> tuple[dict[str, str], Callable[[ImageSet]
     sort = criteria.get("sort") or _DEFAULT_SORT
     field = sort["sortField"]
     return sort, lambda image_set: (_value(image_set, field) or "", image_set.id), sort["sortOrder"] == "DESC"
+
+
+def search(
+    data_store: DataStore, criteria: dict[str, Any], *, size: int | None, token: str | None
+) -> tuple[list[ImageSet], dict[str, str], str | None]:
+    """A page of the image sets that meet the criteria, the sort that was applied, and the token of the next page.
+
+    Raises:
+        Invalid: `matcher` refuses the criteria, or the token is not of this list.
+    """
+    matches = matcher(criteria)
+    sort, key, descending = order(criteria)
+    if sort["sortField"] == "updatedAt":
+        found, following = first(
+            filter(matches, _by_update(data_store, criteria, token, descending=descending)), key, size
+        )
+    else:
+        living = (one for one in data_store.image_sets.values() if one.deleted_at is None and matches(one))
+        found, following = page(living, key, descending=descending, size=size, token=token)
+    return found, sort, following
+
+
+def _by_update(
+    data_store: DataStore, criteria: dict[str, Any], token: str | None, *, descending: bool
+) -> Iterator[ImageSet]:
+    """The image sets that follow the token by `updatedAt`, of those that a filter of it leaves."""
+    ranges = [one["values"] for one in criteria.get("filters", []) if "updatedAt" in one["values"][0]]
+    low, high = (ranges[0][0]["updatedAt"], ranges[0][-1]["updatedAt"]) if ranges else (-math.inf, math.inf)
+    after: Any = None if token is None else place(token)
+    try:
+        ids = data_store.updates.walk(low, high, after, descending=descending)
+    except TypeError as error:
+        raise Invalid(OF_ANOTHER_LIST) from error
+    found = (data_store.image_sets[identifier] for identifier in ids)
+    return (image_set for image_set in found if image_set.deleted_at is None)
 
 
 def _filter(operator: str, values: list[dict[str, Any]]) -> Matches:

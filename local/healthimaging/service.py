@@ -10,7 +10,7 @@ from typing import Any
 
 from local.healthimaging.events import Bus
 from local.healthimaging.settings import Settings
-from local.healthimaging.store import Account
+from local.healthimaging.store import Account, ImageSet
 
 # (account, s3:// URI of a prefix) -> (key, content) of each object below it; called in a thread.
 ReadS3 = Callable[[str, str], Iterable[tuple[str, bytes]]]
@@ -29,12 +29,24 @@ class Service:
     accounts: dict[str, Account] = field(default_factory=dict)
     calls: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     throttled: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    # Image sets whose document was read, by the storage tier that they were in then.
+    accessed: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def account(self, account_id: str) -> Account:
         """An account, which is made by its first call."""
         return self.accounts.setdefault(account_id, Account(account_id))
+
+    def tier(self, image_set: ImageSet) -> str:
+        """The storage tier that an image set is in now."""
+        unused = time.time() - image_set.accessed_at
+        return "ARCHIVE_INSTANT_ACCESS" if unused > self.settings.archive_after_seconds else "FREQUENT_ACCESS"
+
+    def access(self, account: Account, image_set: ImageSet) -> None:
+        """Note that an image set is read, which puts it into the frequent tier (developer guide, "Storage tiers")."""
+        self.accessed[account.id][self.tier(image_set)] += 1
+        image_set.accessed_at = time.time()
 
     def configure(self, settings: Settings) -> None:
         """Use new settings from now on, also for work in progress."""

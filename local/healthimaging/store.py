@@ -8,6 +8,7 @@ from typing import Any
 
 from local.healthimaging.document import Document, Grouping, pack, search_tags
 from local.healthimaging.errors import Conflict, NotFound
+from local.healthimaging.update_order import UpdateOrder
 
 UNGROUPED = Grouping("", "", (), ())
 ACTIVE, LOCKED, DELETED = "ACTIVE", "LOCKED", "DELETED"
@@ -36,13 +37,17 @@ class Version:
 
 @dataclass(slots=True)
 class ImageSet:
-    """An image set: its versions, oldest first, and what it is found by, which is always of the latest content."""
+    """An image set: its versions, oldest first, and what it is found by, which is always of the latest content.
+
+    `order` is its data store's.
+    """
 
     id: str
     arn: str
     is_primary: bool
     created_at: float
     accessed_at: float
+    order: UpdateOrder
     versions: list[Version] = field(default_factory=list)
     tags: dict[str, Any] = field(default_factory=dict)
     grouping: Grouping = UNGROUPED
@@ -76,6 +81,7 @@ class ImageSet:
         """Begin the next version, which has no content until `finish`."""
         number = self.latest.number + 1 if self.versions else 1
         self.versions.append(Version(number, LOCKED, status, time.time()))
+        self.order.move(self.id, self.latest.updated_at)
         self.idle.clear()
         return self.latest
 
@@ -84,6 +90,7 @@ class ImageSet:
         version = self.latest
         version.state, version.status, version.document = ACTIVE, status, document
         version.message, version.forced, version.updated_at = message, forced, time.time()
+        self.order.move(self.id, version.updated_at)
         self.idle.set()
         return version
 
@@ -93,6 +100,7 @@ class ImageSet:
         for version in self.versions:
             version.state, version.status, version.document = DELETED, "DELETED", None
         self.latest.updated_at = self.deleted_at
+        self.order.leave(self.id)
         self.idle.set()
 
 
@@ -115,7 +123,8 @@ class ImportJob:
 class DataStore:
     """A data store: its image sets and jobs, and its primary image sets by study and series.
 
-    `files` are the URIs of imported files by what `frames.file_key` makes of their instances.
+    `updates` is the order of the image sets that are not deleted. `files` are the URIs of imported files by what
+    `frames.file_key` makes of their instances.
     """
 
     id: str
@@ -130,6 +139,7 @@ class DataStore:
     kms_key_arn: str | None = None
     lambda_authorizer_arn: str | None = None
     image_sets: dict[str, ImageSet] = field(default_factory=dict)
+    updates: UpdateOrder = field(default_factory=UpdateOrder)
     jobs: dict[str, ImportJob] = field(default_factory=dict)
     primaries: dict[str, dict[str, ImageSet]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -139,11 +149,12 @@ class DataStore:
     def new_image_set(self, *, is_primary: bool) -> ImageSet:
         """An image set without versions, which is not in the data store until `add`."""
         now, identifier = time.time(), new_id()
-        return ImageSet(identifier, f"{self.arn}/imageset/{identifier}", is_primary, now, now)
+        return ImageSet(identifier, f"{self.arn}/imageset/{identifier}", is_primary, now, now, self.updates)
 
     def add(self, image_set: ImageSet, content: Document) -> None:
         """Add an image set under its present content, or note that its content changed."""
         self.image_sets[image_set.id] = image_set
+        self.updates.enter(image_set.id, image_set.latest.updated_at)
         self._forget_primary(image_set)
         image_set.tags, image_set.grouping = search_tags(content), content.grouping
         if image_set.is_primary:

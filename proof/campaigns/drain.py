@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from proof.simulation.memory import Answer
 
 METADATA_A_SECOND: Final = 50.0
-_QUOTAS: Final = {"get_image_set": (25.0, 50.0), "get_image_set_metadata": (METADATA_A_SECOND, 100.0)}
+QUOTAS: Final = {"get_image_set": (25.0, 50.0), "get_image_set_metadata": (METADATA_A_SECOND, 100.0)}
 _FUNCTIONS: Final = 8
 _BATCH: Final = 10
 _OTHER_CALL_SECONDS: Final = 0.005
@@ -87,7 +87,7 @@ class _Message:
     received: int = 0
 
 
-class _Bucket:
+class Bucket:
     """A rate, with bursts."""
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -104,7 +104,7 @@ class _Bucket:
         return True
 
 
-class _Retries:
+class Retries:
     """The retry quota of one client in botocore's standard mode (botocore.retries.standard)."""
 
     def __init__(self) -> None:
@@ -131,13 +131,13 @@ class _World:
         self._call_seconds = call_seconds
         self._service = memory.HealthImaging(DATASTORE)
         self._services = {"medical-imaging": self._service, "dynamodb": memory.Table(TABLE)}
-        self._buckets = {name: _Bucket(*quota) for name, quota in _QUOTAS.items()}
+        self._buckets = {name: Bucket(*quota) for name, quota in QUOTAS.items()}
         self._numbers = itertools.count()
         self._ahead: list[tuple[float, int, Callable[[], None]]] = []
         self._waiting: list[tuple[float, int, _Message]] = []  # when each is visible
         self._idle: list[Environment] = list(environments.environments()[NEW][:_FUNCTIONS])
-        self._retries = {id(each): _Retries() for each in self._idle}
-        self._client: dict[Any, _Retries] = {}  # by the greenlet of an invocation
+        self._retries = {id(each): Retries() for each in self._idle}
+        self._client: dict[Any, Retries] = {}  # by the greenlet of an invocation
         self._put_off: dict[str, float] = {}
         self._settled: list[float] = []
         self._deliveries = self._parked = 0

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
 import random
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 from imaging_index.entry import columns
-from imaging_index.profile import toml_file
 from imaging_index.queue.hint import Cause, Kind
+from imaging_index.reconciling.settings import Scope
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from proof.harness.image_sets import deliver, hint, indexer
-from proof.simulation import memory, truth
+from proof.harness.reconciling import DATASTORE, PROFILE, TABLE, Store, document
+from proof.simulation import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,38 +23,24 @@ if TYPE_CHECKING:
     from proof.campaigns.kills import Progress
     from proof.simulation.truth import Dump
 
-PROFILE: Final = toml_file.parse('revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDescription"]\n')
-_DATASTORE: Final = "d" * 32
 _small_pages: Final = patch.object(columns, "_ROWS_A_PAGE", 1)  # several pages an image set
 _CAUSES: Final = (Cause.EVENT, Cause.RECONCILE, Cause.REINDEX)
-
-
-class HealthImaging(memory.HealthImaging):
-    """One that counts how many documents were read, by image set."""
-
-    def __init__(self) -> None:
-        super().__init__(_DATASTORE)
-        self.read: list[str] = []
-
-    def get_image_set_metadata(self, **arguments: Any) -> memory.Answer:
-        """GetImageSetMetadata."""
-        self.read.append(arguments["imageSetId"])
-        return super().get_image_set_metadata(**arguments)
 
 
 class World:
     """Image sets that have come to rest, the events that told of it, and an empty table."""
 
     def __init__(self) -> None:
-        self.healthimaging = HealthImaging()
+        self._store = Store()
+        self.healthimaging = self._store.healthimaging
         self.events: list[Hint] = []
         self.empty_table()
 
     def empty_table(self) -> None:
         """Forget all that was indexed."""
-        self._table = memory.Table("table")
-        client: Any = self._table
-        self._indexer = indexer(self.healthimaging, TableWriter(client, "table"), PROFILE)
+        self._store.empty_table()
+        client: Any = self._store.table
+        self._indexer = indexer(self.healthimaging, TableWriter(client, TABLE), PROFILE)
 
     def make_any(self, chance: random.Random) -> Key:
         """An image set with any history."""
@@ -68,7 +53,7 @@ class World:
 
     def make(self, *, updates: int = 0, failed: bool = False, copied: bool = False, deleted: bool = False) -> Key:
         """An image set with its history: imported or copied, updated, once in vain, deleted."""
-        key = Key(_DATASTORE, f"{len(self.healthimaging.image_sets):032d}")
+        key = Key(DATASTORE, f"{len(self.healthimaging.image_sets):032d}")
         self.healthimaging.create(key.image_set_id, document(key, 1))
         self._tell(key, Kind.COPIED if copied else Kind.CREATED, 1)
         for version in range(2, updates + 2):
@@ -92,7 +77,7 @@ class World:
     @property
     def keys(self) -> list[Key]:
         """Every image set that there is or was."""
-        return [Key(_DATASTORE, image_set_id) for image_set_id in self.healthimaging.image_sets]
+        return [Key(DATASTORE, image_set_id) for image_set_id in self.healthimaging.image_sets]
 
     def version(self, key: Key) -> int:
         """The latest version's number."""
@@ -100,11 +85,12 @@ class World:
 
     def deliver(self, hints: Iterable[Hint]) -> None:
         """Have the hints handled one after the other."""
-        deliver(self._indexer, hints)
+        with self._store.plugged():
+            deliver(self._indexer, hints)
 
     def held(self, key: Key) -> Dump:
         """What the table holds of an image set."""
-        return truth.by_part(self._table.partitions.get(str(key), {}).values())
+        return self._store.held(key)
 
     def is_right(self, key: Key) -> bool:
         """Whether that is what it must hold, and nothing else."""
@@ -118,40 +104,25 @@ class World:
         said = truth.content([image_set.documents[-1] or b""], PROFILE)
         return truth.indexed(key, said, image_set.version, PROFILE)
 
+    def is_reconciled(self, key: Key) -> bool:
+        """Whether that is what a reconcile pass makes of it: of a deleted image set that no event told of, nothing."""
+        gone = self.healthimaging.image_sets[key.image_set_id].state == "DELETED"
+        return (gone and not self.held(key)) or self.is_right(key)
+
     def reconcile(self) -> int:
-        """Send a hint for every image set, as reconcile does where something differs; how many documents it read.
+        """One full pass, and its hints are handled; how many documents they read.
 
         Raises:
             AssertionError: one was read of an image set that was indexed already, or was deleted.
         """
-        missing = {
-            key.image_set_id
-            for key in self.keys
-            if not self.is_right(key) and self.healthimaging.image_sets[key.image_set_id].state != "DELETED"
-        }
+        missing = sorted(key.image_set_id for key in self.keys if not self.is_reconciled(key))
+        missing = [each for each in missing if self.healthimaging.image_sets[each].state != "DELETED"]
         self.healthimaging.read.clear()
-        self.deliver(self._reconciling(key) for key in self.keys)
-        assert sorted(self.healthimaging.read) == sorted(missing)
+        self._store.clock.sleep(10)
+        with self._store.plugged():
+            assert self._store.reconcile(scope=Scope.FULL).done
+        assert sorted(self.healthimaging.read) == missing
         return len(missing)
-
-    def _reconciling(self, key: Key) -> Hint:
-        gone = self.healthimaging.image_sets[key.image_set_id].state == "DELETED"
-        return hint(key, Kind.UNKNOWN, None if gone else self.version(key), Cause.RECONCILE)
-
-
-def document(key: Key, version: int) -> bytes:
-    """A metadata document of three instances, one less in each later version."""
-    instances = {f"1.2.3.{number}": {"DICOM": {"InstanceNumber": number}} for number in range(version, 4)}
-    whole = {
-        "DatastoreID": key.datastore_id,
-        "ImageSetID": key.image_set_id,
-        "Patient": {"DICOM": {"PatientID": "any"}},
-        "Study": {
-            "DICOM": {"StudyInstanceUID": "1.2", "StudyDescription": f"version {version}"},
-            "Series": {"1.2.3": {"Instances": instances}},
-        },
-    }
-    return gzip.compress(json.dumps(whole).encode(), 1)
 
 
 @_small_pages
@@ -227,5 +198,5 @@ def _deliver(world: World, hints: Sequence[Hint], keys: Iterable[Key], name: str
 
 def _reconcile(world: World, name: str = "") -> None:
     world.reconcile()
-    assert all(map(world.is_right, world.keys)), name
+    assert all(map(world.is_reconciled, world.keys)), name
     assert world.reconcile() == 0, name

@@ -8,6 +8,7 @@ cloud, call by call.
 import io
 import itertools
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,17 +16,20 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
+from proof.simulation import expressions
+
 Answer = dict[str, Any]
 Item = Mapping[str, Any]
 Partition = Mapping[str, Item]
 
 _EMPTY: Final[Partition] = {}
-# DynamoDB API Reference, "BatchWriteItem".
+# DynamoDB API Reference, "BatchWriteItem" and "BatchGetItem".
 _MOST_REQUESTS: Final = 25
+_MOST_KEYS: Final = 100
 
-_CONDITION: Final = re.compile(r"attribute_not_exists\(ImageSet\) OR Generation (<|<=) (:\w+)")
 _PREFIX: Final = re.compile(r"ImageSet = (:\w+) AND begins_with\(Part, (:\w+)\)")
 _RANGE: Final = re.compile(r"ImageSet = (:\w+) AND Part BETWEEN (:\w+) AND (:\w+)")
+_ALL: Final = re.compile(r"ImageSet = (:\w+)")
 
 
 def refusal(operation: str, code: str, status: int = 400) -> ClientError:
@@ -211,18 +215,83 @@ class Table:
         ExpressionAttributeValues: Item,
         ReturnConsumedCapacity: str = "NONE",  # noqa: ARG002  capacity is not counted here
     ) -> Answer:
-        """PutItem under the condition that nothing as new stands."""
+        """PutItem under a condition."""
         self._check("PutItem", TableName)
         key, part = Item["ImageSet"]["S"], Item["Part"]["S"]
-        match = _CONDITION.fullmatch(ConditionExpression)
-        assert match, ConditionExpression
-        present = self.partitions.get(key, _EMPTY).get(part)
-        if present is not None:
-            stands, new = present["Generation"]["S"], ExpressionAttributeValues[match[2]]["S"]
-            if not (stands < new or (match[1] == "<=" and stands == new)):
-                raise refusal("PutItem", "ConditionalCheckFailedException")
+        present = self.partitions.get(key, _EMPTY).get(part, _EMPTY)
+        if not expressions.holds(ConditionExpression, present, ExpressionAttributeValues):
+            raise refusal("PutItem", "ConditionalCheckFailedException")
         self._change(key, {part: Item})
         return {}
+
+    def update_item(
+        self,
+        *,
+        TableName: str,
+        Key: Item,
+        UpdateExpression: str,
+        ConditionExpression: str,
+        ExpressionAttributeValues: Item,
+        ReturnValues: str = "NONE",
+        ReturnConsumedCapacity: str = "NONE",  # noqa: ARG002
+    ) -> Answer:
+        """UpdateItem under a condition."""
+        self._check("UpdateItem", TableName)
+        key, part = Key["ImageSet"]["S"], Key["Part"]["S"]
+        present = self.partitions.get(key, _EMPTY).get(part, _EMPTY)
+        if not expressions.holds(ConditionExpression, present, ExpressionAttributeValues):
+            raise refusal("UpdateItem", "ConditionalCheckFailedException")
+        changed = {**Key, **expressions.updated(UpdateExpression, present, ExpressionAttributeValues)}
+        self._change(key, {part: changed})
+        return {"Attributes": changed} if ReturnValues == "ALL_NEW" else {}
+
+    def batch_get_item(
+        self,
+        *,
+        RequestItems: Mapping[str, Any],
+        ReturnConsumedCapacity: str = "NONE",  # noqa: ARG002
+    ) -> Answer:
+        """BatchGetItem, not strongly consistent."""
+        ((name, wanted),) = RequestItems.items()
+        self._check("BatchGetItem", name)
+        keys = [(key["ImageSet"]["S"], key["Part"]["S"]) for key in wanted["Keys"]]
+        if not 1 <= len(keys) <= _MOST_KEYS or len(set(keys)) < len(keys):
+            raise refusal("BatchGetItem", "ValidationException")
+        found = (self._partition(key, consistent=False).get(part) for key, part in keys)
+        items = [_projected(item, wanted.get("ProjectionExpression")) for item in found if item is not None]
+        return {"Responses": {name: items}, "UnprocessedKeys": {}}
+
+    def scan(
+        self,
+        *,
+        TableName: str,
+        Segment: int,
+        TotalSegments: int,
+        ProjectionExpression: str | None = None,
+        ExclusiveStartKey: Item | None = None,
+        ReturnConsumedCapacity: str = "NONE",  # noqa: ARG002
+    ) -> Answer:
+        """One page of Scan over a segment, not strongly consistent."""
+        self._check("Scan", TableName)
+        place = {key: (zlib.crc32(key.encode()), key) for key in self.partitions}
+        own = sorted((key for key in place if place[key][0] % TotalSegments == Segment), key=place.__getitem__)
+        begin = ("", "")
+        if ExclusiveStartKey:
+            begin = (ExclusiveStartKey["ImageSet"]["S"], ExclusiveStartKey["Part"]["S"])
+        first = (zlib.crc32(begin[0].encode()), begin[0]) if ExclusiveStartKey else (-1, "")
+        items: list[Item] = []
+        for key in own:
+            if place[key] < first:
+                continue
+            partition = self._partition(key, consistent=False)
+            parts = sorted(part for part in partition if place[key] > first or part > begin[1])
+            items += (partition[part] for part in parts[: self._page_size - len(items)])
+            if len(items) == self._page_size:
+                return {
+                    "Items": [_projected(item, ProjectionExpression) for item in items],
+                    "LastEvaluatedKey": _projected(items[-1], "ImageSet, Part"),
+                }
+        return {"Items": [_projected(item, ProjectionExpression) for item in items]}
 
     def batch_write_item(
         self,
@@ -250,12 +319,12 @@ class Table:
         ProjectionExpression: str | None = None,
         ExclusiveStartKey: Item | None = None,
     ) -> Answer:
-        """One page of Query over a partition: parts with a prefix, or from one to another."""
+        """One page of Query over a partition: all parts, those with a prefix, or from one to another."""
         self._check("Query", TableName)
         low, high, prefix = "", "\U0010ffff", ""
         if match := _PREFIX.fullmatch(KeyConditionExpression):
             prefix = ExpressionAttributeValues[match[2]]["S"]
-        else:
+        elif not (match := _ALL.fullmatch(KeyConditionExpression)):
             match = _RANGE.fullmatch(KeyConditionExpression)
             assert match, KeyConditionExpression
             low, high = (ExpressionAttributeValues[match[number]]["S"] for number in (2, 3))
@@ -298,6 +367,10 @@ def _projected(item: Item, expression: str | None) -> Answer:
     return {name: item[name] for name in names if name in item}
 
 
+# Amazon SQS API Reference, "SendMessageBatch".
+_MOST_ENTRIES: Final = 10
+
+
 @dataclass(slots=True)
 class Message:
     """A message in a queue; `visible` is when it can be received (again), `handle` is of its last receipt."""
@@ -329,6 +402,23 @@ class Queues:
 
     def __post_init__(self) -> None:
         self.messages = {url: [] for url in self.urls}
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Answer:
+        """SendMessageBatch, whose messages may be of a message group."""
+        if not 1 <= len(Entries) <= _MOST_ENTRIES:
+            raise refusal("SendMessageBatch", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest")
+        sent = [self.send_message(QueueUrl=QueueUrl, MessageBody=each["MessageBody"]) for each in Entries]
+        return {"Successful": [{"Id": e["Id"], **answer} for e, answer in zip(Entries, sent, strict=True)]}
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> Answer:
+        """GetQueueAttributes: how many messages can be received, and how many are hidden."""
+        messages, now = self._queue("GetQueueAttributes", QueueUrl), self.now()
+        hidden = sum(message.visible > now for message in messages)
+        known = {
+            "ApproximateNumberOfMessages": str(len(messages) - hidden),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+        }
+        return {"Attributes": {name: known[name] for name in AttributeNames}}
 
     def send_message(
         self,

@@ -154,6 +154,7 @@ def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:
     assert one["total"] == pytest.approx(math.fsum(each["dollars"] for each in one["parts"]))
     full = cost(*volume(10_000), "--existing", 10_000)
     assert full["by_kind"]["keeping"] == pytest.approx(3 * one["by_kind"]["keeping"])
+    assert two["by_kind"]["comparing"] > one["by_kind"]["comparing"]
     long = cost("--studies", 1, "--series", 1, "--instances", 2000)
     page = long["sizes"]["page_bytes"] + 1000 * long["sizes"]["instance_bytes"]
     assert long["use"]["write_units"] == 10 + 2 * math.ceil(page / 1024)

@@ -23,7 +23,7 @@ from local.deployment import ROOT, deploy
 from proof.harness import canary
 from proof.harness.image_sets import make_image_set, wait_for
 from tests.assemblies import synth_here
-from tests.policies import Grant, Policies
+from tests.grants import Grant, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ class Deployed:
             for each in aws.client("lambda").list_functions()["Functions"]
             if "DicomwebFunction" in each["FunctionName"]
         )
-        self.policies = Policies(aws, RESOURCES, of="DicomwebFunction")
+        self.policies = Policies(aws, of="DicomwebFunction", resources=RESOURCES)
         self.caller = self.user("radiologist", "GET/*", "POST/*")
         self._pool = urllib3.PoolManager(retries=False)
 
@@ -187,7 +187,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         assembly = synth_here(folder / "assembly", profile=str(folder / "hashing.toml"), dicomweb="iam")
         outputs = deploy(assembly, cloud.environment())
         # What indexes needs the secret as well.
-        Policies(aws, RESOURCES)
+        Policies(aws, resources=RESOURCES)
         values = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": SERIES, "PatientName": NAME, "PatientID": PATIENT}
         key = make_image_set(
             aws.client("medical-imaging"), folder / "dicom", 2, SpecificCharacterSet="ISO_IR 192", **values

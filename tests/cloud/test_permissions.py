@@ -24,7 +24,7 @@ from local.stack import import_folder
 from proof.harness.image_sets import delete, make_image_set, update, wait_for
 from proof.harness.pipeline import record
 from tests.assemblies import synth_here
-from tests.policies import Grant, Policies
+from tests.grants import STORE_KEY, Grant, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,22 +40,6 @@ PatientID = "hash"
 partition = ["DatastoreId", "PatientID"]
 sort = ["StudyMoment", "ImageSetId"]
 """
-STORE_KEY: Final = "arn:aws:kms:us-east-1:100000000001:key/8a1c0d3e-1111-2222-3333-444455556666"
-
-# What a policy's resource is, by the first of these that it contains.
-RESOURCES: Final = {
-    ":table/": "the table",
-    "DeadLetterQueue": "the dead-letter queue",
-    "PipelineQueue": "the queue",
-    "/imageset/*": "the image sets of the data stores to index",
-    ":datastore/": "the data stores to index",
-    STORE_KEY: "the data stores' own keys",
-    ":key/": "the stack's key",
-    ":secret:": "the secret of the tokens",
-    ":log-group:": "the function's log group",
-    "*": "everything",
-}
-
 # What the function does itself, and the message whose handling takes it.
 PROVEN: Final[dict[Grant, str]] = {
     ("dynamodb:BatchWriteItem", "the table"): "repair",
@@ -111,7 +95,7 @@ class Deployed:
         self.aws, self.key, self.outputs = aws, key, outputs
         self.table = TableReader(aws.client("dynamodb"), outputs["TableName"])
         self._sqs, self._lambda = aws.client("sqs"), aws.client("lambda")
-        self.policies = Policies(aws, RESOURCES)
+        self.policies = Policies(aws, of="PipelineIndexFunction")
         (self._mapping,) = self._lambda.list_event_source_mappings(FunctionName=outputs["FunctionName"])[
             "EventSourceMappings"
         ]
@@ -230,7 +214,7 @@ def test_each_grant_of_the_policy_is_proven_here_or_pinned_by_the_templates_test
 
 def test_the_documented_table_is_that_list() -> None:
     page = (ROOT / "docs" / "security.md").read_text("utf-8")
-    section = page.partition("\n## Permissions\n")[2].partition("\n## ")[0]
+    section = page.partition("\n## Permissions\n")[2].partition("\n### ")[0]
     rows = re.findall(r"^\| `(\S+)` \| (.+) \| (proven|pinned) \|$", section, re.MULTILINE)
     assert rows == [
         *((*grant, "proven") for grant in sorted(PROVEN)),

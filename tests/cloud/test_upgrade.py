@@ -17,6 +17,7 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
+from imaging_index.entry.entry import FORMAT
 from imaging_index.profile import toml_file
 from imaging_index.searching.grammar import SearchError, parse
 from imaging_index.searching.question import Level, Question
@@ -149,6 +150,8 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     assert f"Update the stack ImagingIndex in us-east-1 of account {account}? [y/N]" in deployed.stdout
     assert "6 updates" in deployed.stdout
     assert "Unknown option" not in deployed.stdout
+    assert f"(generation 1.{FORMAT} -> 2.{FORMAT})" in deployed.stdout
+    assert "imaging-index reconcile --full --plan" in deployed.stdout
     now = dynamodb.describe_table(TableName=outputs["TableName"])["Table"]
     assert (now["TableId"], now["CreationDateTime"]) == (made["TableId"], made["CreationDateTime"])
 

@@ -233,4 +233,16 @@ def test_statistics_count_calls_and_events(world: "World", server: "Server", one
     found = server.own("statistics")["accounts"][world.account]
     assert found["calls"]["GetImageSetMetadata"] == 1
     assert found["events"]["Image Set Created"] == 1
+    assert found["accessed"] == {"FREQUENT_ACCESS": 1}
     assert server.own("statistics")["events"]["Image Set Created"] >= 1
+
+
+def test_statistics_count_what_reading_moved_out_of_the_archive(
+    world: "World", server: "Server", settings: Callable[..., Any], one: str
+) -> None:
+    settings(archiveAfterSeconds=0)
+    world.image_set(one)
+    world.image_sets()
+    assert server.own("statistics")["accounts"][world.account]["accessed"] == {}
+    world.document(one)
+    assert server.own("statistics")["accounts"][world.account]["accessed"] == {"ARCHIVE_INSTANT_ACCESS": 1}

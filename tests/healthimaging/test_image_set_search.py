@@ -141,3 +141,41 @@ def test_a_summary_carries_the_tags_of_the_documents_values(five: "World") -> No
     assert (tags["DICOMSeriesModality"], tags["DICOMStudyDate"]) == ("MR", "20240103")
     assert found["version"] == 1
     assert "DICOMStudyDescription" not in tags
+
+
+def test_the_latest_changes_come_first_also_after_image_sets_changed_and_went(five: "World") -> None:
+    def newest(high: datetime) -> list[str]:
+        filters = [between("updatedAt", datetime(2020, 1, 1, tzinfo=UTC), high)]
+        answer = five.client.search_image_sets(datastoreId=five.store, searchCriteria={"filters": filters})
+        return [one["imageSetId"] for one in answer["imageSetsMetadataSummaries"]]
+
+    every = {one["imageSetId"]: one["updatedAt"] for one in five.image_sets()}
+    ids = list(every)
+    assert list(every.values()) == sorted(every.values(), reverse=True)
+    # botocore sends whole milliseconds.
+    upper = every[ids[3]] + timedelta(milliseconds=1)
+    assert newest(upper) == [one for one, time in every.items() if time < upper]
+    five.update(ids[5], "1", {"updatable": {"Study": {"DICOM": {"StudyDescription": "New"}}}})
+    five.idle(ids[5])
+    five.client.delete_image_set(datastoreId=five.store, imageSetId=ids[0])
+    five.idle(ids[0])
+    assert newest(datetime.now(UTC)) == [ids[5], *ids[1:5]]
+    assert newest(upper) == [one for one in ids[1:5] if every[one] < upper]
+
+
+def test_the_first_changes_come_first_in_ascending_order(five: "World") -> None:
+    ascending = five.image_sets(sort={"sortField": "updatedAt", "sortOrder": "ASC"})
+    assert ascending == five.image_sets()[::-1]
+    assert len(ascending) == 6
+
+
+@pytest.mark.parametrize("field", ["updatedAt", "createdAt"])
+def test_a_token_of_another_order_is_refused(five: "World", field: str) -> None:
+    sort = {"sortField": "DICOMStudyDateAndTime", "sortOrder": "ASC"}
+    answer = five.client.search_image_sets(datastoreId=five.store, searchCriteria={"sort": sort}, maxResults=2)
+    with pytest.raises(ClientError, match="belongs to another list"):
+        five.client.search_image_sets(
+            datastoreId=five.store,
+            searchCriteria={"sort": {"sortField": field, "sortOrder": "DESC"}},
+            nextToken=answer["nextToken"],
+        )

@@ -48,6 +48,16 @@ sort = ["ImageSetId"]
 """
 
 
+# How the logical ids of the functions' resources begin.
+INDEX = "PipelineIndexFunction"
+RECONCILE = "ReconcilingFunction"
+
+
+def owned(template: Template, resource_type: str, of: str) -> dict[str, Any]:
+    """The resources of a type whose logical ids begin with `of`, by these ids."""
+    return {name: each for name, each in template.find_resources(resource_type).items() if name.startswith(of)}
+
+
 def synthesize(folder: Path, context: Mapping[str, Any]) -> Path:
     """The path of the template that the settings give."""
     make_app({**TEMPLATE_ONLY, **context}, str(folder)).synth()
@@ -130,11 +140,11 @@ def listed_template(listed_template_file: Path) -> Template:
 
 
 @pytest.fixture(scope="session")
-def only() -> Callable[[Template, str], dict[str, Any]]:
-    """The properties of a template's only resource of a type."""
+def only() -> Callable[..., dict[str, Any]]:
+    """The properties of a template's only resource of a type; of those of a construct, by how their ids begin."""
 
-    def properties(template: Template, resource_type: str) -> dict[str, Any]:
-        (resource,) = template.find_resources(resource_type).values()
+    def properties(template: Template, resource_type: str, of: str = "") -> dict[str, Any]:
+        ((_, resource),) = owned(template, resource_type, of).items()
         found: dict[str, Any] = resource["Properties"]
         return found
 

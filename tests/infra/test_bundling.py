@@ -28,6 +28,7 @@ from infra.byte_code import Compiler
 from infra.config import ROOT
 from infra.places import Places
 from infra.synthesis import make_app
+from tests.infra.conftest import INDEX, RECONCILE
 from tools.bundle import make as make_bundle
 
 LAMBDA = Platform.of("lambda", "arm64")
@@ -308,10 +309,11 @@ def described(shape: Any, within: tuple[str, ...] = ()) -> Any:
     )
 
 
+@pytest.mark.parametrize("of", [INDEX, RECONCILE])
 def test_the_template_names_a_handler_that_starts_from_the_package_with_the_environment_it_is_given(
-    host_package: Path, template: Template, only: Callable[[Template, str], dict[str, Any]]
+    host_package: Path, template: Template, only: Callable[..., dict[str, Any]], of: str
 ) -> None:
-    function = only(template, "AWS::Lambda::Function")
+    function = only(template, "AWS::Lambda::Function", of)
     module, _, name = function["Handler"].rpartition(".")
     given = {
         variable: value if isinstance(value, str) else "made-by-cloudformation"

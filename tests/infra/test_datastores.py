@@ -4,10 +4,12 @@ from typing import Any
 
 from aws_cdk.assertions import Match, Template
 
+from tests.infra.conftest import INDEX, RECONCILE, owned
+
 STORE_KEY = "arn:aws:kms:eu-central-1:111122223333:key/8a1c0d3e-1111-2222-3333-444455556666"
 THROUGH_HEALTHIMAGING = {"StringEquals": {"kms:ViaService": "medical-imaging.eu-central-1.amazonaws.com"}}
 
-Only = Callable[[Template, str], dict[str, Any]]
+Only = Callable[..., dict[str, Any]]
 
 
 def test_a_data_stores_own_key_may_be_used_through_healthimaging_only(listed_template: Template) -> None:
@@ -31,14 +33,14 @@ def test_a_data_stores_own_key_may_be_used_through_healthimaging_only(listed_tem
 
 
 def test_the_stack_prints_the_statement_that_the_data_stores_key_needs(listed_template: Template) -> None:
-    (role,) = listed_template.find_resources("AWS::IAM::Role")
+    roles = {of: next(iter(owned(listed_template, "AWS::IAM::Role", of))) for of in (INDEX, RECONCILE)}
     (output,) = listed_template.find_outputs("DataStoreKeyPolicyStatement").values()
     parts = output["Value"]["Fn::Join"][1]
-    arn = "arn:aws:iam::111122223333:role/index"
-    text = "".join(arn if part == {"Fn::GetAtt": [role, "Arn"]} else part for part in parts)
+    arns = {role: f"arn:aws:iam::111122223333:role/{role}" for role in roles.values()}
+    text = "".join(part if isinstance(part, str) else arns[part["Fn::GetAtt"][0]] for part in parts)
     assert json.loads(text) == {
         "Effect": "Allow",
-        "Principal": {"AWS": arn},
+        "Principal": {"AWS": list(arns.values())},
         "Action": ["kms:Decrypt", "kms:DescribeKey"],
         "Resource": "*",
         "Condition": THROUGH_HEALTHIMAGING,

@@ -1,9 +1,11 @@
 """Alarms ring: on metrics that something sends, about things that are there, at a topic that CloudWatch may use."""
 
+import importlib
 import io
 import json
 import math
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
@@ -24,6 +26,10 @@ from imaging_index.faults import Fault
 from imaging_index.indexing import Outcome
 from imaging_index.profile import index_names, toml_file
 from imaging_index.queue.hint import Cause, Hint, Kind
+from imaging_index.reconciling.checkpoint import Checkpoint, End, Finished
+from imaging_index.reconciling.counts import Counts, Difference, Tier
+from imaging_index.reconciling.run import Progress
+from imaging_index.reconciling.settings import Scope
 from imaging_index.table.layout import Head, Key
 from infra.assembly import Assembly
 from infra.config import ROOT
@@ -33,10 +39,10 @@ from local.deployment import deploy
 from proof.campaigns.refusals import event
 from proof.harness.image_sets import PROFILE_FILE, delete, make_image_set, update, wait_for
 from proof.harness.pipeline import Pipeline, import_handler, response
-from tests.infra.conftest import synthesize
+from tests.infra.conftest import INDEX, RECONCILE, synthesize
 
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
-Only = Callable[[Template, str], dict[str, Any]]
+Only = Callable[..., dict[str, Any]]
 
 ALARM = "AWS::CloudWatch::Alarm"
 DOCS = ROOT / "docs"
@@ -230,6 +236,26 @@ def go_every_way(account: Account, folder: Path) -> None:
     tell(told_of(key, Kind.DELETED))
 
 
+def reconcile_every_way() -> None:
+    """Report passes that found everything, and that there was nothing to compare."""
+    # After the handler's import: it shares this process's metrics with it.
+    sys.modules.pop("imaging_index.pass_metrics", None)
+    pass_metrics = importlib.import_module("imaging_index.pass_metrics")
+    counts = Counts(again=1, false_tombstones=["0" * 32])
+    for difference in Difference:
+        counts.found(difference, Tier.ARCHIVE, 1, 1.0)
+    counts.refused.add(1, 1.0)
+    now = datetime.now(UTC)
+    finished = Finished(Scope.FULL, now, now, End.WHOLE, counts, dollars=1.0, seconds=1.0)
+    progress = Progress(done=False, current=None, share=1, finished=[finished], blocked="too many", waited_for="a call")
+
+    pass_metrics.stepped("0" * 32, progress)
+    pass_metrics.refused("0" * 32, "no permission")
+    pass_metrics.age(Checkpoint(last={Scope.FULL: finished}), now)
+    pass_metrics.nothing_to_compare()
+    pass_metrics.metrics.flush_metrics()
+
+
 @dataclass(frozen=True)
 class Told:
     """What the function has told: each metric with its unit, the values by a metric's name, and the log's lines."""
@@ -244,6 +270,7 @@ def told(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What the function tells in the embedded metric format and in its log, on every way through it."""
     with redirect_stdout(io.StringIO()) as output, patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0):
         go_every_way(account, tmp_path_factory.mktemp("dicom"))
+        reconcile_every_way()
     found: dict[Metric, str] = {}
     values: dict[str, list[float]] = defaultdict(list)
     for line in output.getvalue().splitlines():
@@ -368,7 +395,7 @@ def test_the_documented_alarms_are_the_ones_that_are_made(template: Template, on
         name = properties["AlarmName"].split("-")[1]
         periods = f"{properties['DatapointsToAlarm']} of {properties['EvaluationPeriods']}"
         minutes = properties["Period"] // 60
-        missing = {"ignore": "as before", "notBreaching": "good"}[properties["TreatMissingData"]]
+        missing = {"ignore": "as before", "notBreaching": "good", "breaching": "bad"}[properties["TreatMissingData"]]
         made.add((name, "p" if logical_id in page else "", f"{periods}, {minutes} min", missing))
     row = r"^\| `(\w+)` \| (p?) ?\|.*\| ([^|]*) \| ([\w ]*) \|$"
     assert set(re.findall(row, section("monitoring.md", "Alarms"), re.MULTILINE)) == made
@@ -458,8 +485,9 @@ def test_two_stacks_share_neither_metrics_nor_names(template: Template, other_te
         }
 
     assert not names(template) & names(other_template)
-    variables = only(other_template, "AWS::Lambda::Function")["Environment"]["Variables"]
-    assert variables["POWERTOOLS_SERVICE_NAME"] == "Research"
+    for of in (INDEX, RECONCILE):
+        variables = only(other_template, "AWS::Lambda::Function", of)["Environment"]["Variables"]
+        assert variables["POWERTOOLS_SERVICE_NAME"] == "Research"
 
 
 def test_the_local_cloud_does_without_the_page_and_the_saved_queries_only(
@@ -478,6 +506,9 @@ def test_the_dashboard_asks_from_top_to_bottom_if_it_is_right_fresh_healthy_and_
     template: Template, only: Only
 ) -> None:
     text = json.dumps(only(template, "AWS::CloudWatch::Dashboard")["DashboardBody"])
-    asked = ["Objective: 99.9 % within 60 s", *(f"## Is it {what}?" for what in ("right", "fresh", "healthy"))]
+    asked = [
+        "Objective: 99.9 % within 60 s",
+        *(f"## Is it {what}?" for what in ("complete", "right", "fresh", "healthy")),
+    ]
     places = [text.index(question) for question in (*asked, "## What does it cost?")]
     assert places == sorted(places)

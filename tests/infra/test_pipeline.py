@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from tests.infra.conftest import HASHING, synthesize
+from tests.infra.conftest import HASHING, INDEX, owned, synthesize
 
-Only = Callable[[Template, str], dict[str, Any]]
+Only = Callable[..., dict[str, Any]]
 
 PLAIN_STORE = "0123456789abcdef0123456789abcdef"
 STORE_WITH_KEY = "fedcba9876543210fedcba9876543210"
@@ -26,7 +26,7 @@ def arn_of(logical_id: str) -> dict[str, list[str]]:
 
 def statements(template: Template) -> list[Any]:
     """The statements of the function's policies."""
-    policies = template.find_resources("AWS::IAM::ManagedPolicy").values()
+    policies = owned(template, "AWS::IAM::ManagedPolicy", INDEX).values()
     return [statement for each in policies for statement in each["Properties"]["PolicyDocument"]["Statement"]]
 
 
@@ -135,7 +135,7 @@ def test_a_message_is_hidden_for_six_invocations_and_leaves_the_queue_after_a_th
     template: Template, only: Only
 ) -> None:
     _, properties = queue(template, "QueueUrl")
-    assert properties["VisibilityTimeout"] == 6 * only(template, "AWS::Lambda::Function")["Timeout"] == 360
+    assert properties["VisibilityTimeout"] == 6 * only(template, "AWS::Lambda::Function", INDEX)["Timeout"] == 360
     assert properties["RedrivePolicy"] == {
         "deadLetterTargetArn": arn_of(queue(template, "DeadLetterQueueUrl")[0]),
         "maxReceiveCount": 1000,
@@ -151,7 +151,7 @@ def test_the_queue_hands_out_ten_messages_and_takes_back_the_ones_that_failed(te
 
 
 def test_the_function_is_told_where_everything_is(template: Template, only: Only) -> None:
-    function = only(template, "AWS::Lambda::Function")
+    function = only(template, "AWS::Lambda::Function", INDEX)
     assert function["Handler"] == "imaging_index.handlers.index.handler"
     assert function["Environment"]["Variables"] == {
         "TABLE_NAME": template.find_outputs("TableName")["TableName"]["Value"],
@@ -166,29 +166,29 @@ def test_the_function_is_told_where_everything_is(template: Template, only: Only
 
 
 def test_the_function_knows_the_listed_data_stores(listed_template: Template, only: Only) -> None:
-    variables = only(listed_template, "AWS::Lambda::Function")["Environment"]["Variables"]
+    variables = only(listed_template, "AWS::Lambda::Function", INDEX)["Environment"]["Variables"]
     assert variables["DATASTORES"] == f"{PLAIN_STORE},{STORE_WITH_KEY}"
 
 
 def test_the_function_runs_traced_and_logs_json_into_its_own_group(template: Template, only: Only) -> None:
-    (group,) = template.find_resources("AWS::Logs::LogGroup")
-    function = only(template, "AWS::Lambda::Function")
+    (group,) = owned(template, "AWS::Logs::LogGroup", INDEX)
+    function = only(template, "AWS::Lambda::Function", INDEX)
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
     assert function["TracingConfig"] == {"Mode": "Active"}
     assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": group}}
 
 
 def test_settings_reach_what_they_are_about(listed_template: Template, only: Only) -> None:
-    function = only(listed_template, "AWS::Lambda::Function")
+    function = only(listed_template, "AWS::Lambda::Function", INDEX)
     assert (function["Architectures"], function["MemorySize"]) == (["x86_64"], 1024)
-    assert only(listed_template, "AWS::Logs::LogGroup")["RetentionInDays"] == 7
+    assert only(listed_template, "AWS::Logs::LogGroup", INDEX)["RetentionInDays"] == 7
     assert only(listed_template, "AWS::Lambda::EventSourceMapping")["ScalingConfig"] == {"MaximumConcurrency": 40}
 
 
 def test_the_function_may_do_what_the_write_protocol_does_and_nothing_else(template: Template) -> None:
     (table,) = template.find_resources("AWS::DynamoDB::GlobalTable")
     (key,) = template.find_resources("AWS::KMS::Key")
-    (group,) = template.find_resources("AWS::Logs::LogGroup")
+    (group,) = owned(template, "AWS::Logs::LogGroup", INDEX)
     image_sets = [data_store_arn("*"), data_store_arn("*/imageset/*")]
     queue_arn = arn_of(queue(template, "QueueUrl")[0])
     assert permissions(template) == {
@@ -225,10 +225,11 @@ def test_the_function_may_use_the_key_through_what_keeps_its_data_only(template:
 
 
 def test_the_functions_role_holds_those_two_policies_alone(template: Template, only: Only) -> None:
-    policies = template.find_resources("AWS::IAM::ManagedPolicy")
+    policies = owned(template, "AWS::IAM::ManagedPolicy", INDEX)
     assert len(policies) == 2
-    assert only(template, "AWS::IAM::Role")["ManagedPolicyArns"] == [{"Ref": policy} for policy in policies]
-    assert "Policies" not in only(template, "AWS::IAM::Role")
+    role = only(template, "AWS::IAM::Role", INDEX)
+    assert role["ManagedPolicyArns"] == [{"Ref": policy} for policy in policies]
+    assert "Policies" not in role
     template.resource_count_is("AWS::IAM::Policy", 0)
 
 

@@ -6,7 +6,7 @@ from aws_cdk.assertions import Match, Template
 from imaging_index.profile import index_names, toml_file
 from infra.config import ROOT
 
-Only = Callable[[Template, str], dict[str, Any]]
+Only = Callable[..., dict[str, Any]]
 
 TABLE = "AWS::DynamoDB::GlobalTable"
 
@@ -96,7 +96,7 @@ def test_cloudwatch_logs_may_use_the_key_for_the_stacks_log_groups_only(template
     account = {"Ref": "AWS::AccountId"}
     assert groups == {"Fn::Join": ["", ["arn:aws:logs:eu-central-1:", account, ":log-group:ImagingIndex-*"]]}
     # A group that was given a name would not begin with the stack's.
-    assert "LogGroupName" not in only(template, "AWS::Logs::LogGroup")
+    template.all_resources_properties("AWS::Logs::LogGroup", {"LogGroupName": Match.absent()})
 
 
 def test_the_key_is_for_the_account_the_logs_the_rule_and_the_alarms_and_for_nobody_else(

@@ -17,6 +17,12 @@ def make(version: int, revision: int, entry_format: int, repair: int = 0) -> str
     return f"{version:010d}.{revision:06d}.{entry_format:04d}.{_repair(repair)}"
 
 
+def described(generation: str) -> tuple[int, int, int]:
+    """The version, the profile's revision and the entry format of a generation other than a tombstone's."""
+    version, revision, entry_format, _ = generation.split(".")
+    return int(version), int(revision), int(entry_format)
+
+
 def same_but_for_repair(one: str, other: str) -> bool:
     """Whether two generations describe the same version in the same way, however often it was repaired."""
     return one.rpartition(".")[0] == other.rpartition(".")[0]

@@ -4,12 +4,30 @@ import contextlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import boto3
 
 # An action, and in words what it is granted on.
 Grant = tuple[str, str]
+
+STORE_KEY: Final = "arn:aws:kms:us-east-1:100000000001:key/8a1c0d3e-1111-2222-3333-444455556666"
+
+# What a policy's resource is, by the first of these that it contains.
+RESOURCES: Final = {
+    ":table/": "the table",
+    "DeadLetterQueue": "the dead-letter queue",
+    "PipelineQueue": "the queue",
+    "/imageset/*": "the image sets of the data stores to index",
+    ":datastore/": "the data stores to index",
+    STORE_KEY: "the data stores' own keys",
+    ":key/": "the stack's key",
+    ":secret:": "the secret of the tokens",
+    ":log-group:": "the function's log group",
+    "*": "everything",
+}
+# A policy has at least one statement.
+_HARMLESS: Final = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
 
 
 class Policies:
@@ -17,11 +35,11 @@ class Policies:
 
     Args:
         aws: the SDK, as the account's owner.
-        resources: what a resource is in words, by the first of these texts that it contains.
         of: which policies: all whose names contain this.
+        resources: what a resource is in words, by the first of these texts that it contains.
     """
 
-    def __init__(self, aws: boto3.Session, resources: Mapping[str, str], of: str = "") -> None:
+    def __init__(self, aws: boto3.Session, of: str = "", resources: Mapping[str, str] = RESOURCES) -> None:
         self._iam, self._resources = aws.client("iam"), resources
         self._statements: dict[str, list[Any]] = {}
         for policy in self._iam.list_policies(Scope="Local")["Policies"]:
@@ -75,7 +93,7 @@ class Policies:
             for old in self._iam.list_policy_versions(PolicyArn=policy)["Versions"]:
                 if not old["IsDefaultVersion"]:
                     self._iam.delete_policy_version(PolicyArn=policy, VersionId=old["VersionId"])
-            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            document = json.dumps({"Version": "2012-10-17", "Statement": statements or [_HARMLESS]})
             self._iam.create_policy_version(PolicyArn=policy, PolicyDocument=document, SetAsDefault=True)
 
 

@@ -1,0 +1,139 @@
+"""The reconcile function: its environment, its permissions, and the findings accepted for it."""
+
+# mypy: allow-subclassing-any
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra import datastores
+from infra.compliance import acknowledge
+from infra.config import RECONCILE_SECONDS, Settings
+from infra.function import PackageFunction
+from infra.storage import Storage
+
+
+class ReconcileFunction(PackageFunction):
+    """Compares HealthImaging with the table, and sends hints for what differs.
+
+    It may not read documents: GetImageSetMetadata is what moves an image set out of the archive tier.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        generation: str,
+        storage: Storage,
+        queue: sqs.Queue,
+    ) -> None:
+        """Make the function.
+
+        Args:
+            settings: the deployment's settings.
+            generation: the profile's revision and the format of entries, as `1.4`.
+            storage: the table that it compares, and the key.
+            queue: where it sends hints.
+        """
+        super().__init__(
+            scope,
+            construct_id,
+            settings=settings,
+            key=storage.key,
+            description="Compares the index with HealthImaging, and sends hints for what differs",
+            handler="imaging_index.handlers.reconcile.handler",
+            seconds=RECONCILE_SECONDS,
+            environment={
+                "TABLE_NAME": storage.table.table_name,
+                "QUEUE_URL": queue.queue_url,
+                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
+                "GENERATION": generation,
+                "MAXIMUM_CONCURRENCY": str(settings.maximum_concurrency),
+                "FULL_DAYS": str(settings.reconcile_full_days),
+                "DOLLARS": str(settings.reconcile_dollars),
+                "MEAN_MEGABYTES": str(settings.mean_size),
+            },
+            permissions=[*_permissions(storage, queue), *datastores.using_keys(settings)],
+        )
+        self._let_look_at_image_sets(settings)
+        # What failed is done by the next tick, ten minutes later.
+        self.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        self._accept_findings()
+
+    def _let_look_at_image_sets(self, settings: Settings) -> None:
+        stack = Stack.of(self)
+        # Separate policies, as for the index function: 25 data stores nearly fill each.
+        searching = iam.ManagedPolicy(
+            self,
+            "SearchingPolicy",
+            description="Searches the data stores to index",
+            statements=datastores.searching(stack, settings),
+        )
+        asking = iam.ManagedPolicy(
+            self,
+            "AskingPolicy",
+            description="Asks for the states of image sets of the data stores to index",
+            statements=[datastores.asking(stack, settings)],
+        )
+        for policy in (searching, asking):
+            self.role.add_managed_policy(policy)
+            acknowledge(
+                policy,
+                "An image set comes to be long after the stack: the data store is what can be named, and is where the "
+                "setting dataStores lists it.",
+                *(
+                    f"AwsSolutions-IAM5[Resource::{arn}]"
+                    for arn in datastores.image_set_arns(stack, settings, account="<AWS::AccountId>")
+                    if "*" in arn and (policy is asking or not arn.endswith("/imageset/*"))
+                ),
+            )
+        if not settings.data_stores:
+            acknowledge(
+                searching,
+                "ListDatastores, which finds the account's data stores, cannot be granted on less.",
+                "AwsSolutions-IAM5[Resource::*]",
+            )
+
+    def _accept_findings(self) -> None:
+        acknowledge(
+            self.function,
+            "Nothing reaches it by a network, in a VPC or not. It calls AWS's endpoints over TLS only, with a role "
+            "that names what it may call, and needs nothing that is in a VPC.",
+            "HIPAA.Security-LambdaInsideVPC",
+            "NIST.800.53.R5-LambdaInsideVPC",
+        )
+        acknowledge(
+            self.function,
+            "Only one invocation at a time does anything: the others see the lease in the table, and end. Concurrency "
+            "that is reserved is taken from the account's other functions, and a new account may have none.",
+            "HIPAA.Security-LambdaConcurrency",
+            "NIST.800.53.R5-LambdaConcurrency",
+        )
+        acknowledge(
+            self.function,
+            "Its event says only that it is time. The next one does what a failed one left, and the alarm NoPass rings "
+            "if none succeeds.",
+            "HIPAA.Security-LambdaDLQ",
+            "NIST.800.53.R5-LambdaDLQ",
+        )
+
+
+def _permissions(storage: Storage, queue: sqs.Queue) -> list[iam.PolicyStatement]:
+    return [
+        iam.PolicyStatement(
+            actions=[
+                "dynamodb:BatchGetItem",
+                "dynamodb:BatchWriteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:Scan",
+                "dynamodb:UpdateItem",
+            ],
+            resources=[storage.table.table_arn],
+        ),
+        iam.PolicyStatement(actions=["sqs:GetQueueAttributes", "sqs:SendMessage"], resources=[queue.queue_arn]),
+    ]

@@ -1,0 +1,135 @@
+"""Sends many hints into the queue beside the live ones, no faster than HealthImaging's quota and the queue allow.
+
+All of them are of one message group, which makes the queue a fair one: SQS lets messages of other groups, and those
+without one, go first (Amazon SQS Developer Guide, "Amazon SQS fair queues").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from imaging_index.faults import Overload, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_sqs import SQSClient
+
+    from imaging_index.queue.hint import Hint
+
+GROUP: Final = "reconcile"
+
+# Of the quota of GetImageSetMetadata. The rest is for events.
+SHARE: Final = 0.96
+# So many waiting messages keep all functions busy. A deep queue would hide live ones, and ring its alarms.
+_MOST_WAITING: Final = 300
+# So many more than the functions hold at a time are hidden: hints that were put off, since AWS throttles them.
+_MOST_PUT_OFF: Final = 20
+_SLOWER: Final = 0.94  # times, each second
+_FASTER: Final = 0.1  # more messages a second, each second
+_SLOWEST: Final = 0.5
+_LISTEN_EVERY: Final = 1.0  # seconds
+# Amazon SQS API Reference, "SendMessageBatch".
+_MOST_AT_ONCE: Final = 10
+_TRIES: Final = 5
+
+
+class Sender:
+    """Sends to one queue, and listens to it. Errors of botocore pass through; `aws_errors.classify` knows them."""
+
+    def __init__(
+        self,
+        client: SQSClient,
+        url: str,
+        *,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        quota: float = 50.0,
+        at_once: int = 80,
+    ) -> None:
+        """Send to the queue `url`.
+
+        Args:
+            client: SQS.
+            url: the queue's.
+            now: the time.
+            sleep: waits.
+            quota: GetImageSetMetadata calls a second that the account has. At most 96 % of it is used.
+            at_once: messages that the index functions hold at a time: their concurrency times their batch.
+        """
+        self._client = client
+        self._url = url
+        self._now = now
+        self._sleep = sleep
+        self._highest = quota * SHARE
+        self._most_hidden = at_once + _MOST_PUT_OFF
+        self._rate = self._highest
+        self._listened: datetime | None = None
+        self._room = 0.0
+
+    @property
+    def hints_a_second(self) -> float:
+        """The highest rate."""
+        return self._highest
+
+    def send(self, hints: Sequence[Hint], until: datetime) -> int:
+        """Send hints, in their order. Returns how many were sent by `until`; the others were not.
+
+        Raises:
+            Overload: SQS takes no messages.
+        """
+        sent = 0
+        while sent < len(hints):
+            self._listen()
+            batch = hints[sent : sent + min(int(self._room), _MOST_AT_ONCE)]
+            if batch:
+                self._send(batch)
+                self._room -= len(batch)
+                sent += len(batch)
+            elif self._now() >= until:
+                break
+            else:
+                self._sleep(_LISTEN_EVERY)
+        return sent
+
+    def _listen(self) -> None:
+        """Once a second: see how many messages wait, and how many more may be sent."""
+        now = self._now()
+        if self._listened and (since := (now - self._listened).total_seconds()) < _LISTEN_EVERY:
+            return
+        since = min(since, 2 * _LISTEN_EVERY) if self._listened else _LISTEN_EVERY
+        self._listened = now
+        visible, hidden = self._depth()
+        if hidden > self._most_hidden:
+            self._rate = max(self._rate * _SLOWER**since, _SLOWEST)
+        else:
+            # A deep queue stops the sender, and need not slow it down: it would be slow for minutes after each burst.
+            self._rate = min(self._rate + _FASTER * since, self._highest)
+        self._room = min(self._room, 1.0) + self._rate * since
+        self._room = max(min(self._room, _MOST_WAITING - visible - hidden), 0.0)
+
+    def _depth(self) -> tuple[int, int]:
+        """How many messages can be received now, and how many are hidden."""
+        answer: Any = self._client.get_queue_attributes(
+            QueueUrl=self._url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        found = answer["Attributes"]
+        return int(found["ApproximateNumberOfMessages"]), int(found["ApproximateNumberOfMessagesNotVisible"])
+
+    def _send(self, hints: Sequence[Hint]) -> None:
+        waiting: list[Any] = [
+            {"Id": str(number), "MessageBody": hint.message(), "MessageGroupId": GROUP}
+            for number, hint in enumerate(hints)
+        ]
+        for _ in range(_TRIES):
+            answer: Any = self._client.send_message_batch(QueueUrl=self._url, Entries=waiting)
+            failed = {each["Id"]: each for each in answer.get("Failed", [])}
+            if any(each["SenderFault"] for each in failed.values()):
+                raise Unknown("SendMessageBatch: SQS refuses a message")
+            waiting = [each for each in waiting if each["Id"] in failed]
+            if not waiting:
+                return
+            self._sleep(_LISTEN_EVERY)
+        raise Overload("SendMessageBatch: messages failed")

@@ -1,0 +1,392 @@
+"""A long list of hints beside the live events: how fast it drains, and how long live ones wait.
+
+The real sender and the real handler in virtual time, over services in memory. What is assumed, besides what `drain.py`
+says of quotas, retries, Lambda and the durations of calls:
+
+- 100,000 live events a day: one burst of 1,500 in a minute each hour, two of 3,000 in half a minute, the rest evenly;
+- a fair queue hands out the messages without a group first (Amazon SQS Developer Guide, "Amazon SQS fair queues");
+  without fairness, those that became visible first;
+- GetQueueAttributes tells what was so ten seconds ago;
+- others who call GetImageSetMetadata are served first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import greenlet  # type: ignore[import-untyped]
+
+from imaging_index.queue.hint import Cause, Hint, Kind
+from imaging_index.queue.sender import Sender
+from proof.campaigns.drain import METADATA_A_SECOND, QUOTAS, Bucket, Retries
+from proof.harness.pipeline import context, record
+from proof.simulation import environments, memory
+from proof.simulation.environments import DATASTORE, NEW, QUEUE, Environment
+from proof.simulation.happenings import document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from proof.simulation.memory import Answer
+
+_FUNCTIONS: Final = 8
+_BATCH: Final = 10
+_OTHER_CALL_SECONDS: Final = 0.005
+_ATTEMPTS: Final = 4
+_FUNCTION_SECONDS: Final = 60.0
+_VISIBILITY: Final = 360.0
+_TOLD_LATE: Final = 10.0  # seconds
+_AT_ONCE: Final = 200
+_HOUR: Final = 3600
+# Of each hint: GetImageSetMetadata, and four calls of DynamoDB.
+_OTHER_CALLS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a list of hints came to.
+
+    Attributes:
+        hints: how many there were.
+        live: how many live events came meanwhile.
+        seconds: until all were settled.
+        share: of the calls of GetImageSetMetadata that were possible, those that were made, while there were hints.
+        lags: how long live events waited, sorted.
+        put_off: how often a message was put off.
+        parked: how many were given up.
+    """
+
+    hints: int
+    live: int
+    seconds: float
+    share: float
+    lags: list[float]
+    put_off: int
+    parked: int
+
+    def lag(self, share: float) -> float:
+        """How long so large a share of the live events waited at most."""
+        return self.lags[min(int(len(self.lags) * share), len(self.lags) - 1)]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.hints:,} hints and {self.live:,} live events in {self.seconds / _HOUR:.2f} h: {self.share:.1%} of "
+            f"what is possible, live lag {self.lag(0.5):.2f} s (p50), {self.lag(0.99):.2f} s (p99), "
+            f"{self.put_off} put off, {self.parked} parked"
+        )
+
+
+def run(hints: int, call_seconds: float, *, fair: bool = True, others: float = 0.0, seed: int = 0) -> Report:
+    """Send so many hints. A call of HealthImaging takes `call_seconds`; others make `others` calls a second."""
+    world = _World(call_seconds, fair=fair, others=others, seed=seed)
+    with environments.plugged(world, most_tries={}, observed=False):
+        return world.run(hints)
+
+
+def possible(call_seconds: float) -> float:
+    """How many hints a second the quota and the functions allow."""
+    return min(METADATA_A_SECOND, _FUNCTIONS / (call_seconds + _OTHER_CALLS * _OTHER_CALL_SECONDS))
+
+
+@dataclass(slots=True)
+class _Message:
+    number: int
+    body: str
+    sent: float
+    live: bool
+    received: int = 0
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The messages that can be received, and those that are put off until a time."""
+
+    fair: bool
+    live: deque[_Message] = field(default_factory=deque)
+    group: deque[_Message] = field(default_factory=deque)
+    later: list[tuple[float, int, _Message]] = field(default_factory=list)
+
+    def add(self, message: _Message) -> None:
+        """A message can be received."""
+        (self.live if message.live or not self.fair else self.group).append(message)
+
+    def put_off(self, message: _Message, until: float) -> None:
+        """A message comes again."""
+        heapq.heappush(self.later, (until, message.number, message))
+
+    def come_due(self, now: float) -> None:
+        """What was put off until now can be received again."""
+        while self.later and self.later[0][0] <= now:
+            self.add(heapq.heappop(self.later)[2])
+
+    def take(self, most: int) -> list[_Message]:
+        """So many messages, live ones first if the queue is fair."""
+        taken: list[_Message] = []
+        while len(taken) < most and (self.live or self.group):
+            taken.append((self.live or self.group).popleft())
+        return taken
+
+    @property
+    def visible(self) -> int:
+        """How many can be received."""
+        return len(self.live) + len(self.group)
+
+
+class _Forgetful:
+    """A table that keeps nothing: a million entries are not what is looked at here."""
+
+    def get_item(self, **_: Any) -> Answer:
+        """GetItem of an image set that nobody knows."""
+        return {}
+
+    def put_item(self, **_: Any) -> Answer:
+        """PutItem."""
+        return {}
+
+    def batch_write_item(self, **_: Any) -> Answer:
+        """BatchWriteItem."""
+        return {"UnprocessedItems": {}}
+
+    def query(self, **_: Any) -> Answer:
+        """Query."""
+        return {"Items": []}
+
+
+class _World:
+    """It is the `Wire` of the environments."""
+
+    def __init__(self, call_seconds: float, *, fair: bool, others: float, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.now = 0.0
+        self._call_seconds = call_seconds
+        self._others = others
+        self._queue = _Queue(fair)
+        self._table = _Forgetful()
+        self._buckets = {name: Bucket(*quota) for name, quota in QUOTAS.items()}
+        _, burst = QUOTAS["get_image_set_metadata"]
+        self._buckets["get_image_set_metadata"] = Bucket(METADATA_A_SECOND - others, burst)
+        self._numbers = itertools.count()
+        self._ahead: list[tuple[float, int, Callable[[], None]]] = []
+        self._idle: list[Environment] = list(environments.environments()[NEW][:_FUNCTIONS])
+        self._retries = {id(each): Retries() for each in self._idle}
+        self._client: dict[Any, Retries] = {}  # by the greenlet of an invocation
+        self._hidden_until: dict[str, float] = {}
+        self._held = 0
+        self._told: deque[tuple[float, int, int]] = deque()
+        self._lags: list[float] = []
+        self._left = 0
+        self._calls = self._put_off = self._parked = 0
+        self._sending_ended = self._calls_then = 0.0
+        self._all_sent = False
+        self._poll_at: float | None = None
+
+    def run(self, hints: int) -> Report:
+        """All of it."""
+        self._left = hints
+        sender = greenlet.greenlet(self._send)
+        self._after(0.0, lambda: self._go_on(sender, hints))
+        arrivals = self._arrivals()
+        self._after(next(arrivals), lambda: self._arrive(arrivals))
+        while self._ahead and (self._left or self._held or self._queue.live or self._queue.later):
+            when, _, what = heapq.heappop(self._ahead)
+            self.now = max(self.now, when)
+            what()
+        seconds = self._sending_ended
+        share = self._calls_then / seconds / min(possible(self._call_seconds), METADATA_A_SECOND - self._others)
+        if self._others:
+            # Of the whole quota: what others took is used as well.
+            share = (self._calls_then / seconds + self._others) / METADATA_A_SECOND
+        return Report(hints, len(self._lags), self.now, share, sorted(self._lags), self._put_off, self._parked)
+
+    def _after(self, seconds: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._ahead, (self.now + seconds, next(self._numbers), what))
+
+    # --- who sends
+
+    def _arrivals(self) -> Iterator[float]:
+        """The pauses between live events."""
+        evenly = (100_000 - 24 * 1_500 - 2 * 3_000) / 86_400
+        while True:
+            rate = evenly
+            rate += 25.0 * (100 <= self.now % _HOUR < 160)
+            rate += 100.0 * (300 <= self.now % (12 * _HOUR) < 330)
+            yield min(self.random.expovariate(rate), 1.0)
+
+    def _arrive(self, arrivals: Iterator[float]) -> None:
+        if self._all_sent and not self._left:
+            return
+        pause = next(arrivals)
+        if pause < 1.0:
+            self._enqueue(_created(next(self._numbers)), live=True)
+        self._after(pause, lambda: self._arrive(arrivals))
+
+    def _enqueue(self, body: str, *, live: bool) -> None:
+        number = next(self._numbers)
+        self._queue.add(_Message(number, body, environments.moment(), live))
+        self._poll()
+
+    def _send(self, hints: int) -> None:
+        """The real sender, as a pass uses it."""
+        client: Any = _Sqs(self)
+        sender = Sender(client, QUEUE, now=self._time, sleep=self.sleep)
+        for start in range(0, hints, _AT_ONCE):
+            left = [_hint(number) for number in range(start, min(start + _AT_ONCE, hints))]
+            while left:
+                left = left[sender.send(left, self._time() + timedelta(seconds=30)) :]
+        self._all_sent = True
+
+    def _go_on(self, sender: Any, *arguments: Any) -> None:
+        pause = sender.switch(*arguments)
+        if not sender.dead:
+            self._after(pause, lambda: self._go_on(sender))
+
+    def _time(self) -> datetime:
+        return datetime.fromtimestamp(environments.moment(), UTC)
+
+    def tell(self) -> tuple[int, int]:
+        """How many messages could be received ten seconds ago, and how many were hidden."""
+        now = (self.now, self._queue.visible, self._held + len(self._queue.later))
+        self._told.append(now)
+        while len(self._told) > 1 and self._told[1][0] <= self.now - _TOLD_LATE:
+            self._told.popleft()
+        return self._told[0][1:]
+
+    def take_in(self, bodies: list[str]) -> None:
+        """SQS has got messages of the group."""
+
+        def arrive() -> None:
+            for body in bodies:
+                self._enqueue(body, live=False)
+
+        self._after(0.0, arrive)
+
+    # --- Lambda
+
+    def _poll(self) -> None:
+        self._queue.come_due(self.now)
+        while self._idle and self._queue.visible:
+            batch = {}
+            for message in self._queue.take(_BATCH):
+                message.received += 1
+                batch[f"{message.number}-{message.received}"] = message
+            self._held += len(batch)
+            self._invoke(self._idle.pop(), batch)
+        if self._queue.later and self._idle:
+            at = self._queue.later[0][0]
+            if self._poll_at is None or at < self._poll_at or self._poll_at <= self.now:
+                self._poll_at = at
+                self._after(at - self.now, self._poll)
+
+    def _invoke(self, environment: Environment, batch: Mapping[str, _Message]) -> None:
+        records = [
+            record(
+                {
+                    "MessageId": handle,
+                    "ReceiptHandle": handle,
+                    "Body": message.body,
+                    "Attributes": {
+                        "SentTimestamp": str(round(message.sent * 1000)),
+                        "ApproximateReceiveCount": str(message.received),
+                    },
+                }
+            )
+            for handle, message in batch.items()
+        ]
+        deadline = self.now + _FUNCTION_SECONDS
+        given = context(lambda: round((deadline - self.now) * 1000))
+        invocation = greenlet.greenlet(environment.bare)
+        self._client[invocation] = self._retries[id(environment)]
+        self._resume(invocation, environment, batch, {"Records": records}, given)
+
+    def _resume(self, run: Any, environment: Environment, batch: Mapping[str, _Message], *arguments: Any) -> None:
+        answer = run.switch(*arguments)
+        if not run.dead:
+            self._after(answer, lambda: self._resume(run, environment, batch))
+            return
+        del self._client[run]
+        failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+        self._held -= len(batch)
+        for handle, message in batch.items():
+            if handle in failed:
+                self._put_off += 1
+                self._queue.put_off(message, self._hidden_until.pop(handle, self.now + _VISIBILITY))
+            else:
+                self._settle(message)
+        self._idle.append(environment)
+        self._poll()
+
+    def _settle(self, message: _Message) -> None:
+        if message.live:
+            self._lags.append(environments.moment() - message.sent)
+            return
+        self._left -= 1
+        if not self._left:
+            self._sending_ended, self._calls_then = self.now, self._calls
+
+    def sleep(self, seconds: float) -> None:
+        """A pause, or the time that a call takes."""
+        greenlet.getcurrent().parent.switch(seconds)
+
+    def call(self, service: str, operation: str, arguments: Mapping[str, Any]) -> Answer:
+        """One call of AWS, with what the SDK does about refusals."""
+        bucket, retries = self._buckets.get(operation), self._client[greenlet.getcurrent()]
+        for attempt in range(_ATTEMPTS):
+            self.sleep(self._call_seconds if service == "medical-imaging" else _OTHER_CALL_SECONDS)
+            if bucket is None:
+                break
+            if bucket.take(self.now):
+                retries.succeeded(repeated=attempt > 0)
+                self._calls += 1
+                break
+            if attempt + 1 == _ATTEMPTS or not retries.take():
+                raise memory.refusal(operation, "ThrottlingException", 429)
+            self.sleep(self.random.random() * 2**attempt)
+        if operation == "get_image_set_metadata":
+            return {"imageSetMetadataBlob": memory.body(document(arguments["imageSetId"], 0))}
+        if service == "sqs":
+            return self._of_sqs(operation, arguments)
+        answer: Answer = getattr(self._table, operation)(**arguments)
+        return answer
+
+    def _of_sqs(self, operation: str, arguments: Mapping[str, Any]) -> Answer:
+        if operation == "change_message_visibility":
+            self._hidden_until[arguments["ReceiptHandle"]] = self.now + arguments["VisibilityTimeout"]
+        elif operation == "send_message":
+            self._parked += 1
+        return {}
+
+
+class _Sqs:
+    """SQS as the sender calls it."""
+
+    def __init__(self, world: _World) -> None:
+        self._world = world
+
+    def get_queue_attributes(self, **_: Any) -> Answer:
+        """GetQueueAttributes."""
+        self._world.sleep(_OTHER_CALL_SECONDS)
+        visible, hidden = self._world.tell()
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return {"Attributes": dict(zip(names, (str(visible), str(hidden)), strict=True))}
+
+    def send_message_batch(self, *, Entries: list[Any], **_: Any) -> Answer:  # noqa: N803  boto3's own spelling
+        """SendMessageBatch."""
+        self._world.sleep(_OTHER_CALL_SECONDS)
+        self._world.take_in([each["MessageBody"] for each in Entries])
+        return {}
+
+
+def _hint(number: int) -> Hint:
+    return Hint(Kind.CREATED, Cause.RECONCILE, DATASTORE, f"{number + 10**9:032d}", 1, True, replayed=True)
+
+
+def _created(number: int) -> str:
+    detail = {"datastoreId": DATASTORE, "imagesetId": f"{number:032d}", "imageSetVersion": "1", "isPrimary": True}
+    return json.dumps({"source": "aws.medical-imaging", "detail-type": Kind.CREATED.value, "detail": detail})
