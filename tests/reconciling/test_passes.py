@@ -26,6 +26,6 @@ def test_nothing_stays_wrong_whatever_a_token_means(
 def test_a_rule_that_looks_right_and_is_wrong_is_exposed(
     rule: Rule, record_property: Callable[[str, object], None]
 ) -> None:
-    violation = rule.exposed(SEEDS_A_RULE)
+    violation = rule.exposed(SEEDS_A_RULE, rule.near)
     assert violation, f"not exposed by {SEEDS_A_RULE} seeds: {rule.name}"
     record_property("exposed", violation)
