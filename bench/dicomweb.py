@@ -8,7 +8,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import botocore.session
 
@@ -52,8 +52,9 @@ def main() -> None:
     collect_less_garbage()
     session = botocore.session.get_session()
     answers.register(session)
+    client: Any = session.create_client("dynamodb")
     service = Service(
-        _Table(session.create_client("dynamodb"), os.environ["TABLE_NAME"]),
+        _Table(client, os.environ["TABLE_NAME"]),
         toml_file.load(Path(os.environ["PROFILE"])),
         lambda: (DATASTORE_ID,),
         Options(retrieve_root="https://dicom.example"),

@@ -46,6 +46,7 @@ class ReconcileFunction(PackageFunction):
             description="Compares the index with HealthImaging, and sends hints for what differs",
             handler="imaging_index.handlers.reconcile.handler",
             seconds=RECONCILE_SECONDS,
+            memory_size=settings.memory_size,
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "QUEUE_URL": queue.queue_url,

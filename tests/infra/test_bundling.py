@@ -154,7 +154,7 @@ def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(f
     assert not (package / "imaging_index" / "searching").exists(), "the index function does not search"
     assert not (package / "imaging_index" / "qido").exists(), "nor does it answer requests"
     handlers = {path.name for path in (package / "imaging_index" / "handlers").glob("[!_]*.py")}
-    assert handlers == {"environment.py", "index.py"}
+    assert handlers == {"environment.py", "index.py", "reconcile.py"}
     assert not (package / "imaging_index" / "profile" / "toml_lines.py").exists(), "its profile has no mistakes"
     assert not (package / "imaging_index" / "table" / "answers.py").exists(), "its answers are small"
     installed = {
