@@ -20,11 +20,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.output import screen
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
-from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, leaks, orders, refusals, searches
+from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, leaks, orders, refusals, searches, sharing
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
-from proof.simulation import simulation
+from proof.simulation import passes, simulation
+from proof.simulation.listed import TOKENS, Token
+from proof.simulation.wrong_passes import RULES
 
 REPORT: Final = Path(__file__).parents[1] / "build" / "prove.txt"
 SEEDS: Final = 1_000_000
@@ -40,6 +42,12 @@ FORGED: Final = 1_000_000
 FORGED_AT_ONCE: Final = 20_000
 DRAINED: Final = 60_000
 DRAINED_SHARE: Final = 0.95
+SHARED: Final = 1_000_000
+SHARED_SHARE: Final = 0.95
+PUT_OFF_SHARE: Final = 0.01
+FAIR_LAG, UNFAIR_LAG = 5.0, 15.0  # seconds
+PASSES: Final = 20_000
+PASSES_AT_ONCE: Final = 1_000
 SEARCHES: Final = 1_000_000
 SEARCHES_AT_ONCE: Final = 20_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
@@ -134,6 +142,33 @@ def drained(call_seconds: float) -> Outcome:
     return Outcome(report.hints, harms, [note])
 
 
+def shared(call_seconds: float, fair: bool, others: float) -> Outcome:
+    """Send a million hints beside the live events."""
+    report = sharing.run(SHARED, call_seconds, fair=fair, others=others)
+    note = f"{call_seconds * 1000:.0f} ms a call, {'fair' if fair else 'not fair'}, {others:.0f}/s by others: {report}"
+    kept = (
+        report.share >= SHARED_SHARE
+        and report.lag(0.99) <= (FAIR_LAG if fair else UNFAIR_LAG)
+        and report.put_off <= PUT_OFF_SHARE * SHARED
+        and not report.parked
+    )
+    return Outcome(report.hints, [] if kept else [note], [note])
+
+
+def reconciled(first: int, count: int, token: Token) -> Outcome:
+    """Live through some seeds of reconcile passes."""
+    violations = [violation for seed in range(first, first + count) if (violation := passes.run(seed, token))]
+    return Outcome(count, violations)
+
+
+def wrong_rule(number: int) -> Outcome:
+    """Look for a seed that exposes a rule of a pass that looks right and is wrong."""
+    violation = RULES[number].exposed(MUTANT_SEEDS)
+    if not violation:
+        return Outcome(1, [f"'{RULES[number].name}' was not exposed by {MUTANT_SEEDS} seeds"])
+    return Outcome(1, notes=[f"{RULES[number].name}: {violation}"])
+
+
 def pairs_of_kills() -> Outcome:
     """Kill twice, everywhere, in a local cloud."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
@@ -221,6 +256,27 @@ def programme() -> list[Suite]:
             "forged hints",
             [(flooded, (number, FORGED_AT_ONCE)) for number in range(FORGED // FORGED_AT_ONCE)],
         ),
+        Suite(
+            "Hints beside live events",
+            "hints",
+            [
+                (shared, (0.09, True, 0.0)),
+                (shared, (0.03, True, 0.0)),
+                (shared, (0.3, True, 0.0)),
+                (shared, (0.09, False, 0.0)),
+                (shared, (0.09, True, 20.0)),
+            ],
+        ),
+        Suite(
+            "Reconcile passes",
+            "seeds",
+            [
+                (reconciled, (first, PASSES_AT_ONCE, token))
+                for first in range(0, PASSES, PASSES_AT_ONCE)
+                for token in TOKENS
+            ],
+        ),
+        Suite("Wrong rules of a pass", "rules", [(wrong_rule, (number,)) for number in range(len(RULES))]),
         Suite("A GetImageSet that lags", "histories", [(lagging, (lag, LAGGING)) for lag in range(4)]),
         Suite("Floods that drain", "hints", [(drained, (seconds,)) for seconds in (0.03, 0.09, 0.3)]),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),

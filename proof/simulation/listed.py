@@ -53,6 +53,7 @@ class HealthImaging(memory.HealthImaging):
         super().__init__(datastore_id, lag)
         self.records: dict[str, list[Record]] = {}
         self.read: list[str] = []
+        self.asked: list[str] = []
         self._now = now
         self._token = token
         self._listed_after = listed_after
@@ -101,6 +102,11 @@ class HealthImaging(memory.HealthImaging):
             self._snapshots[name] = every
             return f"snapshot:{name}/{place}"
         return f"key:{page[-1]['updatedAt'].isoformat()}/{page[-1]['imageSetId']}"
+
+    def get_image_set(self, **arguments: Any) -> Answer:
+        """GetImageSet, which is noted in `asked`."""
+        self.asked.append(arguments["imageSetId"])
+        return super().get_image_set(**arguments)
 
     def get_image_set_metadata(self, **arguments: Any) -> Answer:
         """GetImageSetMetadata, which is noted in `read`."""

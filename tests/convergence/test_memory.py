@@ -64,7 +64,10 @@ class Calls:
 
     def __call__(self, client: Any) -> Any:
         """One call, and what it gave."""
-        calls = (self._get, self._put, self._put, self._batch, self._batch, self._query)
+        calls = (
+            *(self._get, self._put, self._put, self._batch, self._batch, self._query),
+            *(self._get_several, self._correct, self._lease, self._all_parts, self._scan),
+        )
         return self._random.choice(calls)(client)
 
     def _name(self) -> str:
@@ -119,6 +122,86 @@ class Calls:
         values |= {":first": {"S": "page/"}, ":last": {"S": f"page/{self._generation()}/~"}}
         condition = "ImageSet = :key AND Part BETWEEN :first AND :last"
         return items(client, KeyConditionExpression=condition, ProjectionExpression="Part", **arguments)
+
+    def _get_several(self, client: Any) -> Any:
+        keys = [{"ImageSet": {"S": f"store/{number}"}, "Part": {"S": "entry"}} for number in range(3)]
+        wanted = {
+            "Keys": keys[: self._random.choice((1, 2, 3))],
+            "ProjectionExpression": "ImageSet, Generation, Attempt",
+        }
+        given = answer(client.batch_get_item, RequestItems={self._name(): wanted}, ReturnConsumedCapacity="TOTAL")
+        if isinstance(given, dict):
+            given["Responses"]["table"].sort(key=str)
+        return given
+
+    def _correct(self, client: Any) -> Any:
+        values: dict[str, Any] = {":is": {"BOOL": True}, ":generation": {"S": self._generation()}}
+        change = "SET IsPrimary = :is REMOVE NonPrimary"
+        if self._random.random() < 0.5:
+            values |= {":is": {"BOOL": False}, ":one": {"S": "1"}}
+            change = "SET IsPrimary = :is, NonPrimary = :one"
+        return answer(
+            client.update_item,
+            TableName=self._name(),
+            Key=self._key("entry"),
+            UpdateExpression=change,
+            ConditionExpression="Generation = :generation",
+            ExpressionAttributeValues=values,
+            ReturnConsumedCapacity="TOTAL",
+        )
+
+    def _lease(self, client: Any) -> Any:
+        if self._random.random() < 0.3:
+            change: dict[str, Any] = {
+                "UpdateExpression": "REMOVE Holder, LeaseUntil",
+                "ConditionExpression": "Version = :version",
+                "ExpressionAttributeValues": {":version": {"N": str(self._random.randrange(1, 5))}},
+            }
+        else:
+            change = {
+                "UpdateExpression": "SET Holder = :me, LeaseUntil = :until ADD Version :one",
+                "ConditionExpression": "attribute_not_exists(LeaseUntil) OR LeaseUntil < :now",
+                "ExpressionAttributeValues": {
+                    ":me": {"S": "me"},
+                    ":until": {"S": str(self._random.randrange(10))},
+                    ":now": {"S": str(self._random.randrange(10))},
+                    ":one": {"N": "1"},
+                },
+                "ReturnValues": "ALL_NEW",
+            }
+        return answer(client.update_item, TableName="table", Key=self._key("checkpoint"), **change)
+
+    def _all_parts(self, client: Any) -> Any:
+        return items(
+            client,
+            TableName=self._name(),
+            ConsistentRead=True,
+            KeyConditionExpression="ImageSet = :key",
+            ExpressionAttributeValues={":key": self._key("")["ImageSet"]},
+            ProjectionExpression="ImageSet, Part, Generation",
+        )
+
+    def _scan(self, client: Any) -> Any:
+        """All items, by whichever segments: where an image set's are is DynamoDB's own matter."""
+        name, segments, found = self._name(), self._random.choice((1, 3)), []
+        for segment in range(segments):
+            start: dict[str, Any] = {}
+            while True:
+                page = answer(
+                    client.scan,
+                    TableName=name,
+                    Segment=segment,
+                    TotalSegments=segments,
+                    ProjectionExpression="ImageSet, Part, Generation",
+                    **start,
+                )
+                if not isinstance(page, dict):
+                    return page
+                found += page["Items"]
+                if "LastEvaluatedKey" not in page:
+                    break
+                start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return sorted(found, key=str)
 
 
 @pytest.mark.parametrize("seed", range(4))

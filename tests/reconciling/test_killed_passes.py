@@ -23,7 +23,10 @@ def prepared() -> Store:
     """A store in which every kind of difference is, and most of it is right."""
     store = Store(page_size=4, profile=RAISED)
     with store.plugged(page=3):
-        keys = [store.create() for _ in range(9) if store.clock.sleep(1) is None]
+        keys = []
+        for _ in range(9):
+            keys.append(store.create())
+            store.clock.sleep(1)
         missing, stale, outdated, primary, ghost, leftover, damaged, *_ = keys
         store.index(*(key for key in keys if key not in (missing, outdated)))
         store.index(outdated, profile=Store().profile)
@@ -82,7 +85,8 @@ def at_call(store: Store, number: int, what: Callable[[], None], place: str) -> 
     if place == "before":
         store.before_call = count
     else:
-        store.before_call, store.after_call = kill_was_before, count
+        store.before_call = kill_was_before
+        store.after_call = count
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -101,7 +105,8 @@ def test_a_pass_that_is_killed_at_any_call_and_resumed_ends_the_same(
             at_call(store, number, kill, place)
             with pytest.raises(_Killed):
                 store.reconcile(**FULL)
-            store.before_call = store.after_call = lambda *_: None
+            store.before_call = lambda *_: None
+            store.after_call = lambda _: None
             store.drain()
             store.clock.sleep(600)
             assert store.reconcile(**FULL).done, number

@@ -10,9 +10,11 @@ from imaging_index.entry import entry
 from imaging_index.queue.hint import Cause, Kind
 from imaging_index.reconciling.checkpoint import End, Stage
 from imaging_index.reconciling.counts import Difference, Tier
+from imaging_index.reconciling.plan import plan
 from imaging_index.reconciling.refusals import Busy, Refused
 from imaging_index.reconciling.settings import Scope, Settings
 from imaging_index.table import generation
+from imaging_index.table.layout import Key
 from proof.harness.reconciling import DATASTORE, QUEUE, RAISED, Store
 from proof.simulation import memory
 
@@ -34,6 +36,15 @@ def differences(progress: Any) -> dict[Difference, int]:
     return {kind: finished.counts.of(kind) for kind in finished.counts.differences}
 
 
+def one_a_second(store: Store, count: int, every: float = 1) -> list[Key]:
+    """So many image sets, each with an `updatedAt` of its own."""
+    keys = []
+    for _ in range(count):
+        keys.append(store.create())
+        store.clock.sleep(every)
+    return keys
+
+
 def entry_of(store: Store, key: Any) -> dict[str, Any]:
     return dict(store.table.partitions[str(key)]["entry"])
 
@@ -41,8 +52,9 @@ def entry_of(store: Store, key: Any) -> dict[str, Any]:
 # --- kinds
 
 
-def test_every_kind_of_difference_is_found_once_and_mended_by_one_pass(store: Store) -> None:
-    missing, stale, outdated, primary, ghost, leftover, damaged, right = (store.create() for _ in range(8))
+def with_every_kind(store: Store) -> list[Key]:
+    """An image set of each kind of difference but a false tombstone, and one that is right."""
+    _, stale, outdated, primary, ghost, leftover, damaged, right = (store.create() for _ in range(8))
     store.profile = RAISED
     for key in (stale, primary, ghost, leftover, damaged, right):
         store.index(key)
@@ -54,6 +66,11 @@ def test_every_kind_of_difference_is_found_once_and_mended_by_one_pass(store: St
     lose_a_page(store, damaged)
     store.clock.sleep(10)
     store.healthimaging.read.clear()
+    return store.keys
+
+
+def test_every_kind_of_difference_is_found_once_and_mended_by_one_pass(store: Store) -> None:
+    missing, stale, outdated, primary, _, _, damaged, _ = with_every_kind(store)
     progress = store.reconcile(**FULL)
     assert differences(progress) == {
         Difference.MISSING: 1,
@@ -71,6 +88,24 @@ def test_every_kind_of_difference_is_found_once_and_mended_by_one_pass(store: St
     assert sorted(store.healthimaging.read) == sorted(key.image_set_id for key in read)
     store.clock.sleep(10)
     assert not differences(store.reconcile(**FULL))
+
+
+def test_a_plan_has_the_counts_of_the_run_that_follows_and_the_calls_of_its_hints(store: Store) -> None:
+    with_every_kind(store)
+    planned = store.reconcile(**FULL, apply=False).finished[0].counts
+    takes = plan(planned, mean_bytes=10 * 2**20, hints_a_second=48.0)
+    store.healthimaging.asked.clear()
+    progress = store.reconciler(**FULL).step(store.clock.now() + timedelta(hours=1))
+    assert progress.finished[0].counts.differences == planned.differences
+    assert len(store.healthimaging.asked) == 2  # by the pass: the ghost, and the damaged one
+    store.healthimaging.asked.clear()
+    assert len(store.drain()) == takes.hints == progress.finished[0].counts.hints == 5
+    assert len(store.healthimaging.read) == takes.documents == 4
+    assert len(store.healthimaging.asked) == takes.asked == 2
+    assert (takes.corrected, takes.swept) == (1, 1)
+    assert takes.bytes == 4 * 10 * 2**20
+    assert takes.hours == pytest.approx(5 / 48 / 3_600)
+    assert takes.dollars == planned.dollars
 
 
 def litter(store: Store, key: Any) -> None:
@@ -182,8 +217,8 @@ def test_an_entry_is_outdated_by_a_newer_revision_or_format_alone(
     store: Store, revision: int, entry_format: int, outdated: int
 ) -> None:
     store.index(store.create())
-    plan = store.reconcile(apply=False, revision=revision, entry_format=entry_format)
-    assert plan.finished[0].counts.of(Difference.OUTDATED) == outdated
+    planned = store.reconcile(apply=False, revision=revision, entry_format=entry_format)
+    assert planned.finished[0].counts.of(Difference.OUTDATED) == outdated
 
 
 def test_a_repaired_entry_is_not_outdated(store: Store) -> None:
@@ -199,7 +234,7 @@ def test_a_repaired_entry_is_not_outdated(store: Store) -> None:
 
 
 def test_an_image_set_that_moved_behind_the_cursor_is_looked_for_again_and_nobody_is_asked(store: Store) -> None:
-    keys = [store.create() for _ in range(30) if store.clock.sleep(1) is None]
+    keys = one_a_second(store, 30)
     store.index(*keys)
     store.clock.sleep(10)
     moved = iter(keys[:5])
@@ -251,7 +286,7 @@ def haunted(store: Store) -> Store:
 
 
 def test_more_ghosts_than_a_hundred_wait_for_a_person(haunted: Store) -> None:
-    settings = FULL | {"cells": 600}
+    settings: dict[str, Any] = FULL | {"cells": 600}
     progress = haunted.reconcile(**settings)
     assert not progress.done
     assert progress.blocked
@@ -268,7 +303,7 @@ def test_more_ghosts_than_a_hundred_wait_for_a_person(haunted: Store) -> None:
 
 
 def test_a_pass_that_waits_for_a_person_is_begun_anew_by_one_who_does_not_speak_of_ghosts(haunted: Store) -> None:
-    settings = FULL | {"cells": 600}
+    settings: dict[str, Any] = FULL | {"cells": 600}
     began = haunted.reconcile(**settings).current
     again = haunted.reconcile(**settings)
     assert again.blocked
@@ -278,7 +313,7 @@ def test_a_pass_that_waits_for_a_person_is_begun_anew_by_one_who_does_not_speak_
 
 
 def test_the_schedule_leaves_ghosts_to_a_person_until_the_next_full_pass_is_due(haunted: Store) -> None:
-    settings = {"scheduled": True, "full_every": timedelta(days=7), "cells": 600}
+    settings: dict[str, Any] = {"scheduled": True, "full_every": timedelta(days=7), "cells": 600}
     assert haunted.reconcile(**settings).blocked
     calls = haunted.calls["scan"]
     haunted.clock.sleep(DAY)
@@ -336,7 +371,7 @@ def test_a_pass_since_a_given_time_compares_from_there_and_leaves_no_gap_to_the_
 def test_what_was_changed_just_now_is_left_to_its_event_and_seen_again_by_the_next_pass(store: Store) -> None:
     store.create()
     store.clock.sleep(60)
-    settings = {"grace": timedelta(minutes=5)}
+    settings: dict[str, Any] = {"grace": timedelta(minutes=5)}
     assert not differences(store.reconcile(**settings))
     store.clock.sleep(600)
     assert differences(store.reconcile(**settings)) == {Difference.MISSING: 1}
@@ -353,7 +388,7 @@ def test_a_difference_that_the_pass_before_has_seen_is_counted_as_seen_again(sto
 
 
 def test_a_scheduled_run_begins_a_full_pass_when_one_is_due(store: Store) -> None:
-    settings = {"scheduled": True, "full_every": timedelta(days=7)}
+    settings: dict[str, Any] = {"scheduled": True, "full_every": timedelta(days=7)}
     scopes = []
     for _ in range(3):
         scopes.append([finished.scope for finished in store.reconcile(**settings).finished])
@@ -362,11 +397,11 @@ def test_a_scheduled_run_begins_a_full_pass_when_one_is_due(store: Store) -> Non
 
 
 def test_incremental_passes_go_on_beside_a_full_pass_that_takes_many_runs(store: Store) -> None:
-    keys = [store.create() for _ in range(40) if store.clock.sleep(60) is None]
+    keys = one_a_second(store, 40, every=60)
     store.index(*keys)
     store.clock.sleep(4_000)
-    settings = {"scheduled": True, "full_every": timedelta(days=7), "searches_a_second": 1.0}
-    ends = []
+    settings: dict[str, Any] = {"scheduled": True, "full_every": timedelta(days=7), "searches_a_second": 1.0}
+    ends: list[list[Scope]] = []
     while not ends or ends[-1][-1:] != [Scope.FULL]:
         progress = store.reconcile(seconds=6, **settings)
         ends.append([finished.scope for finished in progress.finished])
@@ -431,7 +466,7 @@ def test_whoever_goes_on_with_a_pass_keeps_to_what_its_beginner_allowed(store: S
 
 
 def test_scheduled_passes_share_the_dollars_of_a_day(store: Store) -> None:
-    settings = {"scheduled": True, "most_dollars": 2.5 * PER_SET, "full_every": timedelta(0)}
+    settings: dict[str, Any] = {"scheduled": True, "most_dollars": 2.5 * PER_SET, "full_every": timedelta(0)}
     archived(store, 5)
     read = []
     for _ in range(3):
@@ -497,7 +532,7 @@ def test_a_run_that_has_lost_its_lease_says_so_and_saves_nothing(store: Store) -
     for _ in range(20):
         store.create()
         store.clock.sleep(1)
-    stolen = []
+    stolen: list[bool] = []
 
     def steal(operation: str, _: Any) -> None:
         if operation == "scan" and not stolen:
@@ -761,7 +796,7 @@ def test_of_a_checkpoint_that_cannot_be_read_the_watermark_is_kept(store: Store,
 
 
 def test_a_pass_that_was_begun_under_another_profile_is_begun_anew_with_what_it_was_allowed(store: Store) -> None:
-    keys = [store.create() for _ in range(12) if store.clock.sleep(1) is None]
+    keys = one_a_second(store, 12)
     store.index(*keys)
     store.clock.sleep(10)
     assert not store.reconcile(seconds=0, **FULL, most_dollars=7.0).done

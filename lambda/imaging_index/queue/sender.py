@@ -24,11 +24,15 @@ GROUP: Final = "reconcile"
 SHARE: Final = 0.96
 # So many waiting messages keep all functions busy. A deep queue would hide live ones, and ring its alarms.
 _MOST_WAITING: Final = 300
-# So many more than the functions hold at a time are hidden: hints that were put off, since AWS throttles them.
-_MOST_PUT_OFF: Final = 20
-_SLOWER: Final = 0.94  # times, each second
-_FASTER: Final = 0.1  # more messages a second, each second
-_SLOWEST: Final = 0.5
+# Of the messages that the functions can hold at a time. When more are hidden, the functions are busy all the time, so
+# that a live message waits, or hints were put off since AWS throttles them.
+_BUSY: Final = 0.9
+_SLOWER: Final = 0.8  # times, each second
+# More messages a second, each second: soon to most of what the rate was when the functions became busy, then slowly.
+_FASTER_AT_FIRST: Final = 1.0
+_MOST_OF_IT: Final = 0.9
+_FASTER: Final = 0.1
+_SLOWEST: Final = 2.0
 _LISTEN_EVERY: Final = 1.0  # seconds
 # Amazon SQS API Reference, "SendMessageBatch".
 _MOST_AT_ONCE: Final = 10
@@ -63,8 +67,9 @@ class Sender:
         self._now = now
         self._sleep = sleep
         self._highest = quota * SHARE
-        self._most_hidden = at_once + _MOST_PUT_OFF
-        self._rate = self._highest
+        self._most_hidden = at_once * _BUSY
+        self._rate = self._soon = self._highest
+        self._slowing = False
         self._listened: datetime | None = None
         self._room = 0.0
 
@@ -101,11 +106,14 @@ class Sender:
         since = min(since, 2 * _LISTEN_EVERY) if self._listened else _LISTEN_EVERY
         self._listened = now
         visible, hidden = self._depth()
+        # A deep queue stops the sender, and need not slow it down: it would be slow for minutes after each burst.
         if hidden > self._most_hidden:
+            self._soon = self._soon if self._slowing else self._rate * _MOST_OF_IT
             self._rate = max(self._rate * _SLOWER**since, _SLOWEST)
         else:
-            # A deep queue stops the sender, and need not slow it down: it would be slow for minutes after each burst.
-            self._rate = min(self._rate + _FASTER * since, self._highest)
+            faster = _FASTER_AT_FIRST if self._rate < self._soon else _FASTER
+            self._rate = min(self._rate + faster * since, self._highest)
+        self._slowing = hidden > self._most_hidden
         self._room = min(self._room, 1.0) + self._rate * since
         self._room = max(min(self._room, _MOST_WAITING - visible - hidden), 0.0)
 

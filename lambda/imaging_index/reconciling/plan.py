@@ -22,6 +22,7 @@ class Plan(msgspec.Struct, frozen=True):
         asked: calls of GetImageSet.
         hints: messages.
         corrected: entries that are corrected in place.
+        swept: image sets whose leftover pages are deleted, without a hint.
         hours: at the rate at which hints are sent, if the functions keep up.
         bytes: that move to the frequent tier, or stay there for longer, at the mean size.
         dollars: what they add to HealthImaging's bill for storage.
@@ -31,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True):
     asked: int
     hints: int
     corrected: int
+    swept: int
     hours: float
     bytes: int
     dollars: float
@@ -39,14 +41,15 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(counts: Counts, *, mean_bytes: int, hints_a_second: float) -> Plan:
     """What mending everything in `counts` takes."""
     documents = counts.documents
-    # A ghost and a damaged entry are asked for before the document; leftover pages are swept without a call.
+    # The function asks for a ghost and for a damaged entry: their hints bear no version.
     asked = counts.of(Difference.GHOST) + counts.of(Difference.DAMAGED)
-    hints = documents + counts.of(Difference.GHOST) + counts.of(Difference.LEFTOVER)
+    hints = documents + counts.of(Difference.GHOST)
     return Plan(
         documents=documents,
         asked=asked,
         hints=hints,
         corrected=counts.of(Difference.PRIMARY),
+        swept=counts.of(Difference.LEFTOVER),
         hours=hints / hints_a_second / _HOUR,
         bytes=documents * mean_bytes,
         dollars=counts.dollars,
