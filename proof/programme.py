@@ -20,19 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.output import screen
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
-from proof.campaigns import (
-    adversarial,
-    drain,
-    drifted,
-    flood,
-    fuzz,
-    kills,
-    leaks,
-    orders,
-    refusals,
-    searches,
-    sharing,
-)
+from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, leaks, orders, refusals, searches, sharing
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
