@@ -1,10 +1,10 @@
-"""The two calls that the index makes to AWS HealthImaging."""
+"""The calls that the index makes to AWS HealthImaging."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from botocore.exceptions import (
@@ -40,6 +40,15 @@ class ImageSetState(msgspec.Struct, frozen=True):
     is_primary: bool | None
 
 
+class Found(msgspec.Struct, frozen=True):
+    """An image set in SearchImageSets' answer; `updated_at` is in seconds since 1970."""
+
+    image_set_id: str
+    version: int
+    is_primary: bool | None
+    updated_at: float
+
+
 class HealthImaging:
     """The service, as the index reads it. Errors of botocore pass through; `aws_errors.classify` knows them."""
 
@@ -60,6 +69,18 @@ class HealthImaging:
             workflow=answer.get("imageSetWorkflowStatus"),
             is_primary=answer.get("isPrimary"),
         )
+
+    def of_study(self, datastore_id: str, study_uid: str) -> list[Found]:
+        """The image sets that SearchImageSets lists for a study, 50 a call. It may lag behind a change."""
+        of_study: Any = {"filters": [{"operator": "EQUAL", "values": [{"DICOMStudyInstanceUID": study_uid}]}]}
+        pages = self._client.get_paginator("search_image_sets").paginate(
+            datastoreId=datastore_id, searchCriteria=of_study
+        )
+        return [
+            Found(each["imageSetId"], each["version"], each.get("isPrimary"), each["updatedAt"].timestamp())
+            for page in pages
+            for each in page["imageSetsMetadataSummaries"]
+        ]
 
     def metadata(
         self, datastore_id: str, image_set_id: str, version: int, read: Callable[[Iterable[bytes]], _Read]

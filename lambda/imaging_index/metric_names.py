@@ -25,6 +25,14 @@ HEALTHIMAGING_THROTTLES: Final = "HealthImagingThrottles"
 BREAKER_OPEN: Final = "BreakerOpen"
 WRITE_UNITS: Final = "WriteUnits"
 
+# Of events: those put on the bus, what could not be announced, the studies announced, and the checks of a study or a
+# job that has not agreed with HealthImaging for an hour.
+PUBLISHED: Final = "Published"
+PUBLISH_FAILURES: Final = "PublishFailures"
+STUDY_STABLE: Final = "StudyStable"
+STUDY_WAITING: Final = "StudyWaiting"
+JOBS_WAITING: Final = "JobsWaiting"
+
 # Each hint that was handled adds to one of these.
 OUTCOMES: Final = (*(outcome.value for outcome in Outcome), OTHER_DATASTORE)
 

@@ -37,6 +37,7 @@ PACKAGES = {
 HANDLERS = {
     # Powertools' logger needs jmespath_utils. With Python 3.11, 412 modules are loaded.
     "index": Allowed(PACKAGES, {"jmespath_utils"}, modules=430),
+    "publish": Allowed(PACKAGES, {"jmespath_utils"}, modules=440),
 }
 # Of Python's own, what is large and was found in the way of a cold start before.
 NEVER = {"asyncio", "ctypes", "doctest", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}

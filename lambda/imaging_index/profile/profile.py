@@ -58,7 +58,10 @@ class Instances(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author."""
+    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author.
+
+    `events` has the names of the attributes that the index's own events have. They leave entries as they are.
+    """
 
     revision: int
     attributes: tuple[Attribute, ...]
@@ -66,6 +69,7 @@ class Profile(msgspec.Struct, frozen=True):
     private: Mapping[str, Policy]
     instances: Instances
     warnings: tuple[str, ...]
+    events: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
