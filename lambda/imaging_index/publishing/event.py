@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from imaging_index.entry.item import plain, plain_value
+from imaging_index.table import generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +64,9 @@ def of_change(change: Change, attributes: Sequence[str]) -> Event | None:
     detail = _common(change, last)
     if change.new is None:
         kind = REMOVED
-        detail |= {"generation": "~", "key": f"{change.key}/~", "cause": "event"}
+        # The attempt is the removed entry's: an operator may lift a tombstone, and the image set be removed once more.
+        key = f"{change.key}/{generation.TOMBSTONE}/{_attempt(last)}"
+        detail |= {"generation": generation.TOMBSTONE, "key": key, "cause": "event"}
     elif change.old is None:
         kind = INDEXED
     else:
@@ -88,7 +91,7 @@ def _common(change: Change, entry: Item) -> dict[str, Any]:
         "imageSetId": change.key.image_set_id,
         "imageSetVersion": int(entry["ImageSetVersion"]["N"]),
         "generation": entry["Generation"]["S"],
-        "key": f"{change.key}/{entry['Generation']['S']}/{entry.get('Attempt', {}).get('S', '')}",
+        "key": f"{change.key}/{entry['Generation']['S']}/{_attempt(entry)}",
         "cause": entry.get("Cause", {}).get("S", "event"),
     }
     if "IsPrimary" in entry:
@@ -97,6 +100,11 @@ def _common(change: Change, entry: Item) -> dict[str, Any]:
         if own in entry:
             detail[name] = int(entry[own]["N"])
     return detail
+
+
+def _attempt(entry: Item) -> str:
+    attempt: str = entry.get("Attempt", {}).get("S", "")
+    return attempt
 
 
 def _attributes(entry: Item, names: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Announces a study that has not changed for a while, when the index holds all that HealthImaging lists for it.
 
 Each change of an entry is noted in its study's marker, and a message is sent that is received when the study may be
-stable. The one message whose change is still the last one checks the study; all others are dropped.
+stable. The message of the last change checks the study; all others are dropped.
 
 Only entries hold a study's UID. Marker and message name a *witness* instead, an image set in the study, whose entry has
 it. When a witness leaves the study, the change of its entry notes the study again, with another one.
@@ -150,9 +150,10 @@ class StudyWatch:
         if witness is None:
             return
         study = digest(noted.datastore_id, noted.uid)
-        if self._table.mark_study(study, noted.moment, witness):
-            message = StudyMessage(study, Key(noted.datastore_id, witness), noted.moment)
-            self._sender.send(message, noted.moment + self._minutes * 60 - self._now())
+        self._table.mark_study(study, noted.moment, witness)
+        # Also where a later change was noted already: its witness may leave, and then this one must speak.
+        message = StudyMessage(study, Key(noted.datastore_id, witness), noted.moment)
+        self._sender.send(message, noted.moment + self._minutes * 60 - self._now())
 
     def _witness(self, noted: _Noted) -> str | None:
         """An image set in the study. None if it has none, or none that the index of studies has already.

@@ -51,8 +51,8 @@ class Watched(TableReader):
 
     _index: tuple[str, tuple[str, ...]] | None = None
 
-    def mark_study(self, study: str, moment: float, witness: str) -> bool:
-        """Note a study's change at `moment`, unless a later one is noted. Returns whether it was noted."""
+    def mark_study(self, study: str, moment: float, witness: str) -> None:
+        """Note a study's change at `moment`, unless a later one is noted."""
         try:
             self._client.update_item(
                 TableName=self._name,
@@ -62,10 +62,8 @@ class Watched(TableReader):
                 ExpressionAttributeValues={":moment": {"N": f"{moment:.3f}"}, ":witness": {"S": witness}},
             )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise
 
     def study_marker(self, study: str) -> StudyMarker | None:
         """What is noted of a study."""
