@@ -10,13 +10,15 @@ from typing import Final
 from imaging_index.dicom import dictionary, vrs
 from imaging_index.dicom.dictionary import Level
 
-# Texts and UIDs of devices' kinds and of classes, which no person has.
+# Texts and UIDs of kinds of devices and of objects. None of them is in table E.1-1.
 _HARMLESS: Final = frozenset(
     {
         *("Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
         *("SOPClassUID", "TransferSyntaxUID", "ConvolutionKernel"),
     }
 )
+# The groups of the patient, clinical trials, requests and visits.
+_OF_PEOPLE: Final = ("0010", "0012", "0032", "0038")
 
 
 def identifies(keyword: str, vr: str) -> bool:
@@ -26,6 +28,6 @@ def identifies(keyword: str, vr: str) -> bool:
     other text, date, time, name or UID.
     """
     element = dictionary.lookup(keyword)
-    if element is None or element.level in (Level.PATIENT, Level.STUDY):
+    if element is None or element.level in (Level.PATIENT, Level.STUDY) or element.tag.startswith(_OF_PEOPLE):
         return True
     return keyword not in _HARMLESS and vr != "CS" and vr not in vrs.NUMBERS

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULT: Final = ("Modality", "BodyPartExamined", "Manufacturer", "SOPClassUID")
 
 _FIELDS: Final = ("attributes", "identifying")
+# The names have this many bytes of an event, which lists those without a value.
+_LONGEST_NAMES: Final = 20_000
 
 
 def read(
@@ -49,6 +51,12 @@ def read(
                 "Take it out, or name it in `identifying` as well.",
                 *place,
             )
+    if (size := sum(len(name.encode()) + 3 for name in names)) > _LONGEST_NAMES:
+        mistakes.add(
+            f"[events] has names of {size} bytes in `attributes`, and an event has room for {_LONGEST_NAMES}; take some "
+            "out.",
+            *("events", "attributes"),
+        )
     for at, name in enumerate(twice):
         if name not in names:
             mistakes.add(
@@ -77,7 +85,12 @@ def _why_not(name: str, attributes: Mapping[str, Attribute], selected: Mapping[s
 
 
 def _may_identify(attribute: Attribute) -> bool:
-    """Whether any place where its value may be is one of an identifying attribute, or of a private element."""
-    return not attribute.sources or any(
-        source.vr is not None or identifies(source.path[-1], attribute.vr) for source in attribute.sources
+    """Whether any place where its value may be is one of an identifying attribute, or a private element.
+
+    De-identification removes many sequences as a whole (PS3.15, table E.1-1), so what is selected in one may identify.
+    """
+    return (
+        "." in attribute.name
+        or not attribute.sources
+        or any(source.vr is not None or identifies(source.path[-1], attribute.vr) for source in attribute.sources)
     )

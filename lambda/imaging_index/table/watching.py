@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from imaging_index.entry.item import Item
-    from imaging_index.profile.profile import Index
 
 STUDY_PART: Final = "stable"
 JOB_PART: Final = "indexed"
@@ -144,15 +143,10 @@ class Watched(TableReader):
         """The name and the partition key of an index by study. It is asked for once."""
         if self._index is None:
             indexes = self.describe().indexes
-            self._index = next(((name, each.partition) for name, each in indexes.items() if by_study(each)), None)
+            self._index = next(((name, each.partition) for name, each in indexes.items() if each.by_study), None)
         if self._index is None:
             raise Configuration("the table has no index whose partition key is StudyInstanceUID")
         return self._index
-
-
-def by_study(index: Index) -> bool:
-    """Whether an index answers which image sets a study has."""
-    return STUDY_UID in index.partition and set(index.partition) <= {STUDY_UID, "DatastoreId"}
 
 
 def _study_key(study: str) -> Item:
