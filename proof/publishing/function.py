@@ -76,6 +76,11 @@ def _client(service: str) -> Any:
     return calls
 
 
+def world() -> World:
+    """The world that is plugged in."""
+    return _Plug.world
+
+
 class _Datetime(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
@@ -125,8 +130,8 @@ def function() -> ModuleType:
 
 
 @contextmanager
-def plugged(world: World) -> Iterator[None]:
-    """The function under a world's time and chance, with nobody who reads its log."""
+def plugged(world: World, *, observed: bool = False) -> Iterator[None]:
+    """The function under a world's time and chance; `observed` says that its log and metrics are the real ones."""
     module = function()
     _Plug.world = world
     module._table._index = None
@@ -135,9 +140,9 @@ def plugged(world: World) -> Iterator[None]:
         (delivery, "random", world.random),
         (publishing_bus, "random", world.random),
         (watching, "time", SimpleNamespace(sleep=world.pass_time)),
-        (module.observability, "logger", _Nowhere()),
-        (module.observability, "metrics", _Nowhere()),
     ]
+    if not observed:
+        changes += [(module.observability, "logger", _Nowhere()), (module.observability, "metrics", _Nowhere())]
     with ExitStack() as stack:
         for owner, name, value in changes:
             stack.callback(setattr, owner, name, getattr(owner, name))

@@ -156,7 +156,7 @@ class World:
         if not batch:
             return
         self._busy[shard] = True
-        answer = self._invoke(batch)
+        answer = self.invoke(batch)
         self._busy[shard] = False
         done = len(batch)
         if answer is None:
@@ -191,7 +191,7 @@ class World:
             "ApproximateReceiveCount": str(message.received),
         }
         given = {"MessageId": handle, "ReceiptHandle": handle, "Body": message.body, "Attributes": attributes}
-        answer = self._invoke([record(given)])
+        answer = self.invoke([record(given)])
         if message not in self.messages:
             return  # another receipt has settled it
         if answer is not None and not answer["batchItemFailures"]:
@@ -201,11 +201,12 @@ class World:
 
     # --- the function
 
-    def _invoke(self, records: list[Any]) -> Any:
-        """What an invocation answers; None if it was killed."""
+    def invoke(self, records: list[Any], *, observed: bool = False) -> Any:
+        """What an invocation answers, with Powertools' decorators if `observed`; None if it was killed."""
         self._as_of.append(math.inf)
+        handler = function().handler if observed else inspect.unwrap(function().handler)
         try:
-            return inspect.unwrap(function().handler)({"Records": records}, context())
+            return handler({"Records": records}, context())
         except Killed:
             return None
         except ClientError:

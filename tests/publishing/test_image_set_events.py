@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from imaging_index.publishing import change, event
@@ -17,7 +17,7 @@ NAMES = ("Modality", "BodyPartExamined", "SOPClassUID", "Rows", "SliceThickness"
 FIRST, SECOND = "0000000001.000001.0003.0000", "0000000002.000001.0003.0000"
 
 
-def entry(generation: str = FIRST, **more: Any) -> dict[str, Any]:
+def entry(generation: str = FIRST, /, **more: Any) -> dict[str, Any]:
     """An entry as the stream has it."""
     return {
         "ImageSet": {"S": f"{STORE}/{IMAGE_SET}"},
@@ -64,7 +64,7 @@ def record(name: str, old: Any = None, new: Any = None, part: str = "entry") -> 
 def announced(name: str, old: Any = None, new: Any = None, names: tuple[str, ...] = NAMES) -> Any:
     """The detail of a record's event, with its kind, after a look at the schema; None for none."""
     found = change.read(record(name, old, new))
-    made = found and event.of_change(found, names)
+    made = event.of_change(found, names) if found else None
     if made is None:
         return None
     detail = json.loads(made.detail)
@@ -186,7 +186,7 @@ def of(new: dict[str, Any], names: tuple[str, ...], old: Any = None) -> event.Ev
 
 def test_an_event_never_exceeds_its_size_and_names_what_it_has_no_room_for() -> None:
     names = tuple(f"Attribute{number}" for number in range(40))
-    large = entry(**{name: {"L": [{"S": "ä" * 40}] * 100} for name in names})
+    large = entry(FIRST, **{name: {"L": [{"S": "ä" * 40}] * 100} for name in names})
     made = of(large, names)
     detail = json.loads(made.detail)
     assert len(made.detail.encode()) < event.LARGEST_DETAIL < 256_000

@@ -53,8 +53,8 @@ def read(
             )
     if (size := sum(len(name.encode()) + 3 for name in names)) > _LONGEST_NAMES:
         mistakes.add(
-            f"[events] has names of {size} bytes in `attributes`, and an event has room for {_LONGEST_NAMES}; take some "
-            "out.",
+            f"[events] has names of {size} bytes in `attributes`, and an event has room for {_LONGEST_NAMES}; take "
+            "some out.",
             *("events", "attributes"),
         )
     for at, name in enumerate(twice):

@@ -25,8 +25,8 @@ JOB_INDEXED: Final = "Import Job Indexed"
 
 # Amazon EventBridge User Guide, "Calculating PutEvents event entry size": 256 KB, and less with targets' envelopes.
 LARGEST_DETAIL: Final = 200_000
-# What the attributes and the names of the changed ones may take of it each. A profile's list takes up to 20 kB of names,
-# for those without a value or without room; and all else 2 kB.
+# What the attributes and the names of the changed ones may take of it each. The names in a profile's list, of those
+# without a value or without room, take up to 20 kB, and all else 2 kB.
 _ROOM: Final = 60_000
 
 # What differs whenever an entry is written again, or follows from other attributes.

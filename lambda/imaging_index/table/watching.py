@@ -67,9 +67,10 @@ class Watched(TableReader):
     def study_marker(self, study: str) -> StudyMarker | None:
         """What is noted of a study."""
         item: Any = self._client.get_item(TableName=self._name, Key=_study_key(study), ConsistentRead=True).get("Item")
-        if item is None or "LastChange" not in item:
+        if item is None:
             return None
-        return StudyMarker(float(item["LastChange"]["N"]), item["Witness"]["S"], item.get("Told", {}).get("S"))
+        changed, witness, told = item.get("LastChange", {}), item.get("Witness", {}), item.get("Told", {})
+        return StudyMarker(float(changed.get("N", 0)), witness.get("S", ""), told.get("S"))
 
     def note_study_told(self, study: str, content: str) -> None:
         """Note the content of a study that was announced."""
