@@ -89,6 +89,7 @@ class World:
         self.now = EPOCH
         self.happened: list[Announced] = []
         self.parked: list[str] = []
+        self.sent: list[str] = []
         self.calls: defaultdict[str, int] = defaultdict(int)
         self.marred = False
         self.counted = self.crashes = 0
@@ -172,6 +173,7 @@ class World:
 
     def send(self, body: str, delay: float = 0) -> None:
         """A message for the function's queue; now and then SQS delivers it twice."""
+        self.sent.append(body)
         for _ in range(2 if self.likely(0.03) else 1):
             message = Message(body, self.now, self.now + delay)
             self.messages.append(message)
