@@ -41,7 +41,7 @@ class ImageSetState(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An image set in SearchImageSets' answer; `updated_at` is in seconds since 1970."""
+    """An image set in SearchImageSets' answer, without a version 0; `updated_at` is in seconds since 1970."""
 
     image_set_id: str
     version: int
@@ -76,11 +76,15 @@ class HealthImaging:
         pages = self._client.get_paginator("search_image_sets").paginate(
             datastoreId=datastore_id, searchCriteria=of_study
         )
-        return [
-            Found(each["imageSetId"], each["version"], each.get("isPrimary"), each["updatedAt"].timestamp())
-            for page in pages
-            for each in page["imageSetsMetadataSummaries"]
-        ]
+        found: dict[str, Found] = {}
+        for page in pages:
+            for each in page["imageSetsMetadataSummaries"]:
+                identifier, version, updated_at = each["imageSetId"], each.get("version", 0), each.get("updatedAt")
+                # One that changes meanwhile may be on two pages.
+                if identifier not in found or found[identifier].version < version:
+                    moment = updated_at.timestamp() if updated_at else 0.0
+                    found[identifier] = Found(identifier, version, each.get("isPrimary"), moment)
+        return [*found.values()]
 
     def metadata(
         self, datastore_id: str, image_set_id: str, version: int, read: Callable[[Iterable[bytes]], _Read]

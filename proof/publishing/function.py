@@ -49,6 +49,7 @@ class World(Protocol):
 
     now: float
     random: Random
+    observed: bool
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
         """The answer to a call of AWS."""
@@ -130,8 +131,8 @@ def function() -> ModuleType:
 
 
 @contextmanager
-def plugged(world: World, *, observed: bool = False) -> Iterator[None]:
-    """The function under a world's time and chance; `observed` says that its log and metrics are the real ones."""
+def plugged(world: World) -> Iterator[None]:
+    """The function under a world's time and chance."""
     module = function()
     _Plug.world = world
     module._table._index = None
@@ -141,7 +142,7 @@ def plugged(world: World, *, observed: bool = False) -> Iterator[None]:
         (publishing_bus, "random", world.random),
         (watching, "time", SimpleNamespace(sleep=world.pass_time)),
     ]
-    if not observed:
+    if not world.observed:
         changes += [(module.observability, "logger", _Nowhere()), (module.observability, "metrics", _Nowhere())]
     with ExitStack() as stack:
         for owner, name, value in changes:

@@ -61,13 +61,27 @@ class Faults:
 
 
 @dataclass
+class Invocation:
+    """One invocation: when it began and ended, and as of when HealthImaging has answered a search in it."""
+
+    began: float
+    ended: float = math.inf
+    as_of: float = math.inf
+
+
+@dataclass
 class Announced:
-    """An event that EventBridge took, when, and as of when the function had asked HealthImaging before it."""
+    """An event that EventBridge took, when, from which invocation, and as of when that had asked HealthImaging."""
 
     at: float
     kind: str
     detail: Any
-    as_of: float
+    by: Invocation
+
+    @property
+    def as_of(self) -> float:
+        """As of when HealthImaging has answered before; the time of the event if it was not asked."""
+        return min(self.by.as_of, self.at)
 
 
 @dataclass
@@ -75,6 +89,7 @@ class World:
     """Everything around the function, from one seed.
 
     `happened` has what it announced, in order; `crashes` counts the invocations that ended with an error of AWS's.
+    `observed` says that the function's log and metrics are the real ones.
     """
 
     seed: int
@@ -83,6 +98,7 @@ class World:
     search_lag: float = 1.0
     index_lag: float = 1.0
     shards: int = 2
+    observed: bool = False
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -101,7 +117,7 @@ class World:
         self._numbers = itertools.count()
         self._streams: list[list[tuple[float, Any]]] = [[] for _ in range(self.shards)]
         self._busy = [False] * self.shards
-        self._as_of: list[float] = []
+        self._invocations: list[Invocation] = []
         self._visible: list[float] = [0.0] * self.shards
 
     # --- time
@@ -118,7 +134,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let a while pass within a call of the function, in which others go on."""
         until = self.now + seconds
-        while self._agenda and self._agenda[0][0] <= until and len(self._as_of) < 4:
+        while self._agenda and self._agenda[0][0] <= until and len(self._invocations) < 4:
             self._next()
         self.now = max(self.now, until)
 
@@ -203,10 +219,10 @@ class World:
 
     # --- the function
 
-    def invoke(self, records: list[Any], *, observed: bool = False) -> Any:
-        """What an invocation answers, with Powertools' decorators if `observed`; None if it was killed."""
-        self._as_of.append(math.inf)
-        handler = function().handler if observed else inspect.unwrap(function().handler)
+    def invoke(self, records: list[Any]) -> Any:
+        """What an invocation answers; None if it was killed."""
+        self._invocations.append(Invocation(self.now))
+        handler = function().handler if self.observed else inspect.unwrap(function().handler)
         try:
             return handler({"Records": records}, context())
         except Killed:
@@ -215,7 +231,7 @@ class World:
             self.crashes += 1
             return None
         finally:
-            self._as_of.pop()
+            self._invocations.pop().ended = self.now
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
         """One call of the function: it takes its time, and has its effect and an answer, or not."""
@@ -252,7 +268,7 @@ class World:
                 continue
             assert entry["Source"] == "imaging-index"
             detail = json.loads(entry["Detail"])
-            self.happened.append(Announced(self.now, entry["DetailType"], detail, min(self._as_of[-1], self.now)))
+            self.happened.append(Announced(self.now, entry["DetailType"], detail, self._invocations[-1]))
             results.append({"EventId": str(next(self._numbers))})
         return {"FailedEntryCount": sum("ErrorCode" in each for each in results), "Entries": results}
 
@@ -295,7 +311,7 @@ class World:
         assert datastoreId == DATASTORE
         (condition,) = searchCriteria["filters"]
         as_of = self.now - self.random.uniform(0, self.search_lag)
-        self._as_of[-1] = as_of
+        self._invocations[-1].as_of = as_of
         summaries = [
             {
                 "imageSetId": image_set,

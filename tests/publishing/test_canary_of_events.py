@@ -103,14 +103,14 @@ def test_a_leak_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lived(seed: int, entries: dict[tuple[str, int], dict[str, Any]], uid: str, *, observed: bool = True) -> World:
     """A world in which the entries were written, and one of two image sets was deleted after its study was stable."""
-    world = World(seed, Faults(kills=0.05, refusals=0.1, most=6), search_lag=0, index_lag=0.1)
+    world = World(seed, Faults(kills=0.05, refusals=0.1, most=6), search_lag=0, index_lag=0.1, observed=observed)
     for (key, version), each in entries.items():
         world.image_sets.setdefault(key, []).append(Snapshot(uid, version, EPOCH + version))
         world.after(version, partial(world.table.write, f"{DATASTORE}/{key}", "entry", each))
     last = max(key for key, _ in entries)
     world.after(400, partial(world.table.write, f"{DATASTORE}/{last}", "entry", {"Generation": {"S": "~"}}))
     world.after(400, partial(world.image_sets.__delitem__, last))
-    with plugged(world, observed=observed):
+    with plugged(world):
         world.run(2_000)
     return world
 

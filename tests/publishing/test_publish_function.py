@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imaging_index.publishing.agreement import digest
-from proof.harness.pipeline import record
+from proof.harness.pipeline import context, record
 from proof.publishing.function import ACCOUNT, DATASTORE, EPOCH, MINUTES, function, plugged
 from proof.publishing.function import world as plugged_in
 from proof.publishing.world import Faults, Snapshot, World
@@ -449,9 +449,52 @@ def test_the_decorated_function_counts_in_cloudwatchs_format(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = quiet()
+    world.observed = True
     metrics = function().observability.metrics
     monkeypatch.setattr(metrics, "namespace", "test")
     monkeypatch.setattr(metrics, "service", "test")
-    with plugged(world, observed=True):
-        assert world.invoke([inserted(1)], observed=True) == {"batchItemFailures": []}
+    with plugged(world):
+        assert world.invoke([inserted(1)]) == {"batchItemFailures": []}
     assert '"Published":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_a_message_is_not_begun_when_no_time_is_left(
+    world: World, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proof.publishing.world.context", lambda: context(lambda: 19_999))
+    index(world, 1)
+    world.now = EPOCH + 1_000
+    assert invoke(message(check())) == ["m"]
+    assert (world.happened, counted["HandedBackFaults"]) == ([], 1)
+
+
+def test_an_event_that_eventbridge_refuses_for_what_it_is_is_counted_and_holds_up_nobody(
+    world: World, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = [{"ErrorCode": "MalformedDetail"}, {"EventId": "1"}]
+    answers = iter([refused, refused[:1], refused[:1], refused[:1]])
+    monkeypatch.setattr(world, "_put_events", lambda **_: {"Entries": next(answers)})
+    assert invoke(inserted(1), inserted(2)) == []
+    assert (counted["Published"], counted["PublishFailures"]) == (1, 1)
+    index(world, 1)
+    world.now = EPOCH + 1_000
+    manifest(world)
+    assert invoke(message(check()), message(job())) == ["m", "m"]
+    assert (counted["StudyStable"], counted["PoisonFaults"], counted["Published"]) == (0, 2, 1)
+
+
+def test_an_image_set_on_two_pages_of_a_search_counts_once_at_its_newest_version(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(world, 1, ImageSetVersion={"N": "2"})
+    search = world._search_image_sets
+
+    def twice(**arguments: Any) -> Any:
+        (summary,) = search(**arguments)["imageSetsMetadataSummaries"]
+        bare = {"imageSetId": summary["imageSetId"]}
+        return {"imageSetsMetadataSummaries": [bare, summary | {"version": 2}, summary]}
+
+    monkeypatch.setattr(world, "_search_image_sets", twice)
+    world.now = EPOCH + 1_000
+    assert invoke(message(check())) == []
+    assert [each.detail["imageSetCount"] for each in world.happened] == [1]

@@ -25,6 +25,7 @@ import msgspec
 
 from imaging_index import observability
 from imaging_index.aws_errors import classify
+from imaging_index.faults import HandedBack
 from imaging_index.handlers import started
 from imaging_index.handlers.environment import client, variables
 from imaging_index.healthimaging import HealthImaging
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from imaging_index.publishing.change import Change
+
+
+# Not begun with less time than this: an invocation that is killed midway has its whole batch come again.
+_LEAST_TIME_MS: Final = 20_000
 
 
 class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
@@ -158,7 +163,14 @@ def _check(record: dict[str, Any], context: LambdaContext) -> bool:
 
 
 def _checked(delivery: Delivery, context: LambdaContext) -> float | None:
-    """In how many seconds a message must come again; None if it need not."""
+    """In how many seconds a message must come again; None if it need not.
+
+    Raises:
+        HandedBack: no time is left in this invocation.
+        Exception: whatever AWS answers (`aws_errors.classify`), or a fault.
+    """
+    if context.get_remaining_time_in_millis() < _LEAST_TIME_MS:
+        raise HandedBack("no time is left")
     message = parse(delivery.body)
     if isinstance(message, StudyMessage):
         checked = _studies().check(message)

@@ -10,7 +10,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imaging_index.aws_errors import classify
-from imaging_index.faults import Configuration, Fault, Overload, Unknown
+from imaging_index.faults import Configuration, Fault, Overload, Poison, Unknown
 from imaging_index.publishing.event import SOURCE
 
 if TYPE_CHECKING:
@@ -59,6 +59,18 @@ class Bus:
             if left:
                 return Put(left[0], tuple(each for each in refused if each < left[0]), fault)
         return Put(len(events), tuple(refused))
+
+    def put_one(self, event: Event) -> None:
+        """Put one event on the bus.
+
+        Raises:
+            Fault: EventBridge did not take it.
+        """
+        put = self.put([event])
+        if put.fault:
+            raise put.fault
+        if put.refused:
+            raise Poison("PutEvents: the event is refused for what it is")
 
     def _put(self, events: Sequence[Event], left: list[int], refused: list[int]) -> tuple[list[int], Fault | None]:
         """The places of the events of one call that are not through after some tries, and why."""

@@ -64,9 +64,7 @@ class JobWatch:
         if gone is None:
             age = max(self._now() - job.completed, 0)
             return Checked(later=min(max(age * _OF_ITS_AGE, _SOONEST), _LATEST), waiting=age >= LONG)
-        put = self._bus.put([self._event(job, manifest, gone)])
-        if put.fault:
-            raise put.fault
+        self._bus.put_one(self._event(job, manifest, gone))
         self._table.note_job_told(job.datastore_id, job.id, self._now())
         return Checked(announced=True)
 

@@ -128,9 +128,7 @@ class StudyWatch:
         content = agreement.content(listed)
         if content == told:
             return Checked()
-        put = self._bus.put([agreement.stable(study, datastore_id, entries, listed, self._minutes)])
-        if put.fault:
-            raise put.fault
+        self._bus.put_one(agreement.stable(study, datastore_id, entries, listed, self._minutes))
         self._table.note_study_told(study, content)
         return Checked(announced=True)
 
