@@ -36,8 +36,8 @@ node_modules/.ready: package.json package-lock.json $(VENV)/.ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
 	@touch $@
 
-demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or on yours: make demo DICOM=~/scans
-	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)")
+demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or on yours: make demo DICOM=~/scans STAY=1
+	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)") $(if $(filter 1,$(STAY)),--stay)
 
 test: $(VENV)/.ready node_modules/.ready  ## all tests
 	$(PYTEST)

@@ -115,7 +115,8 @@ def run(plan: Plan, screen: Console) -> Results:
     """Everything in `plan`."""
     # First, for what comes after leaves the machine's caches full of itself.
     with screen.status("Imports"):
-        imported = msgspec.convert(imports.measure(), Imports)
+        imported = msgspec.convert(imports.measure("index"), Imports)
+        dicomweb = msgspec.convert(imports.measure("dicomweb"), Imports)
     with screen.status("Making the documents"):
         sizes = {name: _sizes(packed(name)) for name in (*plan.compared, *plan.read, *plan.both, *plan.done)}
     readings = _readings(plan, screen)
@@ -134,6 +135,7 @@ def run(plan: Plan, screen: Console) -> Results:
         events=events,
         searches=searches,
         imports=imported,
+        dicomweb=dicomweb,
         pipeline=piped,
     )
 

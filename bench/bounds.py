@@ -82,3 +82,5 @@ def _of_calls(results: Results) -> Iterator[Bound]:
 def _of_imports(results: Results) -> Iterator[Bound]:
     if results.imports:
         yield _at_most("imports and clients: share of the usual set", results.imports.ratio, 0.45)
+    if results.dicomweb:
+        yield _at_most("imports and clients of DICOMweb: share of the usual set", results.dicomweb.ratio, 0.65)

@@ -1,8 +1,10 @@
 """What a cold start spends on imports and clients, against the usual set of a function for the same work.
 
-Ours is the package's handler: all modules, three clients, the profile and the reader made from it. The usual set is
-boto3 with a DynamoDB resource and a HealthImaging client, Powertools' Logger, Tracer and Metrics, and its pydantic
-parser with the models of SQS and of our event. Both have byte code, as without `infra.byte_code` neither would.
+Ours is a handler from its package: all modules, clients, the profile, and the reader or the service from it. The usual
+set of the index function is boto3 with a DynamoDB resource and a HealthImaging client, Powertools' Logger, Tracer and
+Metrics, and its pydantic parser with the models of SQS and of our event. That of DICOMweb's function is boto3 with a
+DynamoDB resource, the same of Powertools, and its resolver with six routes. All have byte code, as without
+`infra.byte_code` none would.
 
     python -m bench.imports
 """
@@ -15,12 +17,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra.bundling import Bundle, Platform
+from infra.bundling import Bundle, Platform, Program
 from infra.config import ROOT
 
 _RUNS: Final = 9
 
-_OURS: Final = "import imaging_index.handlers.index"
 _USUAL: Final = """
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -38,6 +39,18 @@ logger, tracer, metrics = Logger(), Tracer(), Metrics()
 table = boto3.resource("dynamodb").Table("index")
 medical_imaging = boto3.client("medical-imaging")
 """
+_USUAL_DICOMWEB: Final = """
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+logger, tracer, metrics = Logger(), Tracer(), Metrics()
+resolver = APIGatewayRestResolver()
+studies = "/studies/<study>"
+for route in ("/studies", "/series", "/instances", f"{studies}/series", f"{studies}/instances", f"{studies}/<series>"):
+    resolver.get(route)(lambda **_: {})
+table = boto3.resource("dynamodb").Table("index")
+"""
+_USUALLY: Final[dict[Program, str]] = {"index": _USUAL, "dicomweb": _USUAL_DICOMWEB}
 _TIMED: Final = "import time; start = time.process_time(){}\nprint(time.process_time() - start)"
 
 # As Lambda sets them; Powertools' Tracer is off without the first.
@@ -54,17 +67,24 @@ _VARIABLES: Final = {
     "TABLE_NAME": "index",
     "QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/000000000000/queue",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/000000000000/dead-letters",
+    "RETRIEVE_ROOT": "https://dicom-medical-imaging.eu-central-1.amazonaws.com",
+    "UNKNOWN_KEYS": "refuse",
+    "EMPTY_STATUS": "200",
+    "READ_UNITS": "off",
+    "BUDGET": "20000",
 }
 
 
-def measure(runs: int = _RUNS) -> dict[str, float]:
+def measure(program: Program, runs: int = _RUNS) -> dict[str, float]:
     """CPU seconds of each set, medians of fresh processes that take turns, and `ratio`: ours to the usual."""
     platform = Platform.of("host", "arm64")
-    package = Bundle(ROOT / "profiles" / "radiology.toml", platform, platform.compiler()).build()
+    profile = ROOT / "profiles" / "radiology.toml"
+    package = Bundle(profile, platform, platform.compiler(), program=program).build()
+    ours = f"import imaging_index.handlers.{program}"
     # The first run of each is to fill caches, and has the usual set's byte code written.
-    turns = [(_seconds(_USUAL), _seconds(_OURS, package)) for _ in range(runs + 1)][1:]
-    usual, ours = (statistics.median(seconds) for seconds in zip(*turns, strict=True))
-    return {"usual": usual, "ours": ours, "ratio": ours / usual}
+    turns = [(_seconds(_USUALLY[program]), _seconds(ours, package)) for _ in range(runs + 1)][1:]
+    usual, own = (statistics.median(seconds) for seconds in zip(*turns, strict=True))
+    return {"usual": usual, "ours": own, "ratio": own / usual}
 
 
 def _seconds(program: str, package: Path | None = None) -> float:
@@ -81,4 +101,5 @@ def _seconds(program: str, package: Path | None = None) -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{json.dumps(measure())}\n")
+    for each in _USUALLY:
+        sys.stdout.write(f"{each}: {json.dumps(measure(each))}\n")

@@ -151,9 +151,10 @@ def _searches(results: Results) -> Table:
 
 def _others(results: Results) -> Table:
     rows = []
-    if imports := results.imports:
-        rows.append(["imports and clients, CPU ms: ours", _milliseconds(imports.ours)])
-        rows.append(["imports and clients, CPU ms: usual", _milliseconds(imports.usual)])
+    for name, imports in (("imports and clients", results.imports), ("DICOMweb's", results.dicomweb)):
+        if imports:
+            rows.append([f"{name}, CPU ms: ours", _milliseconds(imports.ours)])
+            rows.append([f"{name}, CPU ms: usual", _milliseconds(imports.usual)])
     if pipeline := results.pipeline:
         rows.append(["image sets through the whole local cloud", f"{pipeline.image_sets:,}"])
         rows.append(["of these a second", f"{pipeline.a_second:.0f}"])

@@ -101,7 +101,10 @@ class Pipeline(msgspec.Struct, frozen=True):
 
 
 class Results(msgspec.Struct, frozen=True):
-    """One run. `machine` says where; `rounds` how many fresh processes each median is of."""
+    """One run. `machine` says where; `rounds` how many fresh processes each median is of.
+
+    `imports` are of the index function, and `dicomweb` of DICOMweb's.
+    """
 
     date: str
     machine: str
@@ -112,6 +115,7 @@ class Results(msgspec.Struct, frozen=True):
     events: list[Events]
     searches: list[Search]
     imports: Imports | None = None
+    dicomweb: Imports | None = None
     pipeline: Pipeline | None = None
 
     def reading(self, document: str, method: str, profile: str = "") -> Reading:

@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli import profiles
 from cli.demo_searches import print_searches
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
+from cli.waiting import until_interrupted
+from cli.web import worklist
 from imaging_index import metric_names
 from imaging_index.entry.item import plain
 from imaging_index.indexing import Outcome
@@ -46,18 +48,21 @@ def demo(
     dicom: Annotated[
         Path | None, typer.Option(help="A folder of your own DICOM files instead of those that pydicom ships.")
     ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep a work list for the browser up afterwards, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing is left behind."""
     try:
-        _demo(dicom)
+        _demo(dicom, stay=stay)
     except StackError as error:
         raise Failure(str(error)) from None
 
 
-def _demo(dicom: Path | None) -> None:
+def _demo(dicom: Path | None, *, stay: bool) -> None:
     begun = time.monotonic()
     folder = existing(dicom or Path(pydicom.data.__file__).parent)
-    with running(step=screen.status) as (_, outputs):
+    with running(step=screen.status) as (cloud, outputs):
         client = boto3.client("medical-imaging")
         screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.\n")
         datastore = make_datastore(client, "demo")
@@ -73,7 +78,14 @@ def _demo(dicom: Path | None) -> None:
         walk.delete(walk.copy(walk.update(chosen)))
         print_searches(entries, datastore)
         sums = metrics(outputs["FunctionName"])
-    _say_what_it_took(time.monotonic() - begun, sums)
+        seconds = time.monotonic() - begun
+        if stay:
+            with until_interrupted(), worklist.of_local_cloud() as server:
+                screen.print(
+                    f"\nThe work list, in a browser on this machine until Ctrl-C:\n{server.address}", soft_wrap=True
+                )
+                cloud.wait()
+    _say_what_it_took(seconds, sums)
 
 
 class _Walk:
@@ -219,6 +231,7 @@ def _say_what_it_took(seconds: float, sums: Counter[str]) -> None:
         "entry with its pages and indexes). The local cloud has shut down and left nothing behind.\n\n"
         "Next:\n"
         "  make demo DICOM=~/scans              your own files\n"
+        "  make demo STAY=1                     a work list of them in the browser\n"
         "  .venv/bin/imaging-index local up     keeps it running, for any AWS client\n"
         "  make deploy                          into your AWS account"
     )

@@ -1,9 +1,7 @@
 """`imaging-index local`: the whole index on this machine."""
 
-import contextlib
 import os
 import shlex
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,8 @@ import boto3
 import typer
 
 from cli.output import Failure, counted, screen
+from cli.waiting import until_interrupted
+from cli.web import ohif, ohif_build, worklist
 from local.stack import PROFILES, StackError, existing, import_folder, make_datastore, running
 
 local = typer.Typer(no_args_is_help=True, help="The whole index on this machine.")
@@ -20,21 +20,27 @@ local = typer.Typer(no_args_is_help=True, help="The whole index on this machine.
 def up(
     dicom: Annotated[Path | None, typer.Option(help="A folder of DICOM files to import at the start.")] = None,
     port: Annotated[int, typer.Option(help="The port to listen on at 127.0.0.1; 0 takes a free one.")] = 0,
+    viewer: Annotated[
+        bool, typer.Option("--ohif", help="Show the images in OHIF, a viewer. npm fetches it once: 50 MB.")
+    ] = False,
 ) -> None:
     """Start the local cloud with the index in it, and keep it running until Ctrl-C."""
     try:
-        _up(dicom, port)
+        _up(dicom, port, viewer=viewer)
     except StackError as error:
         raise Failure(str(error)) from None
 
 
-def _up(dicom: Path | None, port: int) -> None:
+def _build() -> Path:
+    with screen.status("Fetching OHIF, which is done once"):
+        return ohif_build.build()
+
+
+def _up(dicom: Path | None, port: int, *, viewer: bool) -> None:
     folder = existing(dicom) if dicom else None
+    build = _build() if viewer else None
     profiles = [name for name in PROFILES if name in os.environ]
-    # SIGINT too: a shell script ignores it in commands that it starts in the background.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), running(port, screen.status) as (cloud, _):
+    with until_interrupted(), running(port, screen.status) as (cloud, _), worklist.of_local_cloud() as server:
         datastore = make_datastore(boto3.client("medical-imaging"), "local")
         screen.print("The local cloud is up. To use it with any AWS client, run in another terminal:\n")
         for name, value in cloud.environment().items():
@@ -51,5 +57,9 @@ def _up(dicom: Path | None, port: int) -> None:
                 f"{counted(done.files, 'file')} imported into {counted(done.image_sets, 'image set')}, "
                 f"{len(done.refused)} refused."
             )
+        screen.print(f"\nIts work list, in a browser on this machine:\n{server.address}", soft_wrap=True)
+        if build:
+            address = ohif.add(server, build, boto3.Session(), datastore, cloud.endpoint)
+            screen.print(f"\nThe same in OHIF, with the images:\n{address}", soft_wrap=True)
         screen.print("\nTry: imaging-index search\nCtrl-C stops it and leaves nothing behind.")
         cloud.wait()

@@ -12,11 +12,14 @@ from imaging_index import metric_names
 from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
 from infra.config import FUNCTION_SECONDS
-from infra.metrics import DAY, HOUR, Metric, Names, of_function, of_queue, of_rule, of_table, own
+from infra.metrics import DAY, HOUR, ApiNames, Metric, Names, of_api, of_function, of_queue, of_rule, of_table, own
 
 # The objective: this percentage of image sets is searchable within this many seconds of the event.
 OBJECTIVE_PERCENT: Final = 99.9
 OBJECTIVE_SECONDS: Final = 60
+
+# People wait for these answers, and API Gateway for at most 29 seconds.
+DICOMWEB_SECONDS: Final = 10
 
 # A failed message may wait half an hour for its next try. Alarms on what only a try can show look at the last 35
 # minutes; otherwise they would end between two tries.
@@ -130,7 +133,23 @@ def of_storage(table: str, indexes: Mapping[str, str]) -> tuple[Alarm, ...]:
     )
 
 
+def of_dicomweb(names: ApiNames) -> tuple[Alarm, ...]:
+    """The alarms of the DICOMweb API."""
+    return (
+        Alarm("DicomwebFailures", "dicomweb", "DICOMweb requests fail.",
+              of_api(names.api, "5XXError", "Sum"),
+              (">=", 1), (2, _BETWEEN_TRIES)),
+        Alarm("DicomwebLatency", "dicomweb",
+              f"The 99th percentile of DICOMweb answers takes more than {DICOMWEB_SECONDS} s.",
+              of_api(names.api, "Latency", "p99"),
+              (">", 1000 * DICOMWEB_SECONDS), (3, 3)),
+        Alarm("DicomwebThrottles", "dicomweb", "Lambda has no concurrency left for DICOMweb.",
+              of_function(names.function, "Throttles", "Sum"),
+              (">=", 1), (3, _BETWEEN_TRIES)),
+    )  # fmt: skip
+
+
 def number(profile: Profile) -> int:
-    """How many alarms a stack with this profile has."""
+    """How many alarms a stack with this profile has, without DICOMweb's."""
     names = Names(*("" for _ in fields(Names)))
     return len(of_pipeline(names, profile)) + len(of_storage(names.table, index_names.of_all(profile.indexes)))

@@ -1,4 +1,4 @@
-"""The functions' deployment package, made without Docker: the locked dependencies, the sources and the profile.
+"""The functions' deployment packages, made without Docker: the locked dependencies, the sources and the profile.
 
 The same tree and the same Python give the same package, byte for byte and so also by its hash, on any machine and in
 any folder.
@@ -12,10 +12,10 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from uv import find_uv_bin
 
@@ -25,6 +25,9 @@ from infra.config import Architecture, BundleTarget
 from infra.places import PLACES, Places
 
 PYTHON: Final = "3.13"
+
+# The functions, by their handlers' names: each has a package with what it needs.
+Program = Literal["index", "dicomweb"]
 
 # Files that no function imports or reads. The tests in the local cloud run this package, and fail if a needed module is
 # missing. Licences stay, as they demand.
@@ -46,9 +49,22 @@ _UNUSED: Final = (
 # Modules that only import more: urllib3's unused switch for HTTP/2 looks for a package by its metadata.
 _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 
-# What no function needs of its package: other programs search, and parse large answers; and the profile in it has no
-# mistake whose line would be looked for, since its indexes were read from it before.
-_OF_OTHER_PROGRAMS: Final = ("searching/", "table/answers.py", "profile/toml_lines.py")
+# What a function does not need of the package: what other programs do, so that DICOMweb's has nothing that writes; and
+# the lines of mistakes in a profile, since the stack was made from it before.
+_OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
+    "index": ("handlers/dicomweb.py", "qido/", "searching/", "table/answers.py", "profile/toml_lines.py"),
+    "dicomweb": (
+        "handlers/index.py",
+        "observability.py",
+        "metric_names.py",
+        "indexing.py",
+        "healthimaging.py",
+        "queue/",
+        "table/writing.py",
+        "searching/index.py",
+        "profile/toml_lines.py",
+    ),
+}
 
 _HOW: Final = (sys.modules[__name__], botocore_pruning, byte_code)
 
@@ -91,7 +107,14 @@ class Bundle:
         hash: 64 hexadecimal digits that identify the package's content, known before it is made.
     """
 
-    def __init__(self, profile: Path, platform: Platform, compiler: Compiler | None, places: Places = PLACES) -> None:
+    def __init__(
+        self,
+        profile: Path,
+        platform: Platform,
+        compiler: Compiler | None,
+        places: Places = PLACES,
+        program: Program = "index",
+    ) -> None:
         """Read what goes into the package.
 
         Args:
@@ -99,6 +122,7 @@ class Bundle:
             platform: what the package runs on.
             compiler: makes the byte code; None leaves it out.
             places: what it is made from, and where it is kept.
+            program: the function that it is for.
         """
         sources = places.sources
         package = sources / "imaging_index"
@@ -107,7 +131,7 @@ class Bundle:
             path.relative_to(sources).as_posix(): path.read_bytes()
             for path in sorted(package.rglob("*"))
             if path.is_file() and path.suffix != ".pyc" and path.name != "py.typed"
-            if not path.relative_to(package).as_posix().startswith(_OF_OTHER_PROGRAMS)
+            if not path.relative_to(package).as_posix().startswith(_OF_OTHER_PROGRAMS[program])
         }
         self._files["profile.toml"] = profile.read_bytes()
         self._lock = places.root / "requirements" / "lambda.txt"

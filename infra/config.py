@@ -23,6 +23,8 @@ Architecture = Literal["arm64", "x86_64"]
 BundleTarget = Literal["lambda", "host"]
 Monitoring = Literal["full", "basic"]
 RemovalPolicy = Literal["retain", "destroy"]
+UnknownKeys = Literal["refuse", "ignore"]
+EmptyStatus = Literal[200, 204]
 
 _PROFILES: Final = ROOT / "profiles"
 _SHIPPED: Final = ", ".join(sorted(file.stem for file in _PROFILES.glob("*.toml")))
@@ -42,6 +44,18 @@ class DataStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
     id: Annotated[str, Meta(pattern=r"\A[0-9a-z]{32}\Z")]
     kms_key_arn: str | None = None
+
+
+class Cognito(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sign-in to the DICOMweb API by Amazon Cognito.
+
+    Attributes:
+        cognito: ARN of the user pool.
+        scopes: of OAuth. With any, callers send an access token that has one of them; else they send an ID token.
+    """
+
+    cognito: Annotated[str, Meta(pattern=r"\Aarn:aws[a-z-]*:cognito-idp:[a-z0-9-]+:[0-9]{12}:userpool/[\w-]+\Z")]
+    scopes: tuple[Annotated[str, Meta(pattern=r"\A[!#-\[\]-~]{1,256}\Z")], ...] = ()
 
 
 # The settings' types with their bounds. A description completes the sentence "It may be ...".
@@ -86,6 +100,20 @@ _Tags = Annotated[
         "_.:/=+-@, a key of up to 128 and a value of up to 256 characters, none beginning with aws:",
     ),
 ]
+_Dicomweb = Annotated[
+    Literal["off", "iam"] | Cognito,
+    Meta(description='off, iam, or {"cognito": "<ARN of a user pool>"}, which may have a list of "scopes" as well'),
+]
+_VpcEndpoints = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"\Avpce-[0-9a-f]{8,17}\Z")], ...],
+    Meta(description='a list of VPC endpoints for execute-api, such as ["vpce-0123456789abcdef0"]'),
+]
+# Fetch Standard, section 3.2: an origin as browsers send it.
+_Origins = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"\Ahttps?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")], ...],
+    Meta(description='a list of origins of web pages, such as ["https://viewer.example.org"], without a path'),
+]
+_Budget = Annotated[int, Meta(ge=100, le=100_000, description="a whole number, from 100 to 100000")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -105,6 +133,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         monitoring: `full`, or `basic` for a local cloud, which supports neither composite alarms nor saved queries.
         bundle_for: `lambda`, or `host` for a local cloud that runs the functions on this machine.
         tags: tags of the stack and all its resources, by key.
+        dicomweb: whether there is a DICOMweb API, and how its callers sign in.
+        dicomweb_vpc_endpoints: the VPC endpoints through which alone it is reached, if there are any.
+        dicomweb_origins: the origins of web pages that may read its answers.
+        dicomweb_unknown_keys: what becomes of a matching key that is unknown or not selected.
+        dicomweb_empty_status: the status of an answer without rows.
+        dicomweb_read_units: whether an answer's header says how many read request units it took.
+        dicomweb_budget: how many entries a request may read.
         indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
             upgrade.
     """
@@ -122,6 +157,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     monitoring: Annotated[Monitoring, Meta(description="full or basic")]
     bundle_for: Annotated[BundleTarget, Meta(description="lambda or host")]
     tags: _Tags = {}
+    dicomweb: _Dicomweb = "off"
+    dicomweb_vpc_endpoints: _VpcEndpoints = ()
+    dicomweb_origins: _Origins = ()
+    dicomweb_unknown_keys: Annotated[UnknownKeys, Meta(description="refuse or ignore")] = "refuse"
+    dicomweb_empty_status: Annotated[EmptyStatus, Meta(description="200 or 204")] = 200
+    dicomweb_read_units: Annotated[Literal["off", "on"], Meta(description="off or on")] = "off"
+    dicomweb_budget: _Budget = 20_000
     indexes: Annotated[Indexes | None, Meta(description="left out: `make deploy` sets it itself")] = None
 
     @property
@@ -154,7 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         if given["dataStores"] == "all":
             del given["dataStores"]
         for name in _JSON:
-            if isinstance(text := given.get(name), str):
+            if isinstance(text := given.get(name), str) and text not in _WORDS:
                 given[name] = _parsed(name, text)
         try:
             settings = msgspec.convert(given, cls, strict=False, dec_hook=_profile)
@@ -171,9 +213,11 @@ _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(S
 SETTINGS: Final = tuple(_FIELDS)
 
 # What the command line gives as JSON; cdk.json has lists and objects.
-_JSON: Final = ("dataStores", "tags", "indexes")
+_JSON: Final = ("dataStores", "tags", "indexes", "dicomweb", "dicomwebVpcEndpoints", "dicomwebOrigins")
+# But for these.
+_WORDS: Final = ("off", "iam")
 
-_OPTIONAL: Final = ("alarmEmail", "tags", "indexes")
+_OPTIONAL: Final = ("alarmEmail", "tags", "indexes", *(name for name in SETTINGS if name.startswith("dicomweb")))
 
 
 def _may_be(name: str) -> str:

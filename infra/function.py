@@ -13,30 +13,26 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import byte_code, metrics
-from infra.bundling import PYTHON, Bundle, Platform
+from infra.bundling import PYTHON, Bundle, Platform, Program
 from infra.compliance import acknowledge
 from infra.config import Settings
 from infra.places import PLACES
 
-# The actions that the CDK's own grants allow to readers and writers of an encrypted table or queue.
-_USE_OF_KEY: Final = [
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-]
+# The actions that the CDK's own grants allow to readers of an encrypted table, and to writers of one or of a queue.
+_READING: Final = ["kms:Decrypt", "kms:DescribeKey"]
+_WRITING: Final = ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
 
-# The services that store, under the key, what functions read and write.
-_KEEPERS: Final = ("dynamodb", "secretsmanager", "sqs")
+# The services that store, under the key, what functions read; and what they write besides.
+_READ: Final = ["dynamodb", "secretsmanager"]
+_WRITTEN: Final = ["sqs"]
 
 
 class PackageFunction(Construct):
-    """A Lambda function with the given permissions, which may also write its own logs and traces.
+    """A Lambda function with the given permissions, which may also write its own logs and, if they are traced, traces.
 
     Attributes:
         function: the Lambda function.
+        policy: the policy with these permissions.
         role: its role. Its permissions are those given here and those that its owner adds; the CDK adds none.
     """
 
@@ -50,8 +46,12 @@ class PackageFunction(Construct):
         description: str,
         handler: str,
         seconds: int,
+        memory_size: int,
         environment: Mapping[str, str],
         permissions: Sequence[iam.PolicyStatement],
+        program: Program = "index",
+        writes: bool = True,
+        traced: bool = True,
     ) -> None:
         """Make the function.
 
@@ -61,8 +61,12 @@ class PackageFunction(Construct):
             description: what the function does, in a few words.
             handler: dotted path of the function's entry point in the package.
             seconds: how long one invocation may take.
+            memory_size: its memory, in MB.
             environment: the function's own environment variables.
             permissions: what else the function may do.
+            program: which package it runs.
+            writes: whether it stores anything under the key.
+            traced: whether X-Ray records its invocations.
         """
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(
@@ -73,26 +77,28 @@ class PackageFunction(Construct):
         )
         # The setting is a number of days, but the CDK's enumeration has names.
         log_group.node.default_child.retention_in_days = settings.log_retention_days
-        policy = iam.ManagedPolicy(
+        self.policy = iam.ManagedPolicy(
             self,
             "Policy",
             description=description,
             statements=[
                 *permissions,
-                _use_of_key(key, settings.region),
+                _use_of_key(key, settings.region, writes=writes),
                 iam.PolicyStatement(
                     actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
                 ),
-                iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]),
+                *([_tracing()] if traced else []),
             ],
         )
-        acknowledge(policy, "X-Ray's two writing actions cannot be granted on less.", "AwsSolutions-IAM5[Resource::*]")
+        if traced:
+            reason = "X-Ray's two writing actions cannot be granted on less."
+            acknowledge(self.policy, reason, "AwsSolutions-IAM5[Resource::*]")
         self.role = iam.Role(
             self,
             "Role",
             description=description,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            managed_policies=[policy],
+            managed_policies=[self.policy],
         )
         self.function = lambda_.Function(
             self,
@@ -102,10 +108,10 @@ class PackageFunction(Construct):
             architecture={"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[
                 settings.architecture
             ],
-            code=_code(self, settings),
+            code=_code(self, settings, program),
             handler=handler,
             timeout=Duration.seconds(seconds),
-            memory_size=settings.memory_size,
+            memory_size=memory_size,
             environment={
                 **environment,
                 # The dimension of every metric: it separates the stacks of one account and region.
@@ -116,7 +122,7 @@ class PackageFunction(Construct):
             role=self.role.without_policy_updates(),
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
         )
         acknowledge(
             self.function,
@@ -125,18 +131,23 @@ class PackageFunction(Construct):
         )
 
 
-def _use_of_key(key: kms.IKey, region: str) -> iam.PolicyStatement:
+def _use_of_key(key: kms.IKey, region: str, *, writes: bool) -> iam.PolicyStatement:
     # Only through these services (AWS KMS Developer Guide, "kms:ViaService"): a function never decrypts anything
     # itself, and nobody with its role can.
-    services = [f"{service}.{region}.amazonaws.com" for service in _KEEPERS]
+    keepers = [*_READ, *_WRITTEN] if writes else _READ
+    services = [f"{service}.{region}.amazonaws.com" for service in keepers]
     return iam.PolicyStatement(
-        actions=_USE_OF_KEY,
+        actions=[*_READING, *_WRITING] if writes else _READING,
         resources=[key.key_arn],
         conditions={"StringEquals": {"kms:ViaService": services}},
     )
 
 
-def _code(scope: Construct, settings: Settings) -> lambda_.Code:
+def _tracing() -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
+
+
+def _code(scope: Construct, settings: Settings, program: Program) -> lambda_.Code:
     # `cdk list`, similar commands and tests of the template need no package.
     wanted = Stack.of(scope).bundling_required
     platform = Platform.of(settings.bundle_for, settings.architecture)
@@ -144,7 +155,7 @@ def _code(scope: Construct, settings: Settings) -> lambda_.Code:
     if wanted and compiler is None:
         Annotations.of(scope).add_warning_v2("imaging-index:no-byte-code", byte_code.WITHOUT.format(PYTHON))
     # The CDK's own bundling falls back to Docker. A finished folder is an ordinary asset.
-    bundle = Bundle(settings.profile, platform, compiler)
+    bundle = Bundle(settings.profile, platform, compiler, program=program)
     return lambda_.Code.from_asset(
         str(bundle.build() if wanted else PLACES.sources / "imaging_index"),
         asset_hash=bundle.hash,

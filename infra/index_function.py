@@ -46,6 +46,7 @@ class IndexFunction(PackageFunction):
             description="Brings the entry of an image set up to date",
             handler="imaging_index.handlers.index.handler",
             seconds=FUNCTION_SECONDS,
+            memory_size=settings.memory_size,
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "QUEUE_URL": queue.queue_url,

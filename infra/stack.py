@@ -8,6 +8,7 @@ from constructs import Construct
 from imaging_index.profile.profile import Profile
 from infra import datastores
 from infra.config import Settings
+from infra.dicomweb import Dicomweb
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
 from infra.storage import Storage
@@ -43,15 +44,20 @@ class ImagingIndex(Stack):
         self.pipeline = Pipeline(
             self, "Pipeline", settings=settings, profile=selected, storage=self.storage, tokens=tokens
         )
+        dicomweb = (
+            None
+            if settings.dicomweb == "off"
+            else Dicomweb(self, "Dicomweb", settings=settings, storage=self.storage, tokens=tokens)
+        )
         self.monitoring = Monitoring(
             self,
             "Monitoring",
             settings=settings,
             key=self.storage.key,
-            alarms=[*self.pipeline.alarms, *self.storage.alarms],
+            alarms=[*self.pipeline.alarms, *self.storage.alarms, *(dicomweb.alarms if dicomweb else ())],
             log_group=self.pipeline.function.function.log_group.log_group_name,
             objective=self.pipeline.objective,
-            rows=self.pipeline.rows,
+            rows={**self.pipeline.rows, **(dicomweb.rows if dicomweb else {})},
         )
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")
@@ -67,6 +73,8 @@ class ImagingIndex(Stack):
         self._output("AlarmTopicArn", self.monitoring.topic.topic_arn, "Where alarms are published")
         self._output("DashboardUrl", self.monitoring.dashboard.url, "The dashboard")
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")
+        if dicomweb:
+            self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
         statement = datastores.key_policy_statement(settings, self.pipeline.function.role)
         if statement is not None:
             self._output(

@@ -4,6 +4,7 @@ And the canary (`proof/harness/canary.py`): a test fails if anything of a docume
 table.
 """
 
+import contextlib
 import itertools
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ _accounts = itertools.count(100_000_000_001)
 _LONGEST = (
     "convergence/test_kills.py",
     "runtime/test_exact_runtime.py",
+    "browser/test_ohif.py",
     "cloud/test_upgrade.py",
     "convergence/test_errors_at_calls.py",
     "cli/test_dead_letters.py",
@@ -30,6 +32,7 @@ _LONGEST = (
     "cli/test_demo.py",
     "cli/test_doctor.py",
     "cloud/test_permissions.py",
+    "cloud/test_dicomweb_api.py",
     "cloud/test_deployment.py",
     "infra/test_bundling.py",
     "infra/test_synthesis.py",
@@ -54,20 +57,34 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     return synth_here(tmp_path_factory.mktemp("assembly"))
 
 
-@pytest.fixture
-def environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A new account's variables, which this process and its children have for the time of the test."""
+@contextlib.contextmanager
+def _account(cloud: LocalCloud, folder: Path) -> Iterator[dict[str, str]]:
     variables = cloud.environment(str(next(_accounts)))
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # nor what the developer has configured
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    account = canary.Account(variables)
-    yield variables
-    harms = account.harms()
-    account.stop_functions()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_PROFILE", raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # nor what the developer has configured
+            monkeypatch.setenv(name, str(folder / "none"))
+        account = canary.Account(variables)
+        yield variables
+        harms = account.harms()
+        account.stop_functions()
     assert not harms, "\n".join(harms)
+
+
+@pytest.fixture
+def environment(cloud: LocalCloud, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A new account's variables, which this process and its children have for the time of the test."""
+    with _account(cloud, tmp_path) as variables:
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def environment_of_module(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The same for all tests of a module, which share what they deploy."""
+    with _account(cloud, tmp_path_factory.mktemp("account")) as variables:
+        yield variables
 
 
 @pytest.fixture

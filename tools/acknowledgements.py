@@ -1,6 +1,6 @@
 """Writes the accepted findings into docs/security.md. Run it when one was added: `python -m tools.acknowledgements`.
 
-They come from the reports of two synths, which say what was found and accepted, where and why.
+They come from the reports of some synths, which say what was found and accepted, where and why.
 """
 
 import json
@@ -33,17 +33,19 @@ _WITHOUT_PACKAGE: Final[Mapping[str, object]] = {"region": "eu-central-1", "aws:
 
 
 def table() -> str:
-    """The accepted findings, as Markdown: of the stack as shipped, and of one with everything that settings can add."""
+    """The accepted findings, as Markdown: of the stack as shipped, and of others with what settings can add."""
     with tempfile.TemporaryDirectory() as folder:
         hashing = Path(folder) / "hashing.toml"
         hashing.write_text(_HASHING, "utf-8")
         shipped = _accepted(Path(folder) / "shipped", {})
         other = _accepted(Path(folder) / "other", {"profile": str(hashing), "dataStores": json.dumps([{"id": _STORE}])})
+        dicomweb = _accepted(Path(folder) / "dicomweb", {"dicomweb": "iam"})
+    every = (shipped, other, dicomweb)
     rows = ["| found | on | and stays, since | rules |", "| --- | --- | --- | --- |"]
-    for found in sorted(shipped.keys() | other.keys(), key=lambda found: (found[1], found)):
+    for found in sorted({found for each in every for found in each}, key=lambda found: (found[1], found)):
         what, where, why = found
         when = "" if found in shipped else " (a setting's)"
-        rules = ", ".join(f"`{rule}`" for rule in sorted(shipped.get(found, set()) | other.get(found, set())))
+        rules = ", ".join(f"`{rule}`" for rule in sorted(set().union(*(each.get(found, ()) for each in every))))
         rows.append(f"| {what} | `{where}`{when} | {why} | {rules} |")
     return "\n".join(rows) + "\n"
 

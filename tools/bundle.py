@@ -1,9 +1,11 @@
-"""`make bundle`: writes the function's package as a zip, with what an auditor asks for, into build/bundle/.
+"""`make bundle`: writes the functions' packages as zips, with what an auditor asks for, into build/bundle/.
 
     imaging-index-arm64.zip       for `aws lambda update-function-code`, or to compare with what is deployed
     imaging-index-arm64.zip.sha256
     imaging-index-arm64.cdx.json  the bill of materials, CycloneDX 1.6
     imaging-index-arm64.licences.txt
+
+With DICOMweb, there is another such set, of `imaging-index-dicomweb-arm64`.
 
 The same tree and the same compiling Python give the same bytes anywhere. For another profile or processor:
 
@@ -35,7 +37,7 @@ from packaging.utils import canonicalize_name
 
 from imaging_index import __version__
 from infra import byte_code
-from infra.bundling import PYTHON, Bundle, BundlingError, Platform
+from infra.bundling import PYTHON, Bundle, BundlingError, Platform, Program
 from infra.config import ROOT, SettingError, Settings
 
 if TYPE_CHECKING:
@@ -178,10 +180,14 @@ def main() -> None:
         compiler = platform.compiler()
         if compiler is None:
             sys.stderr.write(f"{byte_code.WITHOUT.format(PYTHON)}\n")
-        bundle = Bundle(settings.profile, platform, compiler)
         kind = settings.architecture if settings.bundle_for == "lambda" else "host"
-        for product in make(bundle, ROOT / "build" / "bundle", f"imaging-index-{kind}"):
-            sys.stdout.write(f"{product.relative_to(ROOT)}\n")
+        named: dict[str, Program] = {f"imaging-index-{kind}": "index"}
+        if settings.dicomweb != "off":
+            named[f"imaging-index-dicomweb-{kind}"] = "dicomweb"
+        for name, program in named.items():
+            bundle = Bundle(settings.profile, platform, compiler, program=program)
+            for product in make(bundle, ROOT / "build" / "bundle", name):
+                sys.stdout.write(f"{product.relative_to(ROOT)}\n")
     except (SettingError, BundlingError) as error:
         sys.exit(str(error))
 

@@ -8,7 +8,7 @@ import typer
 
 from cli import deployed
 from cli.output import Failure
-from cli.search import completion, counting, scanning
+from cli.search import browsing, completion, counting, scanning
 from cli.search.answer import Answer
 from cli.search.columns import MODALITIES, selected
 from cli.search.explain import Explanation
@@ -86,6 +86,9 @@ def search(
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object a line, the last with a report.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     dicom_json: Annotated[bool, typer.Option("--dicom-json", help="Print the DICOM JSON Model (PS3.18).")] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Print the address of a work list for the browser, and keep it up.")
+    ] = False,
     stack: deployed.StackName = deployed.DEFAULT_STACK,
 ) -> None:
     """Find studies, or other levels, by any attributes that the profile selects. Without conditions: the newest."""
@@ -110,6 +113,7 @@ def search(
         scan=scan,
         yes=yes,
         form=form(json=json, jsonl=jsonl, csv=csv, dicom_json=dicom_json),
+        web=web,
     )
     options.check()
     with deployed.reading():
@@ -117,13 +121,14 @@ def search(
 
 
 def _run(stack: Stack, options: Options) -> None:
+    if options.web:
+        browsing.browse(stack, options, _datastores(stack, options))
+        return
     profile = stack.profile
     asked = ask(options, profile)
     by = counting.names(options.by, profile)
     printer = Printer(options, profile, selected(options.show, profile), asked.today)
-    stores = tuple(dict.fromkeys(options.datastores or deployed.datastores(stack.session)))
-    if not stores:
-        raise Failure("The account has no data store in this region, so there is nothing to search. Check AWS_REGION.")
+    stores = _datastores(stack, options)
     needed = counting.needed(by) if options.count else printer.needed
     whole = not options.count or MODALITIES in by
     answer = Answer(stack.table, asked.question(options, stores), profile, needed, whole=whole)
@@ -142,3 +147,10 @@ def _run(stack: Stack, options: Options) -> None:
             raise typer.Exit(1)
     else:
         printer.rows(answer)
+
+
+def _datastores(stack: Stack, options: Options) -> tuple[str, ...]:
+    stores = tuple(dict.fromkeys(options.datastores or deployed.datastores(stack.session)))
+    if not stores:
+        raise Failure("The account has no data store in this region, so there is nothing to search. Check AWS_REGION.")
+    return stores

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # AWS HealthImaging API Reference, "GetDatastore".
 _DATASTORE: Final = re.compile(r"[0-9a-z]{32}")
 
+# What the page of --web can ask.
+_OF_THE_PAGE: Final = ("web", "conditions", "first_day", "last_day", "datastores", "all_copies")
+
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -54,6 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     scan: bool = False
     yes: bool = False
     form: Form = Form.TEXT
+    web: bool = False
 
     def check(self) -> None:
         """Check what the options mean together.
@@ -77,6 +81,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise Misuse("The values of a file have no DICOM JSON: print them with --json, --jsonl or --csv.")
         if self.yes and not self.scan:
             raise Misuse("--yes answers the question of --scan: add --scan, or leave --yes out.")
+        if self.web and self != Options(**{name: getattr(self, name) for name in _OF_THE_PAGE}):
+            raise Misuse(
+                "--web takes conditions of the form Keyword=value, --from, --to, --datastore and --all-copies: leave "
+                "other options out, since the page has its own."
+            )
 
 
 def form(*, json: bool, jsonl: bool, csv: bool, dicom_json: bool) -> Form:

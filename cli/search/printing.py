@@ -13,12 +13,13 @@ import typer
 from cli.output import errors, message_text, screen
 from cli.search import formats, text
 from cli.search.columns import Column, needed, of_level
-from cli.search.dicom_json import MISSING_IN, elements
+from cli.search.dicom_json import elements
 from cli.search.mentions import mentions, number, of_rows, what_was_read
 from cli.search.options import Form
 from cli.search.records import attributes_of, record, report
 from cli.search.why_nothing import reasons
 from imaging_index.profile.schema import OWN_NAMES
+from imaging_index.qido.elements import MISSING_IN
 from imaging_index.searching.report import Ended
 
 if TYPE_CHECKING:

@@ -9,9 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from local.healthimaging import copying, data_stores, image_sets, import_jobs, tagging, updating, wire
+from local.healthimaging.dicomweb import request as dicomweb
+from local.healthimaging.dicomweb import retrieve, search
 from local.healthimaging.errors import Invalid, NotFound, ServiceError, Throttled
 from local.healthimaging.events import Bus, Emit
-from local.healthimaging.service import Call, ReadS3, Service, WriteS3
+from local.healthimaging.service import Answer, Call, ReadS3, Service, WriteS3
 from local.healthimaging.settings import Settings
 from local.healthimaging.throttling import Throttle
 
@@ -24,7 +26,7 @@ Authorize = Callable[[str, str, wire.Request], str]
 
 PREFIX: Final = "/_healthimaging/"
 
-_OPERATIONS: Final[dict[str, Callable[[Call], Awaitable[dict[str, Any] | bytes]]]] = {
+_OPERATIONS: Final[dict[str, Callable[[Call], Awaitable[dict[str, Any] | Answer]]]] = {
     "CreateDatastore": data_stores.create_datastore,
     "GetDatastore": data_stores.get_datastore,
     "ListDatastores": data_stores.list_datastores,
@@ -42,6 +44,13 @@ _OPERATIONS: Final[dict[str, Callable[[Call], Awaitable[dict[str, Any] | bytes]]
     "TagResource": tagging.tag_resource,
     "UntagResource": tagging.untag_resource,
     "ListTagsForResource": tagging.list_tags_for_resource,
+    "GetImageFrame": retrieve.get_image_frame,
+    "GetDICOMSeriesMetadata": retrieve.series_metadata,
+    "GetDICOMInstanceMetadata": retrieve.instance_metadata,
+    "GetDICOMInstance": retrieve.instance_file,
+    "GetDICOMInstanceFrames": retrieve.instance_frames,
+    "SearchDICOMSeries": search.search_series,
+    "SearchDICOMInstances": search.search_instances,
 }
 
 # SigV4's Authorization header: Credential=<access key id>/<date>/<region>/<service>/aws4_request.
@@ -103,24 +112,26 @@ class HealthImaging:
         path = (scope.get("raw_path") or scope["path"].encode()).split(b"?")[0].decode("latin-1")
         try:
             if path.startswith(PREFIX):
-                answer: dict[str, Any] | bytes = self._own(scope["method"], path.removeprefix(PREFIX), body)
+                answer: dict[str, Any] | Answer = self._own(scope["method"], path.removeprefix(PREFIX), body)
             else:
-                request = wire.parse(scope["method"], path, scope["query_string"].decode("latin-1"), body)
+                query = scope["query_string"].decode("latin-1")
+                accept = _header(scope, b"accept")
+                request = dicomweb.parse(scope["method"], path, query, accept) or wire.parse(
+                    scope["method"], path, query, body
+                )
                 key, region = _caller(scope)
                 answer = await self._operate(request, self._authorize(key, region, request), region)
         except ServiceError as error:
             await _send(send, error.status, {"message": str(error)}, {"x-amzn-ErrorType": error.code})
             return
-        if isinstance(answer, bytes):
-            await _send_metadata(send, answer)
+        if isinstance(answer, Answer):
+            await _send_bytes(send, answer)
         else:
             await _send(send, 200, answer, {})
 
-    async def _operate(self, request: wire.Request, account: str, region: str) -> dict[str, Any] | bytes:
+    async def _operate(self, request: wire.Request, account: str, region: str) -> dict[str, Any] | Answer:
         service, name = self._service, request.operation
         service.calls[account][name] += 1
-        if name not in _OPERATIONS:
-            raise Invalid(f"{name} is not served on this machine: it keeps no pixel data.")
         if service.settings.throttles:
             try:
                 self._throttle.take(account, name)
@@ -152,10 +163,14 @@ class HealthImaging:
 
 
 def _caller(scope: Scope) -> tuple[str, str]:
-    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-    match = _CREDENTIAL.search(header)
+    match = _CREDENTIAL.search(_header(scope, b"authorization"))
     key, region = match.groups() if match else ("", "us-east-1")
     return key, region
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """A header, whose name is in lower case; "" without it."""
+    return str(dict(scope["headers"]).get(name, b"").decode("latin-1"))
 
 
 def _everybody(access_key_id: str, _region: str, _request: wire.Request) -> str:
@@ -177,16 +192,13 @@ async def _send(send: Send, status: int, answer: dict[str, Any], headers: dict[s
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_metadata(send: Send, document: bytes) -> None:
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Encoding": "gzip",
-        "Content-Length": str(len(document)),
-    }
-    await _start(send, 200, headers)
-    for start in range(0, len(document), _PIECE):
-        piece = document[start : start + _PIECE]
-        await send({"type": "http.response.body", "body": piece, "more_body": start + _PIECE < len(document)})
+async def _send_bytes(send: Send, answer: Answer) -> None:
+    body, encoding = answer.body, answer.content_encoding
+    headers = {"Content-Type": answer.content_type, "Content-Length": str(len(body))}
+    await _start(send, 200, headers | ({"Content-Encoding": encoding} if encoding else {}))
+    for start in range(0, len(body) or 1, _PIECE):
+        piece = body[start : start + _PIECE]
+        await send({"type": "http.response.body", "body": piece, "more_body": start + _PIECE < len(body)})
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:

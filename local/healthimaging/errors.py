@@ -31,6 +31,13 @@ class NotFound(ServiceError):  # noqa: N818
     code = "ResourceNotFoundException"
 
 
+class NotAcceptable(ServiceError):  # noqa: N818
+    """What is stored cannot be returned in any form that the request accepts."""
+
+    status = 406
+    code = "NotAcceptableException"
+
+
 class Conflict(ServiceError):  # noqa: N818
     """The resource's state does not allow it: it is locked, has a newer version, or is not empty."""
 

@@ -1,8 +1,8 @@
 """The image frames of an instance, as the metadata lists them.
 
-Pixels are not decoded. The number of frames and their size come from the file. Each frame's id and checksum are made
-from the SOP instance UID and the frame's number: they are stable and distinct, but not computed from pixels. The least
-and greatest pixel values are the bounds that the bits stored allow.
+Pixels are not decoded here. The number of frames and their size come from the file. Each frame's id and checksum are
+made from the SOP instance UID and the frame's number: they are stable and distinct, but not computed from pixels. The
+least and greatest pixel values are the bounds that the bits stored allow.
 """
 
 import hashlib
@@ -69,6 +69,11 @@ def image_frames(instance: Values, *, has_pixels: bool) -> list[Values]:
             for n in range(frames if 0 < frames <= _MOST else 1)
         )
     ]
+
+
+def file_key(instance: Values, frames: list[Values]) -> str:
+    """By which the file of an instance is found: the id of its first frame, which updates never change, or its UID."""
+    return str(frames[0]["ID"]) if frames else as_written(instance.get("SOPInstanceUID"))
 
 
 def _whole(value: Any) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from local.healthimaging.errors import Conflict, NotFound
 from local.healthimaging.paging import page
 from local.healthimaging.searching import matcher, order
-from local.healthimaging.service import Call, Service
+from local.healthimaging.service import Answer, Call, Service
 from local.healthimaging.store import DELETED, LOCKED, DataStore, ImageSet, Version
 
 
@@ -24,7 +24,7 @@ async def get_image_set(call: Call) -> dict[str, Any]:
     }
 
 
-async def get_image_set_metadata(call: Call) -> bytes:
+async def get_image_set_metadata(call: Call) -> Answer:
     """The gzip document of a version. It counts as an access (developer guide, "Storage tiers").
 
     [U] The answer while a version is made or deleted is not documented: here a conflict, and not found once deleted.
@@ -36,7 +36,7 @@ async def get_image_set_metadata(call: Call) -> bytes:
     if version.document is None or version.status == "DELETING":
         raise Conflict("The image set is locked by another action: repeat the call when it is ACTIVE.")
     image_set.accessed_at = time.time()
-    return version.document
+    return Answer(version.document, "application/json", "gzip")
 
 
 async def list_image_set_versions(call: Call) -> dict[str, Any]:

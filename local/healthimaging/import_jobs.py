@@ -113,6 +113,7 @@ async def _run(service: Service, data_store: DataStore, job: ImportJob) -> None:
     try:
         found = await asyncio.to_thread(_scan, service, data_store, job)
         async with data_store.importing:
+            data_store.files |= {key: _uri(job, name) for key, name in found.names.items()}
             written = [await _write(service, data_store, group) for group in found.groups.values()]
         await asyncio.to_thread(_leave, service, data_store, job, output_files(data_store, job, found, written))
     except Exception as error:  # whatever fails, the job must end, and say so
@@ -137,6 +138,13 @@ def _sources(service: Service, data_store: DataStore, job: ImportJob) -> Iterabl
         assert service.read_s3  # noqa: S101  the job was refused without it
         return service.read_s3(data_store.account, job.input_uri)
     return folder(_path(job.input_uri))
+
+
+def _uri(job: ImportJob, name: str) -> str:
+    """Where a file is: its name is a key of the bucket, or relative to the folder."""
+    if job.input_uri.startswith("s3:"):
+        return f"s3://{urlsplit(job.input_uri).netloc}/{name}"
+    return Path(_path(job.input_uri), name).as_uri()
 
 
 def _leave(service: Service, data_store: DataStore, job: ImportJob, files: dict[str, bytes]) -> None:

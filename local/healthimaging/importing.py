@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from imaging_index.dicom.dictionary import Level
 from local.healthimaging.conversion import Converted, Values, as_written, convert
 from local.healthimaging.document import Grouping, Instances, grouping
-from local.healthimaging.frames import image_frames, stored_transfer_syntax
+from local.healthimaging.frames import file_key, image_frames, stored_transfer_syntax
 
 # Values above it are read only when they are wanted: pixel data never is.
 _DEFER: Final = 1 << 20
@@ -67,10 +67,14 @@ class Group:
 
 @dataclass(slots=True)
 class Scan:
-    """The result of a scan: the groups, in the order of their first files, and (file, reason) of each refused file."""
+    """The result of a scan: the groups, in the order of their first files, and (file, reason) of each refused file.
+
+    `names` are those of the files by what `frames.file_key` makes of their instances.
+    """
 
     groups: dict[Grouping, Group] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     files: int = 0
 
 
@@ -143,17 +147,18 @@ def _group(found: Scan, name: str, dataset: Dataset, lossless: str) -> None:
     patient, study, series = levels[Level.PATIENT], levels[Level.STUDY], levels[Level.SERIES]
     key = grouping({**study, "PatientID": patient.get("PatientID")}, series)
     group = found.groups.setdefault(key, Group(key, patient, study, series))
-    group.add(as_written(instance["SOPInstanceUID"]), _encode(converted, dataset, lossless), name)
+    node = _node(converted, dataset, lossless)
+    group.add(as_written(instance["SOPInstanceUID"]), msgspec.Raw(msgspec.json.encode(node)), name)
+    found.names[file_key(instance, node["ImageFrames"])] = name
 
 
-def _encode(converted: Converted, dataset: Dataset, lossless: str) -> msgspec.Raw:
+def _node(converted: Converted, dataset: Dataset, lossless: str) -> dict[str, Any]:
     instance = converted.levels[Level.INSTANCE]
     has_pixels = any(tag in dataset for tag in _PIXELS)
-    node: dict[str, Any] = {
+    return {
         "DICOM": instance,
         "DICOMVRs": converted.vrs,
         "StoredTransferSyntaxUID": stored_transfer_syntax(instance, has_pixels=has_pixels, lossless=lossless),
         "ChecksumType": "DECOMPRESSED",
         "ImageFrames": image_frames(instance, has_pixels=has_pixels),
     }
-    return msgspec.Raw(msgspec.json.encode(node))

@@ -66,6 +66,15 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is not an object of the service's model: the body, and the headers that say what it is."""
+
+    body: bytes
+    content_type: str
+    content_encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request: the caller, the region, and the members (`wire.Request`)."""
 

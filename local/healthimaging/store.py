@@ -113,7 +113,10 @@ class ImportJob:
 
 @dataclass(slots=True)
 class DataStore:
-    """A data store: its image sets and jobs, and its primary image sets by study and series."""
+    """A data store: its image sets and jobs, and its primary image sets by study and series.
+
+    `files` are the URIs of imported files by what `frames.file_key` makes of their instances.
+    """
 
     id: str
     name: str
@@ -129,6 +132,7 @@ class DataStore:
     image_sets: dict[str, ImageSet] = field(default_factory=dict)
     jobs: dict[str, ImportJob] = field(default_factory=dict)
     primaries: dict[str, dict[str, ImageSet]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     # Two imports that write at once could both make a primary image set of one series.
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -9,6 +9,11 @@ from local.healthimaging.errors import Throttled
 # Calls a second and burst (developer guide, "Throttling limits"); an action that is not listed is not throttled.
 LIMITS: Final[dict[str, tuple[float, int]]] = {
     "GetImageSetMetadata": (50, 100),
+    "GetImageFrame": (1000, 2000),
+    "GetDICOMSeriesMetadata": (50, 100),
+    "GetDICOMInstance": (50, 100),
+    "GetDICOMInstanceMetadata": (50, 100),
+    "GetDICOMInstanceFrames": (50, 100),
     "GetImageSet": (25, 50),
     "ListImageSetVersions": (25, 50),
     "SearchImageSets": (25, 50),

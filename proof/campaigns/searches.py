@@ -91,8 +91,13 @@ def harms(case: int) -> Iterator[str]:
     question = msgspec.structs.replace(question, limit=limit, budget=budget)
     # The tables are small, and a search treats few studies otherwise than many, and many entries in parts.
     few, chunk = chance.choice((0, gathering.FEW)), chance.choice((1, 3, stream.CHUNK))
+    largest = chance.choice((1, 2, stream.LARGEST))
     try:
-        with mock.patch.object(gathering, "FEW", few), mock.patch.object(engine, "CHUNK", chunk):
+        with (
+            mock.patch.object(gathering, "FEW", few),
+            mock.patch.object(engine, "CHUNK", chunk),
+            mock.patch.object(stream, "LARGEST", largest),
+        ):
             pages = [*_pages(table, question)]
     except SearchError as error:
         if {"date", "arrived"} & table.indexes.keys():
@@ -119,6 +124,9 @@ def harms(case: int) -> Iterator[str]:
             yield f"a row says {told} instead of {expected[key]}"
         if told is None and knows:
             yield "a row leaves out its counts"
+        of_study = None if row.study is None else {item["ImageSet"]["S"] for item in row.study}
+        if question.level is Level.SERIES and (knows or of_study) and of_study != truth.study(items, question, row):
+            yield "a series has not the image sets of its study"
     yield from _order(table, question, pages)
     yield from _mentions(items, question, pages[0], expected)
 

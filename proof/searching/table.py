@@ -100,10 +100,12 @@ class Table:
                 if all(key in item for key in (*index.partition, *index.sort)):
                     partition = tuple(item[key]["S"] for key in index.partition)
                     grouped.setdefault(partition, []).append((_place(index, item), item))
-            self._held[name] = {}
+            held: dict[Place, tuple[list[Place], list[Item]]] = {}
             for partition, placed in grouped.items():
                 placed.sort(key=lambda each: each[0])
-                self._held[name][partition] = ([place for place, _ in placed], [item for _, item in placed])
+                held[partition] = ([place for place, _ in placed], [item for _, item in placed])
+            # Whole at once: a search asks from several threads.
+            self._held[name] = held
         return self._held[name]
 
     def _extent(self, name: str) -> tuple[int, int]:

@@ -49,6 +49,14 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
     return found
 
 
+def study(items: Sequence[Item], question: Question, row: Row) -> set[str]:
+    """The image sets of a row's study, by looking at every entry."""
+    key = key_of(row.entries[0], Level.STUDY)
+    group = [item for item in items if key_of(item, Level.STUDY) == key]
+    kept = [item for item in group if question.takes_all or not is_left_out(item)]
+    return {item["ImageSet"]["S"] for item in kept or group}
+
+
 def said(row: Row) -> tuple[Any, ...] | None:
     """What a row says of its whole, as `rows` has it; None if it leaves the counts out."""
     counts = row.counts

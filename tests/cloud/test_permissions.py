@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import itertools
 import json
 import re
 import shutil
@@ -25,6 +24,7 @@ from local.stack import import_folder
 from proof.harness.image_sets import delete, make_image_set, update, wait_for
 from proof.harness.pipeline import record
 from tests.assemblies import synth_here
+from tests.policies import Grant, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,9 +55,6 @@ RESOURCES: Final = {
     ":log-group:": "the function's log group",
     "*": "everything",
 }
-
-# An action, and in words what it is granted on.
-Grant = tuple[str, str]
 
 # What the function does itself, and the message whose handling takes it.
 PROVEN: Final[dict[Grant, str]] = {
@@ -113,50 +110,11 @@ class Deployed:
     def __init__(self, aws: boto3.Session, key: Key, outputs: Mapping[str, str]) -> None:
         self.aws, self.key, self.outputs = aws, key, outputs
         self.table = TableReader(aws.client("dynamodb"), outputs["TableName"])
-        self._iam, self._sqs, self._lambda = aws.client("iam"), aws.client("sqs"), aws.client("lambda")
-        self._policies: dict[str, list[Any]] = {}
-        for policy in self._iam.list_policies(Scope="Local")["Policies"]:
-            version = self._iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
-            self._policies[policy["Arn"]] = version["PolicyVersion"]["Document"]["Statement"]
-        (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
-        # The local cloud's CloudFormation makes of a reference to a secret its name, and AWS's its ARN.
-        for statement in itertools.chain(*self._policies.values()):
-            if statement["Resource"] == secret["Name"]:
-                statement["Resource"] = secret["ARN"]
-        self._put(self._policies)
+        self._sqs, self._lambda = aws.client("sqs"), aws.client("lambda")
+        self.policies = Policies(aws, RESOURCES)
         (self._mapping,) = self._lambda.list_event_source_mappings(FunctionName=outputs["FunctionName"])[
             "EventSourceMappings"
         ]
-
-    @property
-    def grants(self) -> set[Grant]:
-        """What the function's policies grant."""
-        return {
-            (action, in_words(resource))
-            for statement in itertools.chain(*self._policies.values())
-            for action in listed(statement["Action"])
-            for resource in listed(statement["Resource"])
-        }
-
-    @contextlib.contextmanager
-    def without(self, grant: Grant) -> Iterator[None]:
-        """Take one grant out of the policies for a while."""
-        self._put(
-            {
-                policy: [
-                    {**statement, "Action": action, "Resource": resource}
-                    for statement in statements
-                    for action in listed(statement["Action"])
-                    for resource in listed(statement["Resource"])
-                    if (action, in_words(resource)) != grant
-                ]
-                for policy, statements in self._policies.items()
-            }
-        )
-        try:
-            yield
-        finally:
-            self._put(self._policies)
 
     @contextlib.contextmanager
     def unpolled(self) -> Iterator[None]:
@@ -198,25 +156,6 @@ class Deployed:
             classes.append(each["MessageAttributes"]["ErrorClass"]["StringValue"])
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
         return classes
-
-    def _put(self, policies: Mapping[str, list[Any]]) -> None:
-        """Make these the policies' statements, by their ARNs."""
-        for policy, statements in policies.items():
-            # A policy has at most five versions.
-            for old in self._iam.list_policy_versions(PolicyArn=policy)["Versions"]:
-                if not old["IsDefaultVersion"]:
-                    self._iam.delete_policy_version(PolicyArn=policy, VersionId=old["VersionId"])
-            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-            self._iam.create_policy_version(PolicyArn=policy, PolicyDocument=document, SetAsDefault=True)
-
-
-def listed(value: Any) -> list[str]:
-    """A policy's way with one and several."""
-    return value if isinstance(value, list) else [value]
-
-
-def in_words(resource: str) -> str:
-    return next(words for part, words in RESOURCES.items() if part in resource)
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +200,7 @@ def test_without_a_grant_the_function_is_refused_and_with_it_its_work_is_done(
 ) -> None:
     message, operation = PROVEN[grant], grant[0].partition(":")[2]
     with deployed.unpolled():
-        with deployed.without(grant):
+        with deployed.policies.without(grant):
             refused = deployed.handle(message)
         done = deployed.handle(message)
     assert refused.comes_back
@@ -284,7 +223,7 @@ def test_each_grant_of_the_policy_is_proven_here_or_pinned_by_the_templates_test
     deployed: Deployed, record_property: Callable[[str, object], None]
 ) -> None:
     assert not PINNED & set(PROVEN)
-    assert deployed.grants == PINNED | set(PROVEN)
+    assert deployed.policies.grants == PINNED | set(PROVEN)
     for grant in sorted(PINNED):
         record_property(" on ".join(grant), "pinned")
 

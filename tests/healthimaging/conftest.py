@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config as ClientConfig
+from botocore.credentials import Credentials
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
 from local.healthimaging import HealthImaging
@@ -28,6 +32,7 @@ from proof.harness.image_sets import PATIENCE
 
 Event = dict[str, Any]
 ROLE = "arn:aws:iam::000000000000:role/import"
+ANY = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 
 
 class Server:
@@ -58,11 +63,15 @@ class Server:
         config.bind = [f"fd://{self._listener.detach()}"]
         app = HealthImaging(
             emit=lambda account, event: self.events[account].append(event),
-            read_s3=lambda _, uri: ((key, data) for key, data in self.objects.items() if key.startswith(uri)),
+            read_s3=self._read_s3,
             write_s3=lambda _, uri, data: self.objects.update({uri: data}),
         )
         self._loop.run_until_complete(serve(app, config, shutdown_trigger=self._end.wait))  # type: ignore[arg-type]
         self._loop.close()
+
+    def _read_s3(self, _: str, uri: str) -> Iterator[tuple[str, bytes]]:
+        found = ((each, data) for each, data in self.objects.items() if each.startswith(uri))
+        return ((each.removeprefix("s3://").partition("/")[2], data) for each, data in found)
 
     def own(self, path: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
         """GET under the service's own prefix, or PUT where there are changes."""
@@ -235,3 +244,53 @@ def world(
     here.store = here.create_store()
     yield here
     client.close()
+
+
+class DicomwebClient:
+    """A client of DICOMweb that signs as the service requires."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def get(self, path: str, accept: str = "application/dicom+json") -> Any:
+        """The answer to a path below the data store."""
+        url = f"{self.world.server.url}/datastore/{self.world.store}{path}"
+        request = AWSRequest("GET", url)
+        SigV4Auth(Credentials(self.world.account, "none"), "medical-imaging", "eu-west-1").add_auth(request)
+        headers = {**dict(request.headers), "Accept": accept}
+        return urlopen(Request(url, headers=headers))  # noqa: S310  loopback
+
+    @staticmethod
+    def path(dataset: Dataset) -> str:
+        """The path of an instance below the data store."""
+        series = f"/studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}"
+        return f"{series}/instances/{dataset.SOPInstanceUID}"
+
+    def json(self, path: str) -> Any:
+        """The objects that a path answers with."""
+        with self.get(path) as answer:
+            assert answer.headers["Content-Type"] == "application/dicom+json"
+            return json.load(answer)
+
+    def parts(self, path: str, accept: str = ANY) -> list[tuple[str, bytes]]:
+        """The content type and the bytes of each part of an answer."""
+        with self.get(path, accept) as answer:
+            boundary = answer.headers["Content-Type"].partition("boundary=")[2]
+            first, *parts, last = answer.read().split(f"--{boundary}".encode())
+        assert (first, last) == (b"", b"--\r\n")
+        split = [
+            part.removeprefix(b"\r\nContent-Type: ").removesuffix(b"\r\n").partition(b"\r\n\r\n") for part in parts
+        ]
+        return [(kind.decode(), content) for kind, _, content in split]
+
+    def refusal(self, path: str, accept: str = "*/*") -> tuple[int, str]:
+        """The status of a path that is refused, and the service's name for it."""
+        with pytest.raises(HTTPError) as caught:
+            self.get(path, accept)
+        assert json.load(caught.value)["message"]
+        return caught.value.code, caught.value.headers["x-amzn-ErrorType"]
+
+
+@pytest.fixture
+def client(world: World) -> DicomwebClient:
+    return DicomwebClient(world)

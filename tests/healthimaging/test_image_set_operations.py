@@ -204,12 +204,6 @@ def test_accounts_do_not_see_each_other(world: "World", one: str, monkeypatch: p
     assert code(other.get_image_set, datastoreId=world.store, imageSetId=one) == ("ResourceNotFoundException", 404)
 
 
-def test_frames_are_not_served_and_the_answer_says_so(world: "World", one: str) -> None:
-    frame = {"imageFrameId": NOBODY}
-    with pytest.raises(ClientError, match="not served on this machine"):
-        world.client.get_image_frame(datastoreId=world.store, imageSetId=one, imageFrameInformation=frame)
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -32,6 +32,21 @@ partition = ["PatientID"]
 sort = ["StudyMoment", "ImageSetId"]
 """
 
+USER_POOL = f"arn:aws:cognito-idp:{REGION}:111122223333:userpool/{REGION}_abcDEF123"
+# All that DICOMweb needs, one of it as a token.
+DICOMWEB_HASHING = """\
+revision = 1
+attributes = [
+  "StudyDate", "StudyTime", "AccessionNumber", "Modality", "ReferringPhysicianName", "PatientName", "PatientID",
+  "StudyInstanceUID", "StudyID",
+]
+[privacy]
+PatientID = "hash"
+[indexes.study]
+partition = ["StudyInstanceUID"]
+sort = ["ImageSetId"]
+"""
+
 
 def synthesize(folder: Path, context: Mapping[str, Any]) -> Path:
     """The path of the template that the settings give."""
@@ -67,6 +82,41 @@ def hashing_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     (folder / "hashing.toml").write_text(HASHING)
     path = synthesize(folder / "out", {"profile": str(folder / "hashing.toml")})
     return Template.from_string(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def dicomweb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with DICOMweb for callers who sign, all else as in cdk.json."""
+    return synthesize(tmp_path_factory.mktemp("dicomweb"), {"dicomweb": "iam"})
+
+
+@pytest.fixture(scope="session")
+def private_dicomweb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with all that DICOMweb's settings can add: signing in, a private API, a page that may read."""
+    folder = tmp_path_factory.mktemp("private-dicomweb")
+    (folder / "hashing.toml").write_text(DICOMWEB_HASHING)
+    context = {
+        "profile": str(folder / "hashing.toml"),
+        "dataStores": json.dumps([{"id": PLAIN_STORE}, {"id": STORE_WITH_KEY}]),
+        "dicomweb": json.dumps({"cognito": USER_POOL, "scopes": ["imaging/search"]}),
+        "dicomwebVpcEndpoints": json.dumps(["vpce-0123456789abcdef0"]),
+        "dicomwebOrigins": json.dumps(["https://viewer.example.org"]),
+        "dicomwebUnknownKeys": "ignore",
+        "dicomwebEmptyStatus": "204",
+        "dicomwebReadUnits": "on",
+        "dicomwebBudget": "5000",
+    }
+    return synthesize(folder / "out", context)
+
+
+@pytest.fixture(scope="session")
+def dicomweb_template(dicomweb_file: Path) -> Template:
+    return Template.from_string(dicomweb_file.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def private_dicomweb_template(private_dicomweb_file: Path) -> Template:
+    return Template.from_string(private_dicomweb_file.read_text("utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,10 @@ def locked(root: Path) -> set[str]:
 def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(first: Path, package: Path) -> None:
     assert (package / "profile.toml").read_bytes() == (first / "profiles" / "radiology.toml").read_bytes()
     assert (package / "imaging_index" / "indexing.py").is_file()
-    assert not (package / "imaging_index" / "searching").exists(), "no handler searches"
+    assert not (package / "imaging_index" / "searching").exists(), "the index function does not search"
+    assert not (package / "imaging_index" / "qido").exists(), "nor does it answer requests"
+    handlers = {path.name for path in (package / "imaging_index" / "handlers").glob("[!_]*.py")}
+    assert handlers == {"environment.py", "index.py"}
     assert not (package / "imaging_index" / "profile" / "toml_lines.py").exists(), "its profile has no mistakes"
     assert not (package / "imaging_index" / "table" / "answers.py").exists(), "its answers are small"
     installed = {
@@ -158,6 +161,22 @@ def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(f
         for folder in package.glob("*.dist-info")
     }
     assert installed == locked(first)
+
+
+def test_the_package_of_dicomweb_has_nothing_that_writes() -> None:
+    package = Bundle(ROOT / "profiles" / "radiology.toml", HOST, compiler(HOST), program="dicomweb").build()
+    modules = {path.relative_to(package / "imaging_index").as_posix() for path in package.glob("imaging_index/**/*.py")}
+    assert {"handlers/dicomweb.py", "qido/service.py", "searching/search.py", "table/answers.py"} <= modules
+    assert not {"handlers/index.py", "indexing.py", "table/writing.py", "queue/delivery.py"} & modules
+    described = {
+        model.parents[1].name: set(json.loads(model.read_bytes())["operations"])
+        for model in package.glob("botocore/data/*/*/service-2.json")
+    }
+    assert described == {
+        "dynamodb": {"BatchGetItem", "DescribeTable", "GetItem", "Query"},
+        "medical-imaging": {"ListDatastores"},
+        "secretsmanager": {"GetSecretValue"},
+    }
 
 
 def test_compiled_dependencies_are_for_the_functions_processor_and_python(package: Path) -> None:

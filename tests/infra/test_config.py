@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from infra.config import MAXIMUM_DATA_STORES, ROOT, DataStore, SettingError, Settings
+from infra.config import MAXIMUM_DATA_STORES, ROOT, Cognito, DataStore, SettingError, Settings
 
 STORE = "0123456789abcdef0123456789abcdef"
+POOL = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/eu-central-1_abcDEF123"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/8a1c0d3e-1111-2222-3333-444455556666"
 
 
@@ -41,6 +42,14 @@ def test_tags_are_given_as_json_on_the_command_line() -> None:
     assert read().tags == {}
     tags = {"cost centre": "4711", "team": ""}
     assert read({"tags": tags}).tags == read({"tags": json.dumps(tags)}).tags == tags
+
+
+def test_dicomweb_is_off_unless_a_setting_says_how_its_callers_sign_in() -> None:
+    assert read().dicomweb == read({"dicomweb": None}).dicomweb == "off"
+    assert read({"dicomweb": "iam"}).dicomweb == "iam"
+    pool = {"cognito": POOL, "scopes": ["imaging/search"]}
+    assert read({"dicomweb": pool}) == read({"dicomweb": json.dumps(pool)})
+    assert read({"dicomweb": pool}).dicomweb == Cognito(POOL, ("imaging/search",))
 
 
 def test_a_profile_may_be_a_file_anywhere(tmp_path: Path) -> None:
@@ -93,6 +102,17 @@ def test_without_a_region_the_message_says_how_to_give_one() -> None:
         ("tags", {"aws:owner": "hospital"}, "none beginning with aws:"),
         ("tags", {"cost centre": 4711}, "at most 50 keys with their values"),
         ("tags", {f"key {n}": "" for n in range(51)}, "at most 50 keys with their values"),
+        ("dicomweb", "on", 'off, iam, or {"cognito": "<ARN of a user pool>"}'),
+        ("dicomweb", '{"cognito": "pool"}', 'off, iam, or {"cognito": "<ARN of a user pool>"}'),
+        ("dicomweb", {"cognito": POOL, "scopes": ["a b"]}, 'off, iam, or {"cognito": "<ARN of a user pool>"}'),
+        ("dicomwebVpcEndpoints", ["vpc-0123456789abcdef0"], "a list of VPC endpoints for execute-api"),
+        ("dicomwebVpcEndpoints", "vpce-0123456789abcdef0", "a list of VPC endpoints for execute-api"),
+        ("dicomwebOrigins", ["https://viewer.example.org/"], "a list of origins of web pages"),
+        ("dicomwebOrigins", ["*"], "a list of origins of web pages"),
+        ("dicomwebUnknownKeys", "warn", "refuse or ignore"),
+        ("dicomwebEmptyStatus", 404, "200 or 204"),
+        ("dicomwebReadUnits", "yes", "off or on"),
+        ("dicomwebBudget", 99, "from 100 to 100000"),
         *(
             ("indexes", value, "left out: `make deploy` sets it itself")
             for value in ("all", "[]", '{"a": 1}', '{"a": {"partition": []}}')

@@ -2,17 +2,22 @@
 
 import threading
 from collections.abc import Mapping
-from datetime import date
+from concurrent.futures import Executor
+from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imaging_index.dicom.person_names import name_key
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index
+from imaging_index.searching import slices, stream
 from imaging_index.searching.errors import SearchError
 from imaging_index.searching.grammar import parse
 from imaging_index.searching.moments import AFTER_ALL
@@ -33,6 +38,9 @@ TODAY = date(2024, 1, 31)
 # Each shard looks at so many of the 20,000 random questions.
 SHARDS = 16
 CASES = 20_000 // SHARDS
+MOMENTS = st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 1, 1)).map(  # noqa: DTZ001  # of no zone
+    lambda moment: "".join(filter(str.isdecimal, moment.isoformat(timespec="seconds")))
+)
 
 
 def asked(*texts: str, profile: Any = PROFILE, exact: bool = True, **how: Any) -> Question:
@@ -167,6 +175,23 @@ def sets_of(running: Search) -> list[str]:
     return [str(item["ImageSetId"]["S"]) for row in running for item in row.entries]
 
 
+class Late(Executor):
+    """Makes a call when its result is wanted. `most` is how many were to be made at a time."""
+
+    def __init__(self) -> None:
+        self.most = self._open = 0
+
+    def submit(self, call: Any, /, *arguments: Any, **options: Any) -> Any:
+        self._open += 1
+        self.most = max(self.most, self._open)
+
+        def result() -> Any:
+            self._open -= 1
+            return call(*arguments, **options)
+
+        return SimpleNamespace(result=result)
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_any_question_finds_what_looking_at_every_entry_finds(shard: int) -> None:
     """With any indexes, whatever they hold, from cursor to cursor, at any level, limit and budget."""
@@ -183,7 +208,7 @@ def test_a_row_does_not_come_again_though_another_day_knows_less_of_its_studies(
 )
 def test_a_name_is_found_as_it_is_shown_however_many_groups_or_letters_it_has(name: str) -> None:
     table = Table([entry("x", PatientName=name)], INDEXES)
-    for written in (name, f"{name}*", name.split("=")[0] + "*"):
+    for written in (name, f"{name}*", name.split("=")[0] + "*", *filter(None, name.split("="))):
         assert sets_of(search(table, f"PatientName={written}")) == ["x"], written
 
 
@@ -275,6 +300,47 @@ def test_image_sets_without_a_date_come_last_and_a_tenth_of_the_budget_is_kept_f
     assert sets_of(search(table, limit=1)) == ["01990"]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_long_search_reads_slices_of_time_side_by_side_and_each_entry_once(
+    monkeypatch: pytest.MonkeyPatch, *, reverse: bool
+) -> None:
+    monkeypatch.setattr(stream, "LARGEST", 100)
+    # A cluster, two years without anything, and one more study.
+    items = [*archive(600), entry("old", StudyInstanceUID="0", StudyMoment="20220101000000", Modality="CT")]
+    table = Table(items, INDEXES, page=50)
+    calls = Late()
+    question = asked(budget=None, limit=None, reverse=reverse)
+    running = Search(cast("TableReader", table), question, whole=False, executor=calls)
+    assert len(sets_of(running)) == 601
+    assert 4 <= calls.most <= 5
+    assert running.report.entries == 601
+    assert running.report.calls == len(table.calls) <= 40
+
+
+def test_what_was_read_ahead_for_nothing_is_counted_and_remains_within_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "LARGEST", 100)
+    table = Table(archive(600), INDEXES, page=50)
+    running = search(table, limit=330, budget=450, whole=False)
+    assert len(sets_of(running)) == 330
+    assert running.report.calls == len(table.calls)
+    assert 350 < running.report.entries <= 450
+    running = search(table, "Modality=MR", budget=450, whole=False)
+    assert sets_of(running) == []
+    # A tenth is kept for those without a date.
+    assert running.report.entries == 405
+
+
+@given(near=MOMENTS, far=MOMENTS | st.just(AFTER_ALL) | st.just("00010101"), length=st.integers(10, 10**9))
+def test_a_cut_is_between_the_ends_and_no_moment_is_on_both_of_its_sides(near: str, far: str, length: int) -> None:
+    found = slices.cut(near, far, length)
+    if found is not None:
+        assert min(near, far) < found < max(near, far)
+        assert len(found) < len(near)
+        assert abs(slices.seconds(found) - slices.seconds(near)) <= length + slices.SHORTEST
+
+
 def test_a_question_with_a_range_of_dates_says_how_many_match_without_a_date() -> None:
     undated = [entry(f"u{number}", PatientID="1", StudyInstanceUID="2", Modality="MR") for number in range(3)]
     dated = archive(2, PatientID="1")
@@ -284,6 +350,15 @@ def test_a_question_with_a_range_of_dates_says_how_many_match_without_a_date() -
         assert sets_of(running) == []
         assert (running.report.undated, running.report.more_undated) == (3, False), texts
     assert len(sets_of(search(table, "StudyDate="))) == 3
+
+
+def test_image_sets_without_a_date_are_not_looked_for_if_nobody_asks_how_many_there_are() -> None:
+    table = Table([*archive(200), entry("u", StudyInstanceUID="2")], INDEXES)
+    for counts, calls in ((True, 2), (False, 1)):
+        table.calls.clear()
+        running = Search(cast("TableReader", table), asked("StudyDate=2024", limit=10), counts_undated=counts)
+        assert len([*running]) == 10
+        assert (running.report.undated, table.calls.count("date")) == (int(counts), calls)
 
 
 def test_what_is_not_primary_is_left_out_and_counted_or_shown_where_there_is_nothing_else() -> None:
@@ -303,6 +378,21 @@ def test_what_is_not_primary_is_left_out_and_counted_or_shown_where_there_is_not
     for text in ("IsPrimary=false", "NonPrimary=1"):
         assert sorted(sets_of(search(table, text))) == ["b", "c"]
     assert sorted(sets_of(search(table, level=Level.SERIES))) == ["a", "b", "c"]
+
+
+def test_copies_of_another_date_are_counted_unless_nobody_asks_for_them() -> None:
+    items = [
+        *archive(20),
+        entry("x", StudyInstanceUID="1.7", StudyMoment="20240101070000", IsPrimary=False),
+        entry("y", StudyInstanceUID="1.7", StudyMoment="20200101070000", IsPrimary=False),
+    ]
+    table = Table(items, INDEXES)
+    for counts, copies in ((True, 2), (False, 1)):
+        table.calls.clear()
+        running = Search(cast("TableReader", table), asked(limit=None), counts_copies=counts)
+        (row,) = (row for row in running if row.value("StudyInstanceUID") == "1.7")
+        assert (row.non_primary, "nonprimary" in table.calls) == (copies, counts)
+        assert [item["ImageSetId"]["S"] for item in row.entries] == ["00070"]
 
 
 def test_the_modalities_of_a_study_are_those_of_all_of_it() -> None:

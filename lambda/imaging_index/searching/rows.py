@@ -86,6 +86,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         only_non_primary: the study or series has no other image sets than those that are not primary.
         non_primary: how many image sets of the series, study or patient are left out as not primary; None where that
             was not read.
+        study: all entries of the study of a series that are not left out; None where they were not read.
     """
 
     level: Level
@@ -94,6 +95,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     possible: bool = False
     only_non_primary: bool = False
     non_primary: int | None = None
+    study: tuple[Item, ...] | None = None
 
     @property
     def datastore_id(self) -> str:

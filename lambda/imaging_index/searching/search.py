@@ -15,7 +15,7 @@ from imaging_index.searching.question import Order
 from imaging_index.searching.ranking import SORTED_BY, descends, ranked
 from imaging_index.searching.report import Ended, Estimate, Report
 from imaging_index.searching.rows import value_of
-from imaging_index.searching.stream import CHUNK, END, Allowance, Chunk, Source, Stream
+from imaging_index.searching.stream import CHUNK, END, LARGEST, Allowance, Chunk, Source, Stream
 from imaging_index.searching.wholes import Wholes
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _WORKERS: Final = 8
 # Entries of a query that are read at first, and of those without a usable date to say how many match.
 _FIRST_PAGE: Final = 100
+# The entries of a row, where nothing says how many there are: of a study five, and some for their neighbours.
+A_ROW: Final = 6
 # Entries that are looked at together, if nothing is gained by more: few fit into a processor's cache.
 _FEW: Final = 20
 _PROBE: Final = 100
@@ -54,6 +56,9 @@ class Search:
         shown: Sequence[str] | None = None,
         *,
         whole: bool = True,
+        counts_undated: bool = True,
+        counts_copies: bool = True,
+        a_row: float = A_ROW,
         executor: Executor | None = None,
     ) -> None:
         """Plan a search; nothing but the table's description is read yet.
@@ -64,6 +69,10 @@ class Search:
             shown: the attributes that the rows' entries must have as far as the image sets have them; None for all. An
                 index may hold less of an entry, and the entry itself is read then.
             whole: read the whole studies and patients that the rows are of, for their counts.
+            counts_undated: look for image sets without a usable study date that match otherwise, for the report.
+            counts_copies: look for image sets that are not primary also where they have another date than their study.
+                Without it a row may count too few of them.
+            a_row: how many entries a row takes, as far as is known: the first page is of so many for each.
             executor: runs the calls that can be made side by side; None for one of its own, for the time of the search.
 
         Raises:
@@ -77,6 +86,7 @@ class Search:
         self.plan = plan(description, question, self._place.index if self._place else None)
         self.report.index = self.plan.index
         self._index = description.indexes[self.plan.index]
+        self._counts_undated, self._a_row = counts_undated, a_row
         self._ends_executor = executor is None
         self._executor = executor or ThreadPoolExecutor(_WORKERS)
         self._source = Source(table, description.key_types, self._executor, self.report)
@@ -84,7 +94,11 @@ class Search:
         self._wholes = Wholes(self._source, description, self._allowance)
         self._unwanted = [each.attribute for each in question.conditions if each.negated and each.attribute != OF_STUDY]
         needed = None if shown is None else [*shown, SORTED_BY[question.order]]
-        self._gathering = Gathering(self._source, self.plan, self._index, self._wholes, question, needed, whole=whole)
+        self._gathering = Gathering(
+            *(self._source, self.plan, self._index, self._wholes, question, needed),
+            whole=whole,
+            counts_copies=counts_copies,
+        )
 
     def estimate(self) -> Estimate:
         """What it takes to read everything that could match. It reads two entries of each data store for that."""
@@ -141,7 +155,11 @@ class Search:
         limit = self._question.limit
         if self.plan.bounded:
             return CHUNK  # all of it is read before there is a row
-        return _FIRST_PAGE if limit is None else max(limit * 6 // queries, _FIRST_PAGE)
+        if not self._is_in_order:
+            # So is as much as may be read, which must not depend on how many rows are shown of it.
+            most = LARGEST if self._question.budget is None else min(self._question.budget, LARGEST)
+            return max(most // queries, _FIRST_PAGE)
+        return _FIRST_PAGE if limit is None else max(int(limit * self._a_row) // queries, _FIRST_PAGE)
 
     @property
     def _backwards(self) -> bool:
@@ -214,6 +232,7 @@ class Search:
 
     def _note_end(self, stream: Stream) -> None:
         """Note how far back in time everything was read."""
+        stream.leave()
         moments = (
             [position[STUDY_MOMENT.name] for position in stream.positions if position] if self.plan.by_moment else []
         )
@@ -222,7 +241,7 @@ class Search:
 
     def _note_undated(self, positions: list[list[Position]]) -> None:
         """Count the image sets that match but for their date and are no rows, or note that there are more."""
-        if not self.plan.by_moment or self._place:
+        if not (self._counts_undated and self.plan.by_moment) or self._place:
             return
         of_undated = positions[1] if len(positions) > 1 else None
         if of_undated and any(position is not None for position in of_undated):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from imaging_index.profile.derived import STUDY_MOMENT
+from imaging_index.searching import slices
+from imaging_index.table.layout import Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,9 +29,10 @@ END: Final[dict[str, str]] = {}
 
 # The entries of a chunk at most.
 CHUNK: Final = 1_000
-# A search that goes on reads larger pages, and in the end each ahead of the one before.
+# A search that goes on reads larger pages. In the end it reads some ahead of their turn.
 _LARGER: Final = 4
-_LARGEST: Final = 10_000
+LARGEST: Final = 10_000
+_AHEAD: Final = 4
 
 
 class Allowance:
@@ -72,12 +77,27 @@ class Chunk(msgspec.Struct, frozen=True):
     whole: bool
 
 
+class _Part(msgspec.Struct):
+    """A part of a query, the call that reads its next page, how many entries that may have, and this page."""
+
+    query: Query
+    start: Item | None = None
+    pending: Future[Page] | None = None
+    allowed: int = 0
+    page: Page | None = None
+
+
 class _Reading:
-    """One query. `loose` counts the entries that are in a chunk and were not taken yet."""
+    """One query: the parts that are left of it, in their order.
+
+    `loose` counts the entries that are in a chunk and were not taken yet.
+    """
 
     def __init__(self, query: Query, position: Position, start: Item | None) -> None:
-        self.query, self.position, self.start = query, position, start
-        self.done = position == END
+        self.query, self.position = query, position
+        self.parts = deque(() if position == END else (_Part(query, start),))
+        # How many parts to read at a time; how long a slice is, in seconds; the most entries that a page had.
+        self.ahead, self.length, self.most = 1, slices.SHORTEST, 0
         # The rest of a page; its entries are parsed when their turn comes.
         self.items: Iterator[Item] = iter(())
         self.left = 0
@@ -85,8 +105,11 @@ class _Reading:
         self.place: tuple[Any, ...] | None = None
         self.loose = 0
         self.last: Item | None = None
-        self.pending: Future[Page] | None = None
-        self.allowed = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all pages were read."""
+        return not self.parts
 
 
 class Stream:
@@ -174,7 +197,8 @@ class Stream:
 
     def _entries(self) -> Iterator[tuple[Item, int]]:
         for reading in self._readings:
-            self._ask(reading, at_least=1)
+            if reading.parts:
+                self._ask(reading.parts[0], at_least=1)
         while self._entries_left != 0:
             if not all(reading.left or reading.done or self._fill(reading) for reading in self._readings):
                 return
@@ -193,36 +217,95 @@ class Stream:
 
     def _fill(self, reading: _Reading) -> bool:
         """Have the next entry of a query at hand if there is one. Returns False if nothing more may be read."""
-        while not reading.left and not reading.done:
-            self._ask(reading)
-            if reading.pending is None:
+        while not reading.left and reading.parts:
+            part = reading.parts[0]
+            self._ask(part)
+            if part.pending is None and part.page is None:
+                # What is read ahead may need less than it was allowed.
+                for other in self._parts_ahead():
+                    self._receive(other)
+                self._ask(part)
+            page = self._receive(part)
+            if page is None:
                 return False
-            page = reading.pending.result()
-            reading.pending = None
-            self._allowance.give(reading.allowed - len(page.items))
-            self._source.report.add(page)
+            part.page = None
             reading.items, reading.left = iter(page.items), len(page.items)
-            reading.start, reading.done = page.next, page.next is None
-            self._page = min(self._page * _LARGER, _LARGEST)
-            if self._page == _LARGEST:
-                self._ask(reading)
+            part.start = page.next
+            if page.next is None:
+                reading.parts.popleft()
+            self._page = min(self._page * _LARGER, LARGEST)
+            if self._page == LARGEST:
+                self._read_ahead(reading, page)
         return True
 
-    def _ask(self, reading: _Reading, at_least: int = 0) -> None:
-        if reading.pending is not None or reading.done:
+    def _ask(self, part: _Part, *, wanted: int | None = None, at_least: int = 0) -> None:
+        if part.pending is not None or part.page is not None:
             return
-        reading.allowed = self._allowance.take(self._page)
-        most = max(reading.allowed, at_least)
+        part.allowed = self._allowance.take(wanted or self._page)
+        most = max(part.allowed, at_least)
         if most:
-            reading.pending = self._source.executor.submit(
+            part.pending = self._source.executor.submit(
                 self._source.table.page,
                 self._name,
-                reading.query,
+                part.query,
                 self._source.key_types,
                 backwards=self._backwards,
-                start=reading.start,
+                start=part.start,
                 most=most,
             )
+
+    def _receive(self, part: _Part) -> Page | None:
+        """The page that was asked for, if one was."""
+        if part.pending is not None:
+            part.page = part.pending.result()
+            part.pending = None
+            self._allowance.give(part.allowed - len(part.page.items))
+            self._source.report.add(part.page)
+        return part.page
+
+    def _parts_ahead(self) -> Iterator[_Part]:
+        return (part for reading in self._readings for part in reading.parts if part.pending is not None)
+
+    def _read_ahead(self, reading: _Reading, page: Page) -> None:
+        """Ask for the next pages of a query: one, or of a range of moments several, each of a slice of what is left."""
+        reading.ahead = min(reading.ahead + 1, max(_AHEAD // len(self._readings), 1))
+        if self._by_day and isinstance(reading.query.get(STUDY_MOMENT.name), Between):
+            self._set_length(reading, page)
+            for number in range(reading.ahead):
+                if number < len(reading.parts):
+                    self._cut(reading, number)
+        for number, part in enumerate(islice(reading.parts, reading.ahead)):
+            # A page has as many entries as fit into 1 MiB, which is far less than what may be asked for.
+            self._ask(part, wanted=min(reading.most * 2, self._page) if number else None)
+
+    def _set_length(self, reading: _Reading, page: Page) -> None:
+        """Make slices a little shorter than the time that a full page covers, and longer where entries are few."""
+        reading.most = max(reading.most, len(page.items))
+        if page.next is not None and page.items:
+            first, last = (slices.seconds(item[STUDY_MOMENT.name]["S"]) for item in (page.items[0], page.items[-1]))
+            reading.length = max(abs(last - first) * 7 // 8, slices.SHORTEST)
+        elif len(page.items) * _LARGER < reading.most:
+            reading.length *= _LARGER
+
+    def _cut(self, reading: _Reading, number: int) -> None:
+        """Cut a slice off a part of a query that is not being read, if the rest is no shorter than the slice."""
+        part = reading.parts[number]
+        asked: Any = part.query[STUDY_MOMENT.name]
+        near, far = (asked.high, asked.low) if self._backwards else (asked.low, asked.high)
+        if part.start is not None:
+            near = part.start[STUDY_MOMENT.name]["S"]
+        between = slices.cut(near, far, reading.length)
+        if part.pending or part.page or between is None or slices.cut(near, far, reading.length * 2) is None:
+            return
+        later, earlier = Between(between, asked.high), Between(asked.low, between)
+        first, rest = (later, earlier) if self._backwards else (earlier, later)
+        reading.parts[number] = _Part(part.query | {STUDY_MOMENT.name: first}, part.start)
+        reading.parts.insert(number + 1, _Part(part.query | {STUDY_MOMENT.name: rest}))
+
+    def leave(self) -> None:
+        """Wait for what was asked for ahead, so that the report counts it."""
+        for part in self._parts_ahead():
+            self._receive(part)
 
     def _place(self, query: int) -> tuple[Any, ...]:
         """Where the next entry of a query is in the index's order."""

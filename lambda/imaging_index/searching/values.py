@@ -22,13 +22,15 @@ NAMING: Final = frozenset({"AE", "AT", "CS", "LO", "LT", "SH", "ST", "UC", "UR",
 
 _WILD: Final = re.compile(r"[*?]")
 _MOST_STARS: Final = 64
-_MOST_LISTED: Final = 100
+MOST_LISTED: Final = 100
 _MOST_WORDS: Final = 8
 _WITHOUT_WILDCARDS: Final = frozenset({"UI", "AS", "AT"})
 _IN_ONE_CASE: Final = frozenset({"UI", "AS"})
 _LISTED: Final = {"UI": re.compile(r"[,\\]"), "CS": re.compile(r"[,\\]")}
 _ORDERED: Final = vrs.NUMBERS | vrs.MOMENTS | {"AS", "own"}
 _EXAMPLES: Final = {"AS": "045Y, or a range like {}=018Y..065Y", "AT": "0018A001"}
+# Ideographs, kana and hangul are in the second and third group of most names (PS3.5, section 6.2.1.2).
+_IDEOGRAPHS: Final = re.compile("[\u2e80-\U0010ffff]")
 _TAG: Final = re.compile(r"\s*\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?\s*")
 _NUMBER: Final = re.compile(r"\s*(?:[0-9]+(?:\.[0-9]+)?)?\s*")
 _FLAGS: Final = {"true": "true", "yes": "true", "false": "false", "no": "false"}
@@ -151,7 +153,8 @@ class Value:
         pattern = re.sub(r"[\^=,.\-\s]+", " ", fold(value)).lstrip()
         begun = cut(pattern.removesuffix("*"), LONGEST_KEY)
         # An index has the first group only.
-        if begun and pattern.endswith("*") and not _WILD.search(begun) and "=" not in value:
+        first = "=" not in value and not _IDEOGRAPHS.search(pattern)
+        if begun and pattern.endswith("*") and not _WILD.search(begun) and first:
             # Behind a separator the word is complete: `doe^*` finds Doe and Doe^Peter, and not Doering.
             whole = begun.endswith(" ")
             self.asked = (Between(begun.rstrip(), f"{begun.rstrip()} {AFTER_ALL}" if whole else begun + AFTER_ALL),)
@@ -171,7 +174,8 @@ class Value:
             turns = [words[at:] + words[:at] for at in range(len(words))]
         # An index has the first group only.
         first = [name_key(value)] if len(turns) == 1 else [cut(" ".join(turn), LONGEST_KEY) for turn in turns]
-        self.asked = tuple(dict.fromkeys(first))
+        if not _IDEOGRAPHS.search(first[0]):
+            self.asked = tuple(dict.fromkeys(first))
         return Equal(frozenset("".join(f"{word} " for word in turn) for turn in turns))
 
     def _of_text(self, value: str) -> Test:
@@ -180,9 +184,9 @@ class Value:
         if _WILD.search(value):
             return self._of_pattern(value)
         parts = _LISTED[self._vr].split(value) if self._vr in _LISTED else [value]
-        if len(parts) > _MOST_LISTED:
+        if len(parts) > MOST_LISTED:
             raise SearchError(
-                f"Give at most {_MOST_LISTED} values of {self._name} at a time, or {self._name}=@FILE with one a line."
+                f"Give at most {MOST_LISTED} values of {self._name} at a time, or {self._name}=@FILE with one a line."
             )
         stored = [each for part in parts if (each := self._stored(part))]
         if self._identifier:
