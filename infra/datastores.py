@@ -32,14 +32,27 @@ def reading(stack: Stack, settings: Settings) -> iam.PolicyStatement:
     )
 
 
+def asking(stack: Stack, settings: Settings) -> iam.PolicyStatement:
+    """The permission to ask for the newest version of an image set."""
+    return iam.PolicyStatement(actions=["medical-imaging:GetImageSet"], resources=image_set_arns(stack, settings))
+
+
+def searching(stack: Stack, settings: Settings) -> iam.PolicyStatement:
+    """The permission to list the image sets of a study."""
+    return iam.PolicyStatement(
+        actions=["medical-imaging:SearchImageSets"],
+        resources=[arn for arn in image_set_arns(stack, settings) if "/imageset/" not in arn],
+    )
+
+
 def using_keys(settings: Settings) -> list[iam.PolicyStatement]:
     """The permission to use the data stores' own keys; empty if no data store to index has one."""
     keys = _keys(settings)
     return [_use_of_keys(settings, resources=keys)] if keys else []
 
 
-def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicyStatement | None:
-    """The statement that the policy of each data store's own key needs, so that the reader's permission takes effect.
+def key_policy_statement(settings: Settings, *readers: iam.IRole) -> iam.PolicyStatement | None:
+    """The statement that the policy of each data store's own key needs, so that the readers' permissions take effect.
 
     Returns:
         None if no data store to index has a key of its own.
@@ -47,7 +60,8 @@ def key_policy_statement(settings: Settings, reader: iam.IRole) -> iam.PolicySta
     if not _keys(settings):
         return None
     statement = _use_of_keys(settings, resources=["*"])
-    statement.add_arn_principal(reader.role_arn)
+    for reader in readers:
+        statement.add_arn_principal(reader.role_arn)
     return statement
 
 

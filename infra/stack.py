@@ -11,6 +11,7 @@ from infra.config import Settings
 from infra.dicomweb import Dicomweb
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
+from infra.publishing import Publishing
 from infra.storage import Storage
 from infra.tokens import TokenSecret
 
@@ -49,15 +50,29 @@ class ImagingIndex(Stack):
             if settings.dicomweb == "off"
             else Dicomweb(self, "Dicomweb", settings=settings, storage=self.storage, tokens=tokens)
         )
+        publishing = (
+            None
+            if settings.events == "off"
+            else Publishing(self, "Publishing", settings=settings, storage=self.storage)
+        )
         self.monitoring = Monitoring(
             self,
             "Monitoring",
             settings=settings,
             key=self.storage.key,
-            alarms=[*self.pipeline.alarms, *self.storage.alarms, *(dicomweb.alarms if dicomweb else ())],
+            alarms=[
+                *self.pipeline.alarms,
+                *self.storage.alarms,
+                *(dicomweb.alarms if dicomweb else ()),
+                *(publishing.alarms if publishing else ()),
+            ],
             log_group=self.pipeline.function.function.log_group.log_group_name,
             objective=self.pipeline.objective,
-            rows={**self.pipeline.rows, **(dicomweb.rows if dicomweb else {})},
+            rows={
+                **self.pipeline.rows,
+                **(dicomweb.rows if dicomweb else {}),
+                **(publishing.rows if publishing else {}),
+            },
         )
         self._output("TableName", self.storage.table.table_name, "The index")
         self._output("QueueUrl", self.pipeline.queue.queue_url, "Changes that are not yet indexed")
@@ -75,7 +90,22 @@ class ImagingIndex(Stack):
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")
         if dicomweb:
             self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
-        statement = datastores.key_policy_statement(settings, self.pipeline.function.role)
+        if publishing:
+            self._output("EventBusName", publishing.bus.event_bus_name, "Where the index announces its changes")
+            self._output("EventFunctionName", publishing.function.function.function_name, "The function that announces")
+            self._output(
+                "EventQueueUrl", publishing.queue.queue_url, "Studies and import jobs that are not yet announced"
+            )
+            self._output(
+                "EventDeadLetterQueueUrl",
+                publishing.dead_letter_queue.queue_url,
+                "Studies and import jobs that could not be checked",
+            )
+            self._output(
+                "EventFailureQueueUrl", publishing.failure_queue.queue_url, "Changes that could not be announced"
+            )
+        readers = [self.pipeline.function.role, *([publishing.function.role] if publishing else [])]
+        statement = datastores.key_policy_statement(settings, *readers)
         if statement is not None:
             self._output(
                 "DataStoreKeyPolicyStatement",
