@@ -8,6 +8,8 @@ import typer
 from cli import extras
 from cli.dead_letters.commands import dead_letters
 from cli.doctor.command import doctor
+from cli.events.replaying import events
+from cli.events.watching import watch
 from cli.inspecting import inspect
 from cli.output import Failure
 from cli.profiles import profiles
@@ -63,6 +65,8 @@ application.command()(show)
 application.command()(doctor)
 application.command()(reconcile)
 application.add_typer(dead_letters, name="dlq")
+application.command()(watch)
+application.add_typer(events, name="events")
 
 
 def main() -> None:

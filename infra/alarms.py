@@ -13,7 +13,20 @@ from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
 from imaging_index.reconciling.counts import Difference
 from infra.config import FUNCTION_SECONDS
-from infra.metrics import DAY, HOUR, ApiNames, Metric, Names, of_api, of_function, of_queue, of_rule, of_table, own
+from infra.metrics import (
+    DAY,
+    HOUR,
+    ApiNames,
+    EventNames,
+    Metric,
+    Names,
+    of_api,
+    of_function,
+    of_queue,
+    of_rule,
+    of_table,
+    own,
+)
 
 # The objective: this percentage of image sets is searchable within this many seconds of the event.
 OBJECTIVE_PERCENT: Final = 99.9
@@ -24,6 +37,11 @@ DICOMWEB_SECONDS: Final = 10
 
 # Seconds for which the index may go without a comparison with HealthImaging.
 LONGEST_WITHOUT_PASS: Final = 3600
+# A study or a job that waits is looked at once an hour at least: 70 minutes.
+_BETWEEN_LOOKS: Final = 14
+
+# The table's stream keeps changes for a day: there is time to act.
+EVENTS_BEHIND_SECONDS: Final = HOUR
 
 # A failed message may wait half an hour for its next try. Alarms on what only a try can show look at the last 35
 # minutes; otherwise they would end between two tries.
@@ -185,8 +203,43 @@ def of_dicomweb(names: ApiNames) -> tuple[Alarm, ...]:
     )  # fmt: skip
 
 
+def of_events(names: EventNames) -> tuple[Alarm, ...]:
+    """The alarms of the events that the index sends."""
+    visible = "ApproximateNumberOfMessagesVisible"
+    return (
+        Alarm("EventsBehind", "events-out", "Events are sent more than an hour after the table changed.",
+              of_function(names.function, "IteratorAge", "Maximum"),
+              (">", 1000 * EVENTS_BEHIND_SECONDS), (1, 1), pages=True),
+        Alarm("EventsGivenUp", "events-out", "Changes of the table were not announced, and are given up.",
+              of_queue(names.failure_queue, visible, "Maximum"),
+              (">=", 1), (1, 1), "ignore", pages=True),
+        Alarm("EventFailures", "events-out", "Events keep failing.",
+              own(names.service, metric_names.PUBLISH_FAILURES, "Sum"),
+              (">=", 1), (3, _BETWEEN_TRIES)),
+        Alarm("EventFunctionErrors", "events-out", "Whole invocations of the function that announces failed.",
+              of_function(names.function, "Errors", "Sum"),
+              (">=", 1), (2, _BETWEEN_TRIES)),
+        Alarm("EventFunctionThrottles", "function-throttles",
+              "Lambda has no concurrency left for the function that announces.",
+              of_function(names.function, "Throttles", "Sum"),
+              (">=", 1), (3, _BETWEEN_TRIES)),
+        Alarm("StudyWaiting", "studies-and-jobs-that-wait",
+              "For an hour, the index has not agreed with HealthImaging on a study.",
+              own(names.service, metric_names.STUDY_WAITING, "Sum"),
+              (">=", 1), (1, _BETWEEN_LOOKS)),
+        Alarm("JobsWaiting", "studies-and-jobs-that-wait",
+              "An import job completed an hour ago, and not all of its image sets are indexed.",
+              own(names.service, metric_names.JOBS_WAITING, "Sum"),
+              (">=", 1), (1, _BETWEEN_LOOKS)),
+        Alarm("EventDeadLetters", "studies-and-jobs-that-wait",
+              "Messages of studies or import jobs could not be handled and were parked.",
+              of_queue(names.dead_letter_queue, visible, "Maximum"),
+              (">=", 1), (1, 1), "ignore"),
+    )  # fmt: skip
+
+
 def number(profile: Profile) -> int:
-    """How many alarms a stack with this profile has, without DICOMweb's."""
+    """How many alarms a stack with this profile has, without DICOMweb's and those of events."""
     names = Names(*("" for _ in fields(Names)))
     of_parts = (
         of_pipeline(names, profile),

@@ -114,6 +114,9 @@ def _service(model: Mapping[str, Any], operations: set[str]) -> dict[str, Any]:
             waiting += _shapes_in(shapes[name])
     others = {name: part for name, part in model.items() if name not in ("operations", "shapes")}
     pruned: dict[str, Any] = _undocumented(others | {"operations": kept, "shapes": dict(sorted(shapes.items()))})
+    for parameter in pruned.get("clientContextParams", {}).values():
+        # botocore asks each of them, as S3 has some, for its text.
+        parameter["documentation"] = ""
     return pruned
 
 

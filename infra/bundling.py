@@ -27,7 +27,7 @@ from infra.places import PLACES, Places
 PYTHON: Final = "3.13"
 
 # The functions, by their handlers' names: each has a package with what it needs.
-Program = Literal["index", "dicomweb"]
+Program = Literal["index", "dicomweb", "publish"]
 
 # Files that no function imports or reads. The tests in the local cloud run this package, and fail if a needed module is
 # missing. Licences stay, as they demand.
@@ -52,9 +52,19 @@ _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 # What a function does not need of the package: what other programs do, so that DICOMweb's has nothing that writes; and
 # the lines of mistakes in a profile, since the stack was made from it before.
 _OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
-    "index": ("handlers/dicomweb.py", "qido/", "searching/", "table/answers.py", "profile/toml_lines.py"),
+    "index": (
+        "handlers/dicomweb.py",
+        "handlers/publish.py",
+        "publishing/",
+        "qido/",
+        "searching/",
+        "table/answers.py",
+        "table/watching.py",
+        "profile/toml_lines.py",
+    ),
     "dicomweb": (
         "handlers/index.py",
+        "handlers/publish.py",
         "handlers/reconcile.py",
         "observability.py",
         "pass_metrics.py",
@@ -62,11 +72,25 @@ _OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
         "indexing.py",
         "healthimaging.py",
         "queue/",
+        "publishing/",
         "reconciling/",
         "table/checkpoints.py",
         "table/reconciling.py",
+        "table/watching.py",
         "table/writing.py",
         "searching/index.py",
+        "profile/toml_lines.py",
+    ),
+    "publish": (
+        "handlers/index.py",
+        "handlers/dicomweb.py",
+        "handlers/reconcile.py",
+        "pass_metrics.py",
+        "qido/",
+        "reconciling/",
+        "searching/",
+        "table/checkpoints.py",
+        "table/reconciling.py",
         "profile/toml_lines.py",
     ),
 }

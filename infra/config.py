@@ -26,6 +26,7 @@ Architecture = Literal["arm64", "x86_64"]
 BundleTarget = Literal["lambda", "host"]
 Monitoring = Literal["full", "basic"]
 RemovalPolicy = Literal["retain", "destroy"]
+Switch = Literal["off", "on"]
 UnknownKeys = Literal["refuse", "ignore"]
 EmptyStatus = Literal[200, 204]
 
@@ -124,6 +125,16 @@ _Origins = Annotated[
     tuple[Annotated[str, Meta(pattern=r"\Ahttps?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")], ...],
     Meta(description='a list of origins of web pages, such as ["https://viewer.example.org"], without a path'),
 ]
+_Switch = Annotated[Switch, Meta(description="off or on")]
+# Amazon SQS API Reference, "ChangeMessageVisibility": a message is hidden for twelve hours at most.
+_StableMinutes = Annotated[
+    int, Meta(ge=0, le=720, description="a whole number of minutes, from 0 (no such event) to 720")
+]
+# Amazon S3 User Guide, "General purpose bucket naming rules".
+_Buckets = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")], ...],
+    Meta(max_length=10, description='a list of at most 10 names of S3 buckets, such as ["import-output"]'),
+]
 _Budget = Annotated[int, Meta(ge=100, le=100_000, description="a whole number, from 100 to 100000")]
 
 
@@ -156,6 +167,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         dicomweb_empty_status: the status of an answer without rows.
         dicomweb_read_units: whether an answer's header says how many read request units it took.
         dicomweb_budget: how many entries a request may read.
+        events: whether the index announces its changes on a bus of its own.
+        study_stable_minutes: for how long a study must not have changed when it is announced as stable; 0 for never.
+        import_output_buckets: the buckets of import jobs' output, for the event of a job that is indexed.
+        event_schemas: whether the events' schema is registered with EventBridge.
         indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
             upgrade.
     """
@@ -182,8 +197,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dicomweb_origins: _Origins = ()
     dicomweb_unknown_keys: Annotated[UnknownKeys, Meta(description="refuse or ignore")] = "refuse"
     dicomweb_empty_status: Annotated[EmptyStatus, Meta(description="200 or 204")] = 200
-    dicomweb_read_units: Annotated[Literal["off", "on"], Meta(description="off or on")] = "off"
+    dicomweb_read_units: _Switch = "off"
     dicomweb_budget: _Budget = 20_000
+    events: _Switch = "off"
+    study_stable_minutes: _StableMinutes = 0
+    import_output_buckets: _Buckets = ()
+    event_schemas: _Switch = "off"
     indexes: Annotated[Indexes | None, Meta(description="left out: `make deploy` sets it itself")] = None
 
     @property
@@ -233,11 +252,22 @@ _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(S
 SETTINGS: Final = tuple(_FIELDS)
 
 # What the command line gives as JSON; cdk.json has lists and objects.
-_JSON: Final = ("dataStores", "tags", "indexes", "dicomweb", "dicomwebVpcEndpoints", "dicomwebOrigins")
+_JSON: Final = (
+    "dataStores",
+    "tags",
+    "indexes",
+    "dicomweb",
+    "dicomwebVpcEndpoints",
+    "dicomwebOrigins",
+    "importOutputBuckets",
+)
 # But for these.
 _WORDS: Final = ("off", "iam")
 
-_OPTIONAL: Final = ("alarmEmail", "tags", "indexes", *(name for name in SETTINGS if name.startswith("dicomweb")))
+_OPTIONAL: Final = (
+    *("alarmEmail", "tags", "indexes", "events", "studyStableMinutes", "importOutputBuckets", "eventSchemas"),
+    *(name for name in SETTINGS if name.startswith("dicomweb")),
+)
 
 
 def _may_be(name: str) -> str:

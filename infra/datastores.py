@@ -34,13 +34,17 @@ def reading(stack: Stack, settings: Settings) -> iam.PolicyStatement:
     )
 
 
-def searching(stack: Stack, settings: Settings) -> list[iam.PolicyStatement]:
-    """The permission to find the data stores to index, and to search for their image sets."""
+def searching(stack: Stack, settings: Settings) -> iam.PolicyStatement:
+    """The permission to search for the image sets of the data stores to index."""
     named = [arn for arn in image_set_arns(stack, settings) if not arn.endswith("/imageset/*")]
-    search = iam.PolicyStatement(actions=["medical-imaging:SearchImageSets"], resources=named)
+    return iam.PolicyStatement(actions=["medical-imaging:SearchImageSets"], resources=named)
+
+
+def finding(settings: Settings) -> list[iam.PolicyStatement]:
+    """The permission to find the data stores to index; empty if the setting names them."""
     if settings.data_stores:
-        return [search]
-    return [search, iam.PolicyStatement(actions=["medical-imaging:ListDatastores"], resources=["*"])]
+        return []
+    return [iam.PolicyStatement(actions=["medical-imaging:ListDatastores"], resources=["*"])]
 
 
 def asking(stack: Stack, settings: Settings) -> iam.PolicyStatement:

@@ -56,6 +56,17 @@ class ApiNames:
     function: str
 
 
+@dataclass(frozen=True, slots=True)
+class EventNames:
+    """The names that the parts for events have in CloudWatch's dimensions; `service` is the stack's name."""
+
+    service: str
+    function: str
+    queue: str
+    dead_letter_queue: str
+    failure_queue: str
+
+
 def own(service: str, name: str, statistic: str, seconds: int = 300) -> Metric:
     """A metric of the function's own: `imaging_index.metric_names` has the names."""
     return Metric(NAMESPACE, name, statistic, {"service": service}, seconds)

@@ -71,7 +71,7 @@ class ReconcileFunction(PackageFunction):
             self,
             "SearchingPolicy",
             description="Searches the data stores to index",
-            statements=datastores.searching(stack, settings),
+            statements=[datastores.searching(stack, settings), *datastores.finding(settings)],
         )
         asking = iam.ManagedPolicy(
             self,

@@ -12,6 +12,7 @@ from infra.config import Settings
 from infra.dicomweb import Dicomweb
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
+from infra.publishing import Publishing
 from infra.reconciling import Reconciling
 from infra.storage import Storage
 from infra.tokens import TokenSecret
@@ -62,6 +63,11 @@ class ImagingIndex(Stack):
             if settings.dicomweb == "off"
             else Dicomweb(self, "Dicomweb", settings=settings, storage=self.storage, tokens=tokens)
         )
+        publishing = (
+            None
+            if settings.events == "off"
+            else Publishing(self, "Publishing", settings=settings, storage=self.storage)
+        )
         self.monitoring = Monitoring(
             self,
             "Monitoring",
@@ -72,6 +78,7 @@ class ImagingIndex(Stack):
                 *self.reconciling.alarms,
                 *self.storage.alarms,
                 *(dicomweb.alarms if dicomweb else ()),
+                *(publishing.alarms if publishing else ()),
             ],
             log_groups=[part.function.function.log_group.log_group_name for part in (self.pipeline, self.reconciling)],
             objective=self.pipeline.objective,
@@ -79,6 +86,7 @@ class ImagingIndex(Stack):
                 "Is it complete?": self.reconciling.row,
                 **self.pipeline.rows,
                 **(dicomweb.rows if dicomweb else {}),
+                **(publishing.rows if publishing else {}),
             },
         )
         self._output("TableName", self.storage.table.table_name, "The index")
@@ -103,9 +111,26 @@ class ImagingIndex(Stack):
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")
         if dicomweb:
             self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
-        statement = datastores.key_policy_statement(
-            settings, [self.pipeline.function.role, self.reconciling.function.role]
-        )
+        if publishing:
+            self._output("EventBusName", publishing.bus.event_bus_name, "Where the index announces its changes")
+            self._output("EventFunctionName", publishing.function.function.function_name, "The function that announces")
+            self._output(
+                "EventQueueUrl", publishing.queue.queue_url, "Studies and import jobs that are not yet announced"
+            )
+            self._output(
+                "EventDeadLetterQueueUrl",
+                publishing.dead_letter_queue.queue_url,
+                "Studies and import jobs that could not be checked",
+            )
+            self._output(
+                "EventFailureQueueUrl", publishing.failure_queue.queue_url, "Changes that could not be announced"
+            )
+        readers = [
+            self.pipeline.function.role,
+            self.reconciling.function.role,
+            *([publishing.function.role] if publishing else []),
+        ]
+        statement = datastores.key_policy_statement(settings, readers)
         if statement is not None:
             self._output(
                 "DataStoreKeyPolicyStatement",

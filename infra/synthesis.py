@@ -10,7 +10,7 @@ from aws_cdk import App
 
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import ProfileError
-from infra import compliance, dicomweb, profile_lock
+from infra import compliance, dicomweb, profile_lock, publishing
 from infra.bundling import BundlingError
 from infra.config import ROOT, SettingError, Settings
 from infra.stack import ImagingIndex
@@ -38,6 +38,7 @@ def make_app(
     chosen = Settings.from_context({**app.node.get_all_context(), **(settings or {})}, os.environ)
     selected = toml_file.load(chosen.profile)
     dicomweb.check(chosen, selected)
+    publishing.check(chosen, selected)
     profile_lock.check(chosen.profile, selected)
     ImagingIndex(app, chosen, selected)
     return app

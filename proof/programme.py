@@ -24,6 +24,7 @@ from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, lea
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
+from proof.publishing import changes, jobs, studies
 from proof.simulation import passes, simulation
 from proof.simulation.listed import TOKENS, Token
 from proof.simulation.wrong_passes import RULES
@@ -50,6 +51,12 @@ PASSES: Final = 20_000
 PASSES_AT_ONCE: Final = 1_000
 SEARCHES: Final = 1_000_000
 SEARCHES_AT_ONCE: Final = 20_000
+CHANGES: Final = 50_000
+STUDIES: Final = 10_000
+JOBS: Final = 10_000
+ANNOUNCED_AT_ONCE: Final = 2_000
+KILLED: Final = 100
+VARIANT_NUMBERS: Final = 2_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
 
@@ -126,6 +133,41 @@ def leaks_looked_for(first: int, count: int) -> Outcome:
     """Fail anywhere over documents full of the marker, and look for it in all that leaves."""
     report = leaks.run(first, count)
     return Outcome(report.tried, report.harms)
+
+
+def changes_announced(first: int, count: int) -> Outcome:
+    """Make an event of each change of an entry."""
+    report = changes.run(first, count)
+    return Outcome(report.changes, report.harms)
+
+
+def changes_killed(first: int, count: int) -> Outcome:
+    """Make an event of each change of an entry, killed before and after every call."""
+    reports = [changes.kills(number) for number in range(first, first + count)]
+    return Outcome(sum(each.tried for each in reports), [harm for each in reports for harm in each.harms])
+
+
+def studies_announced(first: int, count: int) -> Outcome:
+    """Announce studies when they are stable."""
+    report = studies.run(first, count)
+    late = f"late by at most {max(report.late):.0f} s, {report.after_deletion} within the quiet time of a deletion"
+    cost = f"{report.messages / report.changes:.2f} messages a change, {report.doubled} doubles of {report.announced}"
+    return Outcome(report.tried, report.harms, [f"{late}; {cost}"])
+
+
+def jobs_announced(first: int, count: int) -> Outcome:
+    """Announce import jobs when they are indexed."""
+    report = jobs.run(first, count)
+    return Outcome(report.tried, report.harms, [f"{report.doubled} doubles of {report.announced}"])
+
+
+def wrong_announcements(number: int) -> Outcome:
+    """Look whether a simulation shows a way to get it wrong."""
+    every = [(part, variant) for part in (changes, studies, jobs) for variant in part.VARIANTS]
+    part, variant = every[number]
+    with variant.planted():
+        shown = variant.shows(part.run(0, VARIANT_NUMBERS))
+    return Outcome(1, [] if shown else [f"'{variant.name}' was not shown"], [f"{variant.name}: {shown}"])
 
 
 def flooded(number: int, count: int) -> Outcome:
@@ -278,6 +320,30 @@ def programme() -> list[Suite]:
         ),
         Suite("Wrong rules of a pass", "rules", [(wrong_rule, (number,)) for number in range(len(RULES))]),
         Suite("A GetImageSet that lags", "histories", [(lagging, (lag, LAGGING)) for lag in range(4)]),
+        Suite(
+            "Changes and their events",
+            "changes",
+            [(changes_announced, (first, ANNOUNCED_AT_ONCE)) for first in range(0, CHANGES, ANNOUNCED_AT_ONCE)],
+        ),
+        Suite("Events, killed at every call", "runs", [(changes_killed, (n, 10)) for n in range(0, KILLED, 10)]),
+        Suite(
+            "Studies that are stable",
+            "studies",
+            [(studies_announced, (first, ANNOUNCED_AT_ONCE)) for first in range(0, STUDIES, ANNOUNCED_AT_ONCE)],
+        ),
+        Suite(
+            "Import jobs that are indexed",
+            "jobs",
+            [(jobs_announced, (first, ANNOUNCED_AT_ONCE)) for first in range(0, JOBS, ANNOUNCED_AT_ONCE)],
+        ),
+        Suite(
+            "Wrong ways to announce",
+            "ways",
+            [
+                (wrong_announcements, (number,))
+                for number in range(sum(len(part.VARIANTS) for part in (changes, studies, jobs)))
+            ],
+        ),
         Suite("Floods that drain", "hints", [(drained, (seconds,)) for seconds in (0.03, 0.09, 0.3)]),
         Suite("Faults planted in the real code", "faults", [(mutant, (n,)) for n in range(len(simulation.MUTANTS))]),
         Suite(

@@ -24,6 +24,7 @@ _LONGEST = (
     "convergence/test_kills.py",
     "runtime/test_exact_runtime.py",
     "browser/test_ohif.py",
+    "cloud/test_automation.py",
     "cloud/test_upgrade.py",
     "cloud/test_reconcile.py",
     "convergence/test_errors_at_calls.py",

@@ -40,7 +40,9 @@ def table() -> str:
         shipped = _accepted(Path(folder) / "shipped", {})
         other = _accepted(Path(folder) / "other", {"profile": str(hashing), "dataStores": json.dumps([{"id": _STORE}])})
         dicomweb = _accepted(Path(folder) / "dicomweb", {"dicomweb": "iam"})
-    every = (shipped, other, dicomweb)
+        settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["<bucket>"]}
+        events = _accepted(Path(folder) / "events", settings)
+    every = (shipped, other, dicomweb, events)
     rows = ["| found | on | and stays, since | rules |", "| --- | --- | --- | --- |"]
     for found in sorted({found for each in every for found in each}, key=lambda found: (found[1], found)):
         what, where, why = found

@@ -5,7 +5,8 @@
     imaging-index-arm64.cdx.json  the bill of materials, CycloneDX 1.6
     imaging-index-arm64.licences.txt
 
-With DICOMweb, there is another such set, of `imaging-index-dicomweb-arm64`.
+With DICOMweb, there is another such set, of `imaging-index-dicomweb-arm64`, and with events of
+`imaging-index-publish-arm64`.
 
 The same tree and the same compiling Python give the same bytes anywhere. For another profile or processor:
 
@@ -184,6 +185,8 @@ def main() -> None:
         named: dict[str, Program] = {f"imaging-index-{kind}": "index"}
         if settings.dicomweb != "off":
             named[f"imaging-index-dicomweb-{kind}"] = "dicomweb"
+        if settings.events != "off":
+            named[f"imaging-index-publish-{kind}"] = "publish"
         for name, program in named.items():
             bundle = Bundle(settings.profile, platform, compiler, program=program)
             for product in make(bundle, ROOT / "build" / "bundle", name):

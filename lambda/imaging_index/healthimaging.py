@@ -1,4 +1,4 @@
-"""The three calls that the index makes to AWS HealthImaging."""
+"""The calls that the index makes to AWS HealthImaging."""
 
 from __future__ import annotations
 
@@ -69,6 +69,15 @@ class Listing(msgspec.Struct, frozen=True):
     now: datetime | None
 
 
+class Found(msgspec.Struct, frozen=True):
+    """An image set in SearchImageSets' answer, without a version 0; `updated_at` is in seconds since 1970."""
+
+    image_set_id: str
+    version: int
+    is_primary: bool | None
+    updated_at: float
+
+
 class HealthImaging:
     """The service, as the index reads it. Errors of botocore pass through; `aws_errors.classify` knows them."""
 
@@ -115,6 +124,22 @@ class HealthImaging:
             token=answer.get("nextToken"),
             now=parsedate_to_datetime(date) if date else None,
         )
+
+    def of_study(self, datastore_id: str, study_uid: str) -> list[Found]:
+        """The image sets that SearchImageSets lists for a study, 50 a call. It may lag behind a change."""
+        of_study: Any = {"filters": [{"operator": "EQUAL", "values": [{"DICOMStudyInstanceUID": study_uid}]}]}
+        pages = self._client.get_paginator("search_image_sets").paginate(
+            datastoreId=datastore_id, searchCriteria=of_study
+        )
+        found: dict[str, Found] = {}
+        for page in pages:
+            for each in page["imageSetsMetadataSummaries"]:
+                identifier, version, updated_at = each["imageSetId"], each.get("version", 0), each.get("updatedAt")
+                # One that changes meanwhile may be on two pages.
+                if identifier not in found or found[identifier].version < version:
+                    moment = updated_at.timestamp() if updated_at else 0.0
+                    found[identifier] = Found(identifier, version, each.get("isPrimary"), moment)
+        return [*found.values()]
 
     def metadata(
         self, datastore_id: str, image_set_id: str, version: int, read: Callable[[Iterable[bytes]], _Read]

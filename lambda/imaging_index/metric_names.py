@@ -32,6 +32,13 @@ STILL_DIFFERENT: Final = "StillDifferent"
 GHOSTS_REFUSED: Final = "GhostsRefused"
 TIER_DOLLARS: Final = "TierDollars"
 TIER_DOLLARS_REFUSED: Final = "TierDollarsRefused"
+# Of events: those put on the bus, what could not be announced, the studies announced, and the checks of a study or a
+# job that has not agreed with HealthImaging for an hour.
+PUBLISHED: Final = "Published"
+PUBLISH_FAILURES: Final = "PublishFailures"
+STUDY_STABLE: Final = "StudyStable"
+STUDY_WAITING: Final = "StudyWaiting"
+JOBS_WAITING: Final = "JobsWaiting"
 
 # Each hint that was handled adds to one of these.
 OUTCOMES: Final = (*(outcome.value for outcome in Outcome), OTHER_DATASTORE)

@@ -85,5 +85,48 @@ def hint_failed(hint: Hint | None, fault: Fault, *, parked: bool, tries: int) ->
     )
 
 
+def published(events: int) -> None:
+    """Count the events that were put on the bus."""
+    _count(metric_names.PUBLISHED, events)
+
+
+def not_published(reason: str, *, sequence: str) -> None:
+    """Count and log a change that cannot be announced, by its number in the stream: nobody will try again."""
+    _count(metric_names.PUBLISH_FAILURES)
+    logger.error("not published", extra={"reason": reason, "sequenceNumber": sequence})
+
+
+def publishing_failed(fault: Fault) -> None:
+    """Count and log a failure after which Lambda repeats the changes."""
+    _count(metric_names.PUBLISH_FAILURES)
+    logger.warning("not published yet", extra={"fault": fault.name, "reason": fault.reason})
+
+
+def study_announced() -> None:
+    """Count a study that was announced as stable."""
+    _count(metric_names.STUDY_STABLE)
+
+
+def study_waits(datastore_id: str, image_set_id: str) -> None:
+    """Count and log a check of a study that has not agreed with HealthImaging for an hour."""
+    _count(metric_names.STUDY_WAITING)
+    logger.warning("study waits", extra={"datastoreId": datastore_id, "imageSetId": image_set_id})
+
+
+def job_waits(datastore_id: str, job_id: str) -> None:
+    """Count and log a check of an import job whose image sets have not been indexed within an hour."""
+    _count(metric_names.JOBS_WAITING)
+    logger.warning("job waits", extra={"datastoreId": datastore_id, "jobId": job_id})
+
+
+def check_failed(fault: Fault, *, parked: bool, tries: int) -> None:
+    """Count and log a check of a study or a job that failed."""
+    _count(metric_names.PARKED if parked else metric_names.DEFERRED)
+    _count(metric_names.of_fault(fault.name))
+    logger.warning(
+        "parked" if parked else "deferred", extra={"fault": fault.name, "reason": fault.reason, "tries": tries}
+    )
+
+
 def _ids(hint: Hint) -> dict[str, str]:
     return {"datastoreId": hint.datastore_id, "imageSetId": hint.image_set_id, "kind": hint.kind.value}

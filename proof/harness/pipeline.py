@@ -100,6 +100,7 @@ def record(message: Mapping[str, Any]) -> dict[str, Any]:
 # The variables of a function that reaches nobody, for what only imports it.
 VARIABLES = {
     "AWS_DEFAULT_REGION": "eu-central-1",
+    "BUS_NAME": "index",
     "DATASTORES": "all",
     "PROFILE": str(PROFILE_FILE),
     "TABLE_NAME": "index",

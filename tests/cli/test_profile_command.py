@@ -21,8 +21,8 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return ended.exit_code, ended.stdout, ended.stderr
 
 
-def test_there_are_twelve_broken_profiles() -> None:
-    assert len(BROKEN) == 12
+def test_there_are_thirteen_broken_profiles() -> None:
+    assert len(BROKEN) == 13
 
 
 @pytest.mark.parametrize("text", ["attributes = " + "[" * 5000, "revision = " + "9" * 5000])

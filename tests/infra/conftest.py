@@ -120,6 +120,30 @@ def private_dicomweb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def events_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with all that the settings of events can add."""
+    context = {
+        "events": "on",
+        "studyStableMinutes": "30",
+        "importOutputBuckets": json.dumps(["import-output", "import-output-2"]),
+        "eventSchemas": "on",
+    }
+    return synthesize(tmp_path_factory.mktemp("events"), context)
+
+
+@pytest.fixture(scope="session")
+def bare_events_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The template with events of image sets alone."""
+    path = synthesize(tmp_path_factory.mktemp("bare-events"), {"events": "on"})
+    return Template.from_string(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def events_template(events_file: Path) -> Template:
+    return Template.from_string(events_file.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
 def dicomweb_template(dicomweb_file: Path) -> Template:
     return Template.from_string(dicomweb_file.read_text("utf-8"))
 

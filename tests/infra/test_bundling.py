@@ -282,6 +282,9 @@ def test_what_the_functions_call_is_described_to_the_last_shape_and_nothing_else
         full = ServiceModel(whole.load_service_model(service, "service-2"), service)
         assert pruned.metadata == full.metadata
         assert pruned.operation_names == operations
+        # The endpoint of each call is resolved with these.
+        parameters = [(each.name, each.type) for each in full.client_context_parameters]
+        assert [(each.name, each.type) for each in pruned.client_context_parameters] == parameters
         for operation in operations:
             ours, theirs = pruned.operation_model(operation), full.operation_model(operation)
             assert ours.http == theirs.http

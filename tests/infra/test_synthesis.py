@@ -28,12 +28,16 @@ def run_alone(*, context: dict[str, object], outdir: Path, **environment: str) -
 
 
 def test_cfn_lint_finds_nothing(
-    template_file: Path, listed_template_file: Path, dicomweb_file: Path, private_dicomweb_file: Path
+    template_file: Path,
+    listed_template_file: Path,
+    dicomweb_file: Path,
+    private_dicomweb_file: Path,
+    events_file: Path,
 ) -> None:
     cfn_lint = Path(sys.executable).with_name("cfn-lint")
     # W3005: the CDK makes a function wait for its role in words, besides by reference.
     options = ("--regions", "eu-central-1", "--ignore-checks", "W3005", "--")
-    files = (template_file, listed_template_file, dicomweb_file, private_dicomweb_file)
+    files = (template_file, listed_template_file, dicomweb_file, private_dicomweb_file, events_file)
     command = [str(each) for each in (cfn_lint, *options, *files)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

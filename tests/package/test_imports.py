@@ -39,6 +39,7 @@ PACKAGES = {
 HANDLERS = {
     # Powertools' logger needs jmespath_utils. With Python 3.11, 412 modules are loaded.
     "index": Allowed(PACKAGES, {"jmespath_utils"}, modules=430),
+    "publish": Allowed(PACKAGES, {"jmespath_utils"}, modules=440),
     "dicomweb": Allowed(PACKAGES, {"jmespath_utils"}, modules=480),
     # It begins every ten minutes, and nobody waits for it.
     "reconcile": Allowed(PACKAGES, {"jmespath_utils"}, modules=450),

@@ -47,6 +47,11 @@ class Index(msgspec.Struct, frozen=True):
         """The names of its key attributes."""
         return (*self.partition, *self.sort)
 
+    @property
+    def by_study(self) -> bool:
+        """Whether the index answers which image sets a study has."""
+        return "StudyInstanceUID" in self.partition and set(self.partition) <= {"StudyInstanceUID", "DatastoreId"}
+
 
 class Instances(msgspec.Struct, frozen=True, array_like=True):
     """What the pages keep of each instance, besides what they always keep: nothing at all when not `on`."""
@@ -58,7 +63,10 @@ class Instances(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author."""
+    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author.
+
+    `events` has the names of the attributes that the index's own events have. They leave entries as they are.
+    """
 
     revision: int
     attributes: tuple[Attribute, ...]
@@ -66,6 +74,7 @@ class Profile(msgspec.Struct, frozen=True):
     private: Mapping[str, Policy]
     instances: Instances
     warnings: tuple[str, ...]
+    events: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -86,6 +95,22 @@ class Profile(msgspec.Struct, frozen=True):
     def hashes(self) -> bool:
         """Whether some attribute is hashed, for which the function needs a key."""
         return Policy.HASH in self.private.values()
+
+    @property
+    def why_no_stable_studies(self) -> str | None:
+        """Why no study can be announced as stable under this profile, and what to do; None if that is possible.
+
+        HealthImaging is asked for a study by its UID, which only entries have, and the index by study finds these.
+        """
+        uid = "StudyInstanceUID"
+        attribute = self.find(uid)
+        if self.policy(uid) is not Policy.KEEP or (attribute and attribute.policy is not Policy.KEEP):
+            return f"[privacy] drops or hashes {uid}, by which HealthImaging is asked for a study. Keep it."
+        if attribute is None:
+            return f"The profile does not select {uid}. Add it to `attributes`."
+        if not any(index.by_study for index in self.indexes.values()):
+            return f'No index finds the image sets of a study. Declare one with partition = ["{uid}"].'
+        return None
 
     def policy(self, keyword: str) -> Policy:
         """What becomes of a keyword's values."""

@@ -11,7 +11,7 @@ from msgspec import structs
 from imaging_index.dicom import dictionary
 from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import CONVERTED, PER_FRAME
-from imaging_index.profile import declared_indexes
+from imaging_index.profile import declared_indexes, event_attributes
 from imaging_index.profile.attributes import Attribute, SelectionError, select, select_named
 from imaging_index.profile.derived import BY_NAME, PATIENT_AGE
 from imaging_index.profile.mistakes import TOO_DEEP, Mistakes, one_line
@@ -71,7 +71,7 @@ def parse(text: str) -> Profile:
         # Python's own bounds: of nested calls, and of the digits of a number.
         raise ProfileError([TOO_DEEP]) from None
     mistakes = Mistakes(text)
-    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes")
+    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes", "events")
     for field in document:
         if field not in fields:
             mistakes.add(f"Unknown field '{field}'. Allowed fields: {', '.join(fields)}.", field)
@@ -91,6 +91,7 @@ def parse(text: str) -> Profile:
         geometry=tuple(each for each in instances.geometry if _is_kept(each, private)),
     )
     indexes = declared_indexes.read(document.get("indexes", {}), attributes, selected, mistakes)
+    events = event_attributes.read(document.get("events"), attributes, selected, mistakes)
     if (size := LONGEST_SEVERAL + sum(map(largest, attributes.values()))) > LARGEST_ENTRY:
         mistakes.add(
             f"An entry of these attributes could have {size} bytes, and DynamoDB takes {LARGEST_ENTRY}; select "
@@ -99,7 +100,7 @@ def parse(text: str) -> Profile:
         )
     mistakes.raise_any()
     warnings = [*_warnings(selected), *declared_indexes.warnings(indexes, attributes)]
-    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(warnings))
+    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(warnings), events)
 
 
 def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Attribute]:

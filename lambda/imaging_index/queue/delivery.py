@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,9 @@ _OF_ITS_AGE: Final = 0.1
 _KILLS_SUSPECTED: Final = 3
 # A message that was not begun for want of time is at no fault.
 _HAND_BACK: Final = 2.0
+
+# Amazon SQS API Reference, "ChangeMessageVisibility": twelve hours from the receipt, which took a while already.
+_LONGEST_HIDDEN: Final = 12 * 3600 - 300
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -105,6 +109,14 @@ class Queue:
             QueueUrl=self._url,
             ReceiptHandle=delivery.receipt_handle,
             VisibilityTimeout=pause(fault, delivery.tries, delivery.age),
+        )
+
+    def wait(self, delivery: Delivery, seconds: float) -> None:
+        """Have the message come again after so many seconds, or after the longest time that SQS hides it."""
+        self._client.change_message_visibility(
+            QueueUrl=self._url,
+            ReceiptHandle=delivery.receipt_handle,
+            VisibilityTimeout=max(0, min(math.ceil(seconds), _LONGEST_HIDDEN)),
         )
 
     def settle(self, deliveries: Iterable[Delivery]) -> None:

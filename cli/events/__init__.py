@@ -1,0 +1,1 @@
+"""What the index announces: live in a terminal, and once more."""
