@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # How soon a job whose image sets are not all there is looked at again: after a part of its age, within bounds.
 _OF_ITS_AGE: Final = 0.1
-_SOONEST, _LATEST = 10.0, 900.0  # seconds
+_SOONEST: Final = 10.0  # seconds
 
 
 class JobWatch:
@@ -63,7 +63,7 @@ class JobWatch:
         gone = self._gone(job.datastore_id, manifest)
         if gone is None:
             age = max(self._now() - job.completed, 0)
-            return Checked(later=min(max(age * _OF_ITS_AGE, _SOONEST), _LATEST), waiting=age >= LONG)
+            return Checked(later=min(max(age * _OF_ITS_AGE, _SOONEST), LONG), waiting=age >= LONG)
         self._bus.put_one(self._event(job, manifest, gone))
         self._table.note_job_told(job.datastore_id, job.id, self._now())
         return Checked(announced=True)

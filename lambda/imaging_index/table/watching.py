@@ -124,9 +124,10 @@ class Watched(TableReader):
         return found
 
     def in_study(self, datastore_id: str, study_uid: str) -> Iterator[list[Key]]:
-        """The image sets of a data store that the index of studies has under a UID, page by page.
+        """The image sets that the index by study has under a UID, page by page.
 
-        The index may lag behind the table: it may lack one, and have one that has left the study.
+        The index may lag behind the table: it may lack one, and have one that has left the study. It may also have some
+        of other data stores.
         """
         name, partition = self._study_index()
         values = {STUDY_UID: study_uid, "DatastoreId": datastore_id}
@@ -134,8 +135,7 @@ class Watched(TableReader):
         start = None
         while True:
             page = self.page(name, conditions, dict.fromkeys(conditions, "S"), start=start)
-            keys = [_key_of(item) for item in page.items]
-            yield [key for key in keys if key.datastore_id == datastore_id]
+            yield [_key_of(item) for item in page.items]
             start = page.next
             if start is None:
                 return
