@@ -119,6 +119,32 @@ def test_a_study_that_never_agrees_is_looked_at_once_an_hour_in_the_end(world: W
     assert pauses == [60, 900, pytest.approx(1_670, abs=10), 3_600]
 
 
+def test_an_index_that_an_upgrade_has_replaced_is_looked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(world, 1)
+    world.now = EPOCH + 1_000
+    query = world.table.query
+    names = iter(["there no more", "study"])
+    described = world.table.describe_table
+
+    def describe(**arguments: Any) -> Any:
+        answer = described(**arguments)
+        answer["Table"]["GlobalSecondaryIndexes"][0]["IndexName"] = next(names)
+        return answer
+
+    def refuses(**arguments: Any) -> Any:
+        if arguments["IndexName"] != "study":
+            raise refusal("Query", "ValidationException")
+        return query(**arguments)
+
+    monkeypatch.setattr(world.table, "describe_table", describe)
+    monkeypatch.setattr(world.table, "query", refuses)
+    assert invoke(message(check())) == ["m"]
+    assert invoke(message(check())) == []
+    assert len(world.happened) == 1
+
+
 class Never:
     """Chance that never strikes."""
 

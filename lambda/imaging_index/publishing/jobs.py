@@ -57,7 +57,7 @@ class JobWatch:
             Permanent: the manifest is of no use.
             Exception: whatever AWS answers besides (`aws_errors.classify`), or EventBridge's refusal as a fault.
         """
-        if self._table.is_job_told(job.datastore_id, job.id):
+        if self._table.is_job_announced(job.datastore_id, job.id):
             return Checked()
         manifest = self._manifests.read(job)
         gone = self._gone(job.datastore_id, manifest)
@@ -65,7 +65,7 @@ class JobWatch:
             age = max(self._now() - job.completed, 0)
             return Checked(later=min(max(age * _OF_ITS_AGE, _SOONEST), LONG), waiting=age >= LONG)
         self._bus.put_one(self._event(job, manifest, gone))
-        self._table.note_job_told(job.datastore_id, job.id, self._now())
+        self._table.note_job_announced(job.datastore_id, job.id, self._now())
         return Checked(announced=True)
 
     def _gone(self, datastore_id: str, manifest: Manifest) -> int | None:

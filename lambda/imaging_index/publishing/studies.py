@@ -112,9 +112,9 @@ class StudyWatch:
         due = last + self._minutes * 60
         if due > self._now():
             return Checked(later=due - self._now())
-        return self._check(message, uid, due, marker.told if marker else None)
+        return self._check(message, uid, due, marker.announced if marker else None)
 
-    def _check(self, message: StudyMessage, uid: str, due: float, told: str | None) -> Checked:
+    def _check(self, message: StudyMessage, uid: str, due: float, announced: str | None) -> Checked:
         study, datastore_id = message.study, message.witness.datastore_id
         keys = [key for page in self._table.in_study(datastore_id, uid) for key in page]
         found = self._table.parts_of(keys, agreement.READ)
@@ -127,10 +127,10 @@ class StudyWatch:
         if (quiet := self._quiet(agreement.newest((), listed))) > 0:
             return self._later(due, quiet)
         content = agreement.content(listed)
-        if content == told:
+        if content == announced:
             return Checked()
         self._bus.put_one(agreement.stable(study, datastore_id, entries, listed, self._minutes))
-        self._table.note_study_told(study, content)
+        self._table.note_study_announced(study, content)
         return Checked(announced=True)
 
     def _quiet(self, newest: float) -> float:
