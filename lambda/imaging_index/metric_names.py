@@ -26,7 +26,7 @@ BREAKER_OPEN: Final = "BreakerOpen"
 WRITE_UNITS: Final = "WriteUnits"
 
 # Of events: those put on the bus, what could not be announced, the studies announced, and the checks of a study or a
-# job that has not agreed with HealthImaging for an hour.
+# job that has not agreed with HealthImaging for an hour, of which each has one an hour at least.
 PUBLISHED: Final = "Published"
 PUBLISH_FAILURES: Final = "PublishFailures"
 STUDY_STABLE: Final = "StudyStable"
