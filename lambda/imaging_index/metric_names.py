@@ -33,7 +33,7 @@ GHOSTS_REFUSED: Final = "GhostsRefused"
 TIER_DOLLARS: Final = "TierDollars"
 TIER_DOLLARS_REFUSED: Final = "TierDollarsRefused"
 # Of events: those put on the bus, what could not be announced, the studies announced, and the checks of a study or a
-# job that has not agreed with HealthImaging for an hour.
+# job that has not agreed with HealthImaging for an hour, of which each has one an hour at least.
 PUBLISHED: Final = "Published"
 PUBLISH_FAILURES: Final = "PublishFailures"
 STUDY_STABLE: Final = "StudyStable"

@@ -237,12 +237,12 @@ VARIANTS: Final = (
         lambda report: len(report.harms),
     ),
     Variant(
-        "changes at the same generation not told",
+        "changes at the same generation not announced",
         lambda: mock.patch.object(event, "of_change", _by_generation_alone),
         lambda report: len(report.harms),
     ),
     Variant(
-        "every change told as a new image set",
+        "every change announced as a new image set",
         lambda: mock.patch.object(event, "of_change", _as_if_new),
         lambda report: len(report.harms),
     ),

@@ -45,7 +45,7 @@ _PROFILE: Final = 'revision = 1\nattributes = ["StudyInstanceUID", "PatientID", 
 
 
 class World(Protocol):
-    """What stands for everything around the function."""
+    """Everything around the function."""
 
     now: float
     random: Random
@@ -59,7 +59,7 @@ class World(Protocol):
 
 
 class _Plug:
-    """Where the world that is in use stands."""
+    """Holds the world that is plugged in."""
 
     world: World
 

@@ -204,7 +204,7 @@ def _noted_before(self: jobs.JobWatch, job: Any) -> Checked:
         return _check(self, job)
 
 
-_note, _check = Watched.note_job_told, jobs.JobWatch.check
+_note, _check = Watched.note_job_announced, jobs.JobWatch.check
 
 VARIANTS: Final = (
     Variant(
@@ -219,7 +219,7 @@ VARIANTS: Final = (
     ),
     Variant(
         "no marker of what was announced",
-        lambda: mock.patch.object(Watched, "is_job_told", return_value=False),
+        lambda: mock.patch.object(Watched, "is_job_announced", return_value=False),
         lambda report: len(report.wrong),
     ),
     Variant(

@@ -173,11 +173,11 @@ class _Story:
                 self._check_time(study, each)
             truth = world.truth(study)
             content = digest(*sorted((key, state.version) for key, state in truth.items()))
-            told = [each for each in events if each.detail["key"] == content]
-            if truth and not told:
+            announced = [each for each in events if each.detail["key"] == content]
+            if truth and not announced:
                 report.lost.append(f"number {self.number}: {study} with {len(truth)} image sets was not announced")
-            if truth and told and not world.marred:
-                report.late.append(told[0].at - self._ready(study, truth))
+            if truth and announced and not world.marred:
+                report.late.append(announced[0].at - self._ready(study, truth))
 
     def _check_time(self, study: str, event: Any) -> None:
         """An announcement must agree with HealthImaging as of its answer, and come after the quiet time."""
@@ -277,7 +277,7 @@ class _Anyone(str):
 def _witness_not_looked_at(self: Watched, study: str) -> StudyMarker | None:
     """The marker as if its witness were always the message's own, so that any later change drops a message."""
     marker = _study_marker(self, study)
-    return marker and StudyMarker(marker.last_change, _Anyone(), marker.told)
+    return marker and StudyMarker(marker.last_change, _Anyone(), marker.announced)
 
 
 _study_marker, _update, _send = Watched.study_marker, Table.update_item, Sender.send

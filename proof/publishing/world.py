@@ -293,7 +293,9 @@ class World:
         content = self.objects.get(f"{Bucket}/{Key}")
         if content is None:
             raise refusal("GetObject", "NoSuchKey", 404)
-        return {"Body": io.BytesIO(content), "ContentLength": len(content)}
+        return {
+            "Body": io.BytesIO(content),
+        }
 
     # --- HealthImaging
 

@@ -108,7 +108,7 @@ def test_a_number_that_is_only_written_otherwise_has_not_changed() -> None:
     assert announced("MODIFY", entry(), new)["changed"] == []
 
 
-def test_a_corrected_is_primary_is_told_apart_by_its_number_in_the_stream() -> None:
+def test_a_corrected_is_primary_is_distinguished_by_its_number_in_the_stream() -> None:
     new = entry(IsPrimary={"BOOL": False}, NonPrimary={"S": "1"})
     detail = announced("MODIFY", entry(), new)
     assert (detail["kind"], detail["changed"], detail["isPrimary"]) == ("Image Set Reindexed", ["IsPrimary"], False)

@@ -75,3 +75,15 @@ def test_where_nobody_waits_for_studies_nothing_is_noted(world: World, monkeypat
     monkeypatch.setattr(function(), "_minutes", 0)
     assert invoke(inserted(1)) == []
     assert (len(world.happened), world.messages, world.table.items) == (1, [], {})
+
+
+def test_an_entry_that_no_event_can_be_made_of_holds_up_nobody_and_is_not_quoted(
+    world: World, counted: Counter[str]
+) -> None:
+    broken = inserted(2)
+    broken["dynamodb"]["NewImage"]["InstanceCount"] = {"N": "Doe^Jane"}
+    assert invoke(inserted(1), broken, inserted(3)) == []
+    assert [each.detail["imageSetId"][-1] for each in world.happened] == ["1", "3"]
+    assert counted["PublishFailures"] == 1
+    assert any("ValueError in" in line and '"sequenceNumber": "2"' in line for line in counted)
+    assert not any("Doe" in line for line in counted)

@@ -65,7 +65,7 @@ def test_a_job_that_is_not_there_after_an_hour_is_counted(world: World, counted:
 def test_a_job_of_another_account_or_data_store_is_let_go(world: World, others: Any, counted: Counter[str]) -> None:
     manifest(world)
     assert invoke(message(others)) == []
-    assert (world.happened, world.parked, counted) == ([], [], {})
+    assert (world.happened, world.parked, +counted) == ([], [], Counter())
 
 
 @pytest.mark.parametrize(

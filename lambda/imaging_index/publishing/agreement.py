@@ -56,7 +56,7 @@ def newest(entries: Iterable[Item], listed: Iterable[Found]) -> float:
 
 
 def content(listed: Iterable[Found]) -> str:
-    """What stands for the content of a study: a digest of its image sets and their versions."""
+    """A digest of the image sets of a study and their versions, which is its content."""
     return digest(*sorted((each.image_set_id, each.version) for each in listed))
 
 

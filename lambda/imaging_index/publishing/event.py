@@ -58,7 +58,7 @@ def make(kind: str, about: str, detail: dict[str, Any]) -> Event:
 def of_change(change: Change, attributes: Sequence[str]) -> Event | None:
     """The event of an entry's change, with those attributes that it has; None when it says nothing new.
 
-    An entry that changed at the same generation is told apart by its number in the stream: the pass that corrects
+    An entry that changed at the same generation is distinguished by its number in the stream: the pass that corrects
     IsPrimary writes nothing else.
     """
     last = change.last

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # How soon a job whose image sets are not all there is looked at again: after a part of its age, within bounds.
 _OF_ITS_AGE: Final = 0.1
-_SOONEST, _LATEST = 10.0, 900.0  # seconds
+_SOONEST: Final = 10.0  # seconds
 
 
 class JobWatch:
@@ -57,15 +57,15 @@ class JobWatch:
             Permanent: the manifest is of no use.
             Exception: whatever AWS answers besides (`aws_errors.classify`), or EventBridge's refusal as a fault.
         """
-        if self._table.is_job_told(job.datastore_id, job.id):
+        if self._table.is_job_announced(job.datastore_id, job.id):
             return Checked()
         manifest = self._manifests.read(job)
         gone = self._gone(job.datastore_id, manifest)
         if gone is None:
             age = max(self._now() - job.completed, 0)
-            return Checked(later=min(max(age * _OF_ITS_AGE, _SOONEST), _LATEST), waiting=age >= LONG)
+            return Checked(later=min(max(age * _OF_ITS_AGE, _SOONEST), LONG), waiting=age >= LONG)
         self._bus.put_one(self._event(job, manifest, gone))
-        self._table.note_job_told(job.datastore_id, job.id, self._now())
+        self._table.note_job_announced(job.datastore_id, job.id, self._now())
         return Checked(announced=True)
 
     def _gone(self, datastore_id: str, manifest: Manifest) -> int | None:

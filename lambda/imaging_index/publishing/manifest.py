@@ -91,8 +91,6 @@ class Manifests:
                 ) from None
             raise
         with contextlib.closing(answer["Body"]) as body:
-            if answer.get("ContentLength", 0) > _LARGEST:
-                raise Permanent("the import job's manifest is too large")
             content: bytes = body.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise Permanent("the import job's manifest is too large")

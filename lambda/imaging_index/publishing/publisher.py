@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from imaging_index.aws_errors import classify
 from imaging_index.publishing import event
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 class Published(msgspec.Struct, frozen=True):
     """What became of some changes: the first `done` are through, with so many `events`.
 
-    `refused` are those of them that EventBridge takes in no form; `fault` is why the next one is not through.
+    `refused` are those of them that cannot be announced, however often it is tried, each with the reason; `fault` is
+    why the next one is not through.
     """
 
     done: int
     events: int
-    refused: tuple[Change, ...] = ()
+    refused: tuple[tuple[Change, str], ...] = ()
     fault: Fault | None = None
 
 
@@ -44,11 +46,19 @@ class Publisher:
         """Announce changes in the order of the stream, until one fails. Raises nothing of AWS."""
         events: list[Event] = []
         of: list[int] = []
+        refused: list[tuple[int, str]] = []
         for place, change in enumerate(changes):
-            made = event.of_change(change, self._attributes)
+            try:
+                made = event.of_change(change, self._attributes)
+            except Exception as error:
+                # Another try would fail as well, and hold up all that follow.
+                refused.append((place, classify(error).reason))
+                continue
             if made is not None:
                 events.append(made)
                 of.append(place)
         put = self._bus.put(events)
         done = len(changes) if put.done == len(events) else of[put.done]
-        return Published(done, put.done - len(put.refused), tuple(changes[of[each]] for each in put.refused), put.fault)
+        refused += [(of[each], "EventBridge refuses the event") for each in put.refused]
+        given_up = tuple((changes[place], reason) for place, reason in refused if place < done)
+        return Published(done, put.done - len(put.refused), given_up, put.fault)

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from imaging_index.publishing.message import Sender
     from imaging_index.table.watching import Watched
 
-# How soon a study that does not agree is looked at again: each look is a SearchImageSets.
+# How soon a study that does not agree is looked at again: each look is a SearchImageSets. After an hour it is looked at
+# less often, so that its message outlives the queue's fortnight in less than a thousand receipts.
 _RETRY: Final = 60.0  # seconds
 _LATER_RETRY: Final = 900.0
-# From when on a study or a job counts as waiting, which rings.
+# From when on a study or a job counts as waiting, which rings; and the longest pause, so that it counts once an hour.
 LONG: Final = 3600.0
 
 
@@ -111,12 +112,12 @@ class StudyWatch:
         due = last + self._minutes * 60
         if due > self._now():
             return Checked(later=due - self._now())
-        return self._check(message, uid, due, marker.told if marker else None)
+        return self._check(message, uid, due, marker.announced if marker else None)
 
-    def _check(self, message: StudyMessage, uid: str, due: float, told: str | None) -> Checked:
+    def _check(self, message: StudyMessage, uid: str, due: float, announced: str | None) -> Checked:
         study, datastore_id = message.study, message.witness.datastore_id
-        keys = {message.witness, *(key for page in self._table.in_study(datastore_id, uid) for key in page)}
-        found = self._table.parts_of([*keys], agreement.READ)
+        keys = [key for page in self._table.in_study(datastore_id, uid) for key in page]
+        found = self._table.parts_of(keys, agreement.READ)
         entries = {key: item for key, item in found.items() if is_in(study, key, item)}
         if (quiet := self._quiet(agreement.newest(entries.values(), ()))) > 0:
             return self._later(due, quiet)
@@ -126,10 +127,10 @@ class StudyWatch:
         if (quiet := self._quiet(agreement.newest((), listed))) > 0:
             return self._later(due, quiet)
         content = agreement.content(listed)
-        if content == told:
+        if content == announced:
             return Checked()
         self._bus.put_one(agreement.stable(study, datastore_id, entries, listed, self._minutes))
-        self._table.note_study_told(study, content)
+        self._table.note_study_announced(study, content)
         return Checked(announced=True)
 
     def _quiet(self, newest: float) -> float:
@@ -139,7 +140,7 @@ class StudyWatch:
     def _later(self, due: float, quiet: float) -> Checked:
         """To be checked again after `quiet` seconds; after a pause where the index and HealthImaging do not agree."""
         late = self._now() - due
-        pause = _RETRY if late < LONG else _LATER_RETRY
+        pause = _RETRY if late < LONG else min(max(_LATER_RETRY, late / 24), LONG)
         # A clock that is ahead of ours must not put a study off for ever.
         return Checked(later=min(quiet, self._minutes * 60) if quiet > 0 else pause, waiting=late >= LONG)
 

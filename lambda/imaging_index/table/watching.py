@@ -38,7 +38,7 @@ class StudyMarker(msgspec.Struct, frozen=True):
 
     last_change: float
     witness: str
-    told: str | None
+    announced: str | None
 
 
 class Watched(TableReader):
@@ -69,30 +69,30 @@ class Watched(TableReader):
         item: Any = self._client.get_item(TableName=self._name, Key=_study_key(study), ConsistentRead=True).get("Item")
         if item is None:
             return None
-        changed, witness, told = item.get("LastChange", {}), item.get("Witness", {}), item.get("Told", {})
-        return StudyMarker(float(changed.get("N", 0)), witness.get("S", ""), told.get("S"))
+        changed, witness, announced = item.get("LastChange", {}), item.get("Witness", {}), item.get("Announced", {})
+        return StudyMarker(float(changed.get("N", 0)), witness.get("S", ""), announced.get("S"))
 
-    def note_study_told(self, study: str, content: str) -> None:
+    def note_study_announced(self, study: str, content: str) -> None:
         """Note the content of a study that was announced."""
         self._client.update_item(
             TableName=self._name,
             Key=_study_key(study),
-            UpdateExpression="SET Told = :content",
+            UpdateExpression="SET Announced = :content",
             ExpressionAttributeValues={":content": {"S": content}},
         )
 
-    def is_job_told(self, datastore_id: str, job_id: str) -> bool:
+    def is_job_announced(self, datastore_id: str, job_id: str) -> bool:
         """Whether an import job was announced."""
         return "Item" in self._client.get_item(
             TableName=self._name, Key=_job_key(datastore_id, job_id), ConsistentRead=True
         )
 
-    def note_job_told(self, datastore_id: str, job_id: str, now: float) -> None:
+    def note_job_announced(self, datastore_id: str, job_id: str, now: float) -> None:
         """Note that an import job was announced."""
         self._client.update_item(
             TableName=self._name,
             Key=_job_key(datastore_id, job_id),
-            UpdateExpression="SET ToldAt = :now",
+            UpdateExpression="SET AnnouncedAt = :now",
             ExpressionAttributeValues={":now": {"N": f"{now:.3f}"}},
         )
 
@@ -124,24 +124,29 @@ class Watched(TableReader):
         return found
 
     def in_study(self, datastore_id: str, study_uid: str) -> Iterator[list[Key]]:
-        """The image sets of a data store that the index of studies has under a UID, page by page.
+        """The image sets that the index by study has under a UID, page by page.
 
-        The index may lag behind the table: it may lack one, and have one that has left the study.
+        The index may lag behind the table: it may lack one, and have one that has left the study. It may also have some
+        of other data stores.
         """
         name, partition = self._study_index()
         values = {STUDY_UID: study_uid, "DatastoreId": datastore_id}
         conditions = {each: values[each] for each in partition}
         start = None
         while True:
-            page = self.page(name, conditions, dict.fromkeys(conditions, "S"), start=start)
-            keys = [_key_of(item) for item in page.items]
-            yield [key for key in keys if key.datastore_id == datastore_id]
+            try:
+                page = self.page(name, conditions, dict.fromkeys(conditions, "S"), start=start)
+            except ClientError:
+                # An upgrade may have replaced the index by another.
+                self._index = None
+                raise
+            yield [_key_of(item) for item in page.items]
             start = page.next
             if start is None:
                 return
 
     def _study_index(self) -> tuple[str, tuple[str, ...]]:
-        """The name and the partition key of an index by study. It is asked for once."""
+        """The name and the partition key of an index by study, asked for once as long as the index can be read."""
         if self._index is None:
             indexes = self.describe().indexes
             self._index = next(((name, each.partition) for name, each in indexes.items() if each.by_study), None)
