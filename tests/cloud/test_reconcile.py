@@ -1,5 +1,6 @@
 """Reconcile in the local cloud: the real template, the command, the function of the schedule."""
 
+import contextlib
 import json
 import os
 import signal
@@ -51,6 +52,27 @@ class Deployed(drifted.Stage):
         self.settings(faults={"lost": 1.0})
         import_folder(self.client, self.datastore, folder)
         self.settings(faults={"lost": 0.0})
+
+    @contextlib.contextmanager
+    def crowded(self) -> "Iterator[None]":
+        """The queue has room for thirty hints and is not worked off: a pass with more cannot end."""
+        functions, sqs = self.aws.client("lambda"), self.aws.client("sqs")
+        (mapping,) = functions.list_event_source_mappings(FunctionName=self.outputs["FunctionName"])[
+            "EventSourceMappings"
+        ]
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        # Another event follows such a one: nothing is done about it.
+        detail = {"datastoreId": self.datastore, "imageSetId": "0" * 32, "imageSetVersion": "1"}
+        event = json.dumps(
+            {"source": "aws.medical-imaging", "detail-type": "Image Set Updating", "detail": detail}, sort_keys=True
+        )
+        for _ in range(27):
+            entries: Any = [{"Id": str(number), "MessageBody": event} for number in range(10)]
+            sqs.send_message_batch(QueueUrl=self.outputs["QueueUrl"], Entries=entries)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
     def invoke(self) -> None:
         """Invoke the function of the schedule."""
@@ -110,7 +132,7 @@ def test_a_killed_command_holds_its_lease_for_a_while_and_the_schedule_then_goes
 ) -> None:
     stage.lose(tmp_path, 90)
     command = [sys.executable, "-m", "cli", "reconcile", "--full", "--apply", "--most-dollars", "1"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as killed:
+    with stage.crowded(), subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as killed:
         wait_for(lambda: stage.status().checkpoint.full)
         killed.send_signal(signal.SIGKILL)
     left = stage.status()
@@ -145,7 +167,7 @@ def test_ctrl_c_keeps_what_was_reached_and_the_next_command_goes_on_without_aski
     stage.lose(tmp_path, 90)
     stage.settings(archiveAfterSeconds=0)
     command = [sys.executable, "-m", "cli", "reconcile", "--full", "--apply", "--most-dollars", "0.9"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as stopped:
+    with stage.crowded(), subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as stopped:
         wait_for(lambda: stage.status().checkpoint.full)
         stopped.send_signal(signal.SIGINT)
         _, said = stopped.communicate()
