@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import profiles
+from cli.demo_rule import DemoRule, matching
 from cli.demo_searches import print_searches
 from cli.output import Entry, Failure, counted, screen, shown, studies_table
 from cli.waiting import until_interrupted
@@ -62,10 +63,10 @@ def demo(
 def _demo(dicom: Path | None, *, stay: bool) -> None:
     begun = time.monotonic()
     folder = existing(dicom or Path(pydicom.data.__file__).parent)
-    with running(step=screen.status) as (cloud, outputs):
+    with running(step=screen.status, events="on") as (cloud, outputs):
         client = boto3.client("medical-imaging")
         screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.\n")
-        datastore = make_datastore(client, "demo")
+        datastore, rule = make_datastore(client, "demo"), DemoRule(outputs["EventBusName"])
         with screen.status(f"HealthImaging imports {folder}"):
             imported = import_folder(client, datastore, folder)
         walk = _Walk(client, datastore, TableReader(boto3.client("dynamodb"), outputs["TableName"]))
@@ -74,6 +75,8 @@ def _demo(dicom: Path | None, *, stay: bool) -> None:
         entries = walk.entries()
         screen.print("\nThe studies, read back from DynamoDB through the [b]date[/b] index:")
         screen.print(studies_table(entries), end="")
+        _wait_for(rule.delivered, matching(entries).issubset)
+        rule.print_delivered()
         chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
         walk.delete(walk.copy(walk.update(chosen)))
         print_searches(entries, datastore)

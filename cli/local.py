@@ -40,7 +40,11 @@ def _up(dicom: Path | None, port: int, *, viewer: bool) -> None:
     folder = existing(dicom) if dicom else None
     build = _build() if viewer else None
     profiles = [name for name in PROFILES if name in os.environ]
-    with until_interrupted(), running(port, screen.status) as (cloud, _), worklist.of_local_cloud() as server:
+    with (
+        until_interrupted(),
+        running(port, screen.status, events="on") as (cloud, _),
+        worklist.of_local_cloud() as server,
+    ):
         datastore = make_datastore(boto3.client("medical-imaging"), "local")
         screen.print("The local cloud is up. To use it with any AWS client, run in another terminal:\n")
         for name, value in cloud.environment().items():

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import uuid4
 
 import boto3
@@ -39,13 +39,17 @@ class StackError(RuntimeError):
 
 @contextlib.contextmanager
 def running(
-    port: int = 0, step: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext
+    port: int = 0,
+    step: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
+    *,
+    events: Literal["off", "on"] = "off",
 ) -> Iterator[tuple[LocalCloud, Mapping[str, str]]]:
     """A local cloud with the stack deployed into it, and the stack's outputs; this process's AWS clients reach it.
 
     Args:
         port: the port of 127.0.0.1; 0 takes a free one.
         step: shows what is being done while the context that it returns is open.
+        events: the setting of that name.
 
     Raises:
         StackError: it could not be started.
@@ -57,7 +61,7 @@ def running(
         with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder, contextlib.ExitStack() as stack:
             # Synthesized first: its errors come from the user's own settings, and need no cloud.
             with step("Making the stack's template and the function's bundle"):
-                assembly = synth(Path(folder), context=_CONTEXT)
+                assembly = synth(Path(folder), context=_CONTEXT | {"events": events})
             with step("Starting the local cloud"):
                 cloud = stack.enter_context(LocalCloud(port))
                 os.environ.update(cloud.environment())

@@ -57,6 +57,11 @@ def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_l
     assert "refused: The file is not a DICOM P10 file" in shown
     assert "StudyDescription: Testing File-set -> CORRECTED BY THE DEMO" in shown
     assert shown.index("2 image sets") < shown.index("1 image set\n")
+    # The rule delivers the MR image sets, and no others.
+    delivered = shown[shown.index("It has delivered") :].partition("\n\n")[0].splitlines()
+    (count,) = re.findall(r"delivered (\d+) image sets:", delivered[0])
+    assert len(delivered[1:]) == int(count) > 1
+    assert all("Modality=MR" in each for each in delivered[1:])
     commands = re.findall(r"^\$ (.*)$", shown, re.MULTILINE)
     assert commands == [
         "imaging-index search Modality=MR SliceThickness=..5",

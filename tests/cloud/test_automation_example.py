@@ -45,6 +45,11 @@ class Example:
                 sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return self._received
 
+    def has_entries(self, number: int) -> bool:
+        """Whether the index has so many entries."""
+        items: Any = boto3.client("dynamodb").scan(TableName=self.outputs["TableName"])["Items"]
+        return len([item for item in items if item["Part"]["S"] == "entry"]) == number
+
     def has_run(self, times: int) -> bool:
         """Whether the state machine was started so many times."""
         return len(self.executions()) == times
@@ -83,7 +88,10 @@ def test_a_series_that_grows_past_the_threshold_reaches_the_queue_once(example: 
         if not number:
             chest_ct(folder, 3, small)
         import_folder(client, example.datastore, folder)
-        if number:
+        if number == 0:
+            # A version that is replaced before it is indexed is never announced.
+            wait_for(functools.partial(example.has_entries, 2))
+        else:
             wait_for(functools.partial(example.has_run, number))
             assert wait_for(example.received)
     wait_for(lambda: set(example.executions()) == {"SUCCEEDED"})
@@ -91,9 +99,14 @@ def test_a_series_that_grows_past_the_threshold_reaches_the_queue_once(example: 
     assert received["instanceCount"] == 60
     assert received["attributes"]["BodyPartExamined"] == "CHEST"
 
+    assert watching.stdout is not None
+    seen = []
+    for line in watching.stdout:
+        seen.append(json.loads(line))
+        if seen[-1]["detail"]["instanceCount"] == 65:
+            break
     watching.send_signal(2)
-    out, _ = watching.communicate(timeout=60)
-    seen = [json.loads(each) for each in out.splitlines()]
+    watching.communicate(timeout=60)
     assert watching.returncode == 0
     counts = [
         each["detail"]["instanceCount"] for each in seen if each["detail"]["imageSetId"] == received["imageSetId"]
