@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
+from tests.grants import Grant, Policies
 
 from imaging_index.publishing.agreement import digest
 from imaging_index.table.reading import TableReader
@@ -17,7 +18,6 @@ from local.deployment import deploy
 from proof.harness.image_sets import make_image_set, wait_for
 from proof.harness.pipeline import record
 from tests.assemblies import synth_here
-from tests.policies import Grant, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
