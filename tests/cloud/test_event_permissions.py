@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
-from tests.grants import Grant, Policies
 
 from imaging_index.publishing.agreement import digest
 from imaging_index.table.reading import TableReader
@@ -18,6 +17,7 @@ from local.deployment import deploy
 from proof.harness.image_sets import make_image_set, wait_for
 from proof.harness.pipeline import record
 from tests.assemblies import synth_here
+from tests.grants import Grant, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,7 +86,7 @@ class Deployed:
             self._lambda.delete_event_source_mapping(UUID=mapping["UUID"])
         table = TableReader(boto3.client("dynamodb"), outputs["TableName"])
         self._entry = wait_for(lambda: table.read(key)).entry
-        self.policies = Policies(boto3.Session(), RESOURCES, of="PublishingFunction")
+        self.policies = Policies(boto3.Session(), of="PublishingFunction", resources=RESOURCES)
         # As if nothing had happened for an hour.
         old = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - 3600))
         self._entry["IndexedAt"] = {"S": old}
