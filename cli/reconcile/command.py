@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -105,6 +106,9 @@ def reconcile(
     ]
     # What is under way was agreed to when it was begun, and keeps to that.
     under_way = all(each.scope is Scope.FULL and statuses[each.datastore_id].checkpoint.full for each in wanted)
+    # SIGINT too: a shell script ignores it in commands that it starts in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         if not apply:
             _print_plan(_compare(work, wanted, means), profile, json=json)
