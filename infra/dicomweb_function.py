@@ -85,13 +85,6 @@ class DicomwebFunction(PackageFunction):
             )
         acknowledge(
             self.function,
-            "Only the API invokes it. It calls AWS's endpoints over TLS only, with a role that names what it may call, "
-            "and needs nothing that is in a VPC.",
-            "HIPAA.Security-LambdaInsideVPC",
-            "NIST.800.53.R5-LambdaInsideVPC",
-        )
-        acknowledge(
-            self.function,
             "The API's stage limits its requests. Concurrency that is reserved besides is taken from the account's "
             "other functions, and a new account may have none.",
             "HIPAA.Security-LambdaConcurrency",

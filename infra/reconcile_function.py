@@ -101,13 +101,6 @@ class ReconcileFunction(PackageFunction):
     def _accept_findings(self) -> None:
         acknowledge(
             self.function,
-            "Nothing reaches it by a network, in a VPC or not. It calls AWS's endpoints over TLS only, with a role "
-            "that names what it may call, and needs nothing that is in a VPC.",
-            "HIPAA.Security-LambdaInsideVPC",
-            "NIST.800.53.R5-LambdaInsideVPC",
-        )
-        acknowledge(
-            self.function,
             "Only one invocation at a time does anything: the others see the lease in the table, and end. Concurrency "
             "that is reserved is taken from the account's other functions, and a new account may have none.",
             "HIPAA.Security-LambdaConcurrency",

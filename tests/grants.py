@@ -3,10 +3,13 @@
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import boto3
+
+from infra.config import ROOT
 
 # An action, and in words what it is granted on.
 Grant = tuple[str, str]
@@ -95,6 +98,18 @@ class Policies:
                     self._iam.delete_policy_version(PolicyArn=policy, VersionId=old["VersionId"])
             document = json.dumps({"Version": "2012-10-17", "Statement": statements or [_HARMLESS]})
             self._iam.create_policy_version(PolicyArn=policy, PolicyDocument=document, SetAsDefault=True)
+
+
+def documented(heading: str, end: str) -> list[tuple[str, ...]]:
+    """The table of grants in a section of docs/security.md, to its `end`: the action, on what, and how it is shown."""
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    section = page.partition(f"\n{heading}\n")[2].partition(end)[0]
+    return re.findall(r"^\| `(\S+)` \| (.+) \| (proven|pinned) \|$", section, re.MULTILINE)
+
+
+def rows(proven: Iterable[Grant], pinned: Iterable[Grant]) -> list[tuple[str, ...]]:
+    """The table of grants as it has to be documented."""
+    return [(*grant, how) for how, grants in (("proven", proven), ("pinned", pinned)) for grant in sorted(grants)]
 
 
 def _listed(value: Any) -> list[str]:

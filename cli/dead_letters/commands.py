@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from cli import deployed
+from cli.asking import ask
 from cli.dead_letters.letter import PERMANENT, WHAT_TO_DO, DeadLetter
 from cli.dead_letters.queue import opened
 from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
@@ -308,9 +308,7 @@ def _ask_whether_to_delete(letters: list[DeadLetter]) -> None:
             "instead.",
             soft_wrap=True,
         )
-    if not sys.stdin.isatty():
-        raise Misuse("Nobody can be asked whether to delete them, as this is no terminal: add --yes.")
-    typer.confirm(f"Delete {counted(len(letters), 'dead letter')}?", abort=True, err=True)
+    ask(f"Delete {counted(len(letters), 'dead letter')}?", "to delete them")
 
 
 def _classes(only: list[str] | None) -> frozenset[str]:

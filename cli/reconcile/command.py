@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -19,6 +18,7 @@ from cli.reconcile import showing
 from cli.reconcile.choices import Choices, data_stores
 from cli.reconcile.showing import Compared
 from cli.reconcile.work import Work
+from cli.waiting import interruptible
 from imaging_index.reconciling.settings import Scope
 
 if TYPE_CHECKING:
@@ -106,18 +106,16 @@ def reconcile(
     ]
     # What is under way was agreed to when it was begun, and keeps to that.
     under_way = all(each.scope is Scope.FULL and statuses[each.datastore_id].checkpoint.full for each in wanted)
-    # SIGINT too: a shell script ignores it in commands that it starts in the background.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     try:
-        if not apply:
-            _print_plan(_compare(work, wanted, means), profile, json=json)
-            return
-        if most_dollars is None and not under_way:
-            planned = _compare(work, wanted, means)
-            showing.print_plan(planned, profile, on=errors if json else screen)
-            most_dollars = _agreed(showing.dollars(planned))
-        done = _apply(work, wanted, means, most_dollars, ghosts=ghosts)
+        with interruptible():
+            if not apply:
+                _print_plan(_compare(work, wanted, means), profile, json=json)
+                return
+            if most_dollars is None and not under_way:
+                planned = _compare(work, wanted, means)
+                showing.print_plan(planned, profile, on=errors if json else screen)
+                most_dollars = _agreed(showing.dollars(planned))
+            done = _apply(work, wanted, means, most_dollars, ghosts=ghosts)
     except KeyboardInterrupt:
         raise Failure(
             "Stopped. What was reached is kept: the schedule goes on with it, and so does the same command."

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-import typer
-
+from cli.asking import ask
 from cli.output import Misuse, errors
 from cli.search.costs import duration, price, units
 from imaging_index.searching.report import Ended
@@ -24,11 +22,8 @@ def agree(answer: Answer, *, yes: bool) -> None:
         Abort: the answer is no.
     """
     errors.print(f"This reads {_amounts(answer.estimate())}.", soft_wrap=True)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Misuse("Nobody can be asked whether to begin, as this is no terminal: add --yes.")
-    typer.confirm("Begin?", abort=True, err=True)
+    if not yes:
+        ask("Begin?", "to begin")
 
 
 def check_counted(answer: Answer) -> None:

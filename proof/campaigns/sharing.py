@@ -1,7 +1,7 @@
 """A long list of hints beside the live events: how fast it drains, and how long live ones wait.
 
-The real sender and the real handler in virtual time, over services in memory. What is assumed, besides what `drain.py`
-says of quotas, retries, Lambda and the durations of calls:
+The real sender and the real handler in virtual time, over services in memory. What is assumed, besides what
+`proof/simulation/functions.py` says of quotas, retries and the durations of calls:
 
 - 100,000 live events a day: one burst of 1,500 in a minute each hour, two of 3,000 in half a minute, the rest evenly;
 - a fair queue hands out the messages without a group first (Amazon SQS Developer Guide, "Amazon SQS fair queues");
@@ -13,9 +13,7 @@ says of quotas, retries, Lambda and the durations of calls:
 from __future__ import annotations
 
 import heapq
-import itertools
 import json
-import random
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,31 +23,31 @@ import greenlet  # type: ignore[import-untyped]
 
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.queue.sender import Sender
-from proof.campaigns.drain import METADATA_A_SECOND, QUOTAS, Bucket, Retries
-from proof.harness.pipeline import context, record
 from proof.simulation import environments, memory
-from proof.simulation.environments import DATASTORE, NEW, QUEUE, Environment
+from proof.simulation.environments import DATASTORE, QUEUE
+from proof.simulation.functions import (
+    BATCH,
+    METADATA_A_SECOND,
+    OTHER_CALL_SECONDS,
+    QUOTAS,
+    Bucket,
+    Functions,
+    Message,
+    possible,
+)
 from proof.simulation.happenings import document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from proof.simulation.memory import Answer
 
-_FUNCTIONS: Final = 8
-_BATCH: Final = 10
-_OTHER_CALL_SECONDS: Final = 0.005
-_ATTEMPTS: Final = 4
-_FUNCTION_SECONDS: Final = 60.0
-_VISIBILITY: Final = 360.0
 _TOLD_LATE: Final = 10.0  # seconds
 _AT_ONCE: Final = 200
 _HOUR: Final = 3600
 # Live events of a great burst, which lasts half a minute, and when it begins.
 _GREAT: Final = 3_000
 _GREAT_AT: Final = 9_000
-# Of each hint: GetImageSetMetadata, and four calls of DynamoDB.
-_OTHER_CALLS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +93,9 @@ def run(hints: int, call_seconds: float, *, fair: bool = True, others: float = 0
         return world.run(hints)
 
 
-def possible(call_seconds: float) -> float:
-    """How many hints a second the quota and the functions allow."""
-    return min(METADATA_A_SECOND, _FUNCTIONS / (call_seconds + _OTHER_CALLS * _OTHER_CALL_SECONDS))
-
-
 @dataclass(slots=True)
-class _Message:
-    number: int
-    body: str
-    sent: float
-    live: bool
-    received: int = 0
+class _Message(Message):
+    live: bool = False
 
 
 @dataclass(slots=True)
@@ -164,31 +153,29 @@ class _Forgetful:
         return {"Items": []}
 
 
-class _World:
-    """It is the `Wire` of the environments."""
+class _Documents:
+    """HealthImaging, which has any image set."""
+
+    def get_image_set_metadata(self, **arguments: Any) -> Answer:
+        """GetImageSetMetadata."""
+        return {"imageSetMetadataBlob": memory.body(document(arguments["imageSetId"], 0))}
+
+
+class _World(Functions[_Message]):
+    """The sender, the live events, and the queue."""
 
     def __init__(self, call_seconds: float, *, fair: bool, others: float, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.now = 0.0
-        self._call_seconds = call_seconds
+        super().__init__(call_seconds, seed, {"medical-imaging": _Documents(), "dynamodb": _Forgetful()})
+        self._most = possible(call_seconds)
         self._others = others
         self._queue = _Queue(fair)
-        self._table = _Forgetful()
-        self._buckets = {name: Bucket(*quota) for name, quota in QUOTAS.items()}
         _, burst = QUOTAS["get_image_set_metadata"]
-        self._buckets["get_image_set_metadata"] = Bucket(METADATA_A_SECOND - others, burst)
-        self._numbers = itertools.count()
-        self._ahead: list[tuple[float, int, Callable[[], None]]] = []
-        self._idle: list[Environment] = list(environments.environments()[NEW][:_FUNCTIONS])
-        self._retries = {id(each): Retries() for each in self._idle}
-        self._client: dict[Any, Retries] = {}  # by the greenlet of an invocation
-        self._hidden_until: dict[str, float] = {}
+        self.buckets["get_image_set_metadata"] = Bucket(METADATA_A_SECOND - others, burst)
         self._held = 0
         self._told: deque[tuple[float, int, int]] = deque()
         self._lags: list[float] = []
         self._burst_lags: list[float] = []
-        self._left = 0
-        self._calls = self._put_off = self._parked = 0
+        self._left = self._put_off = 0
         self._sending_ended = self._calls_then = 0.0
         self._all_sent = False
         self._poll_at: float | None = None
@@ -197,24 +184,19 @@ class _World:
         """All of it."""
         self._left = hints
         sender = greenlet.greenlet(self._send)
-        self._after(0.0, lambda: self._go_on(sender, hints))
+        self.after(0.0, lambda: self._go_on(sender, hints))
         arrivals = self._arrivals()
-        self._after(next(arrivals), lambda: self._arrive(arrivals))
-        while self._ahead and (self._left or self._held or self._queue.live or self._queue.later):
-            when, _, what = heapq.heappop(self._ahead)
-            self.now = max(self.now, when)
-            what()
+        self.after(next(arrivals), lambda: self._arrive(arrivals))
+        while (self._left or self._held or self._queue.live or self._queue.later) and self.go_on():
+            pass
         seconds = self._sending_ended
-        share = self._calls_then / seconds / min(possible(self._call_seconds), METADATA_A_SECOND - self._others)
+        share = self._calls_then / seconds / min(self._most, METADATA_A_SECOND - self._others)
         if self._others:
             # Of the whole quota: what others took is used as well.
             share = (self._calls_then / seconds + self._others) / METADATA_A_SECOND
         live = len(self._lags) + len(self._burst_lags)
         longest = max(self._burst_lags, default=0.0)
-        return Report(hints, live, self.now, share, sorted(self._lags), longest, self._put_off, self._parked)
-
-    def _after(self, seconds: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._ahead, (self.now + seconds, next(self._numbers), what))
+        return Report(hints, live, self.now, share, sorted(self._lags), longest, self._put_off, self.parked)
 
     # --- who sends
 
@@ -232,13 +214,13 @@ class _World:
             return
         pause = next(arrivals)
         if pause < 1.0:
-            self._enqueue(_created(next(self._numbers)), live=True)
-        self._after(pause, lambda: self._arrive(arrivals))
+            self._enqueue(_created(self.number()), live=True)
+        self.after(pause, lambda: self._arrive(arrivals))
 
     def _enqueue(self, body: str, *, live: bool) -> None:
-        number = next(self._numbers)
-        self._queue.add(_Message(number, body, environments.moment(), live))
-        self._poll()
+        number = self.number()
+        self._queue.add(_Message(number, body, environments.moment(), live=live))
+        self.poll()
 
     def _send(self, hints: int) -> None:
         """The real sender, as a pass uses it."""
@@ -253,7 +235,7 @@ class _World:
     def _go_on(self, sender: Any, *arguments: Any) -> None:
         pause = sender.switch(*arguments)
         if not sender.dead:
-            self._after(pause, lambda: self._go_on(sender))
+            self.after(pause, lambda: self._go_on(sender))
 
     def _time(self) -> datetime:
         return datetime.fromtimestamp(environments.moment(), UTC)
@@ -273,108 +255,44 @@ class _World:
             for body in bodies:
                 self._enqueue(body, live=False)
 
-        self._after(0.0, arrive)
+        self.after(0.0, arrive)
 
     # --- Lambda
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
+        """Give idle functions what can be received."""
         self._queue.come_due(self.now)
-        while self._idle and self._queue.visible:
-            batch = {}
-            for message in self._queue.take(_BATCH):
-                message.received += 1
-                batch[f"{message.number}-{message.received}"] = message
+        while self.idle and self._queue.visible:
+            batch = self._queue.take(BATCH)
             self._held += len(batch)
-            self._invoke(self._idle.pop(), batch)
-        if self._queue.later and self._idle:
+            self.invoke(batch)
+        if self._queue.later and self.idle:
             at = self._queue.later[0][0]
             if self._poll_at is None or at < self._poll_at or self._poll_at <= self.now:
                 self._poll_at = at
-                self._after(at - self.now, self._poll)
+                self.after(at - self.now, self.poll)
 
-    def _invoke(self, environment: Environment, batch: Mapping[str, _Message]) -> None:
-        records = [
-            record(
-                {
-                    "MessageId": handle,
-                    "ReceiptHandle": handle,
-                    "Body": message.body,
-                    "Attributes": {
-                        "SentTimestamp": str(round(message.sent * 1000)),
-                        "ApproximateReceiveCount": str(message.received),
-                    },
-                }
-            )
-            for handle, message in batch.items()
-        ]
-        deadline = self.now + _FUNCTION_SECONDS
-        given = context(lambda: round((deadline - self.now) * 1000))
-        invocation = greenlet.greenlet(environment.bare)
-        self._client[invocation] = self._retries[id(environment)]
-        self._resume(invocation, environment, batch, {"Records": records}, given)
+    def put_off(self, message: _Message, until: float) -> None:
+        """A message comes again."""
+        self._held -= 1
+        self._put_off += 1
+        self._queue.put_off(message, until)
 
-    def _resume(self, run: Any, environment: Environment, batch: Mapping[str, _Message], *arguments: Any) -> None:
-        answer = run.switch(*arguments)
-        if not run.dead:
-            self._after(answer, lambda: self._resume(run, environment, batch))
-            return
-        del self._client[run]
-        failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
-        self._held -= len(batch)
-        for handle, message in batch.items():
-            if handle in failed:
-                self._put_off += 1
-                self._queue.put_off(message, self._hidden_until.pop(handle, self.now + _VISIBILITY))
-            else:
-                self._settle(message)
-        self._idle.append(environment)
-        self._poll()
-
-    def _settle(self, message: _Message) -> None:
+    def settled(self, message: _Message) -> None:
+        """A message is through."""
+        self._held -= 1
         if message.live:
             ago = environments.moment() - message.sent
             (self._burst_lags if self._in_a_great_burst(self.now - ago) else self._lags).append(ago)
             return
         self._left -= 1
         if not self._left:
-            self._sending_ended, self._calls_then = self.now, self._calls
+            self._sending_ended, self._calls_then = self.now, self.calls
 
     def _in_a_great_burst(self, sent: float) -> bool:
         """Whether a message was sent in one, or while the functions still worked at it."""
-        through = _GREAT / (possible(self._call_seconds) - self._others)
+        through = _GREAT / (self._most - self._others)
         return _GREAT_AT <= sent % (12 * _HOUR) < _GREAT_AT + through + 5
-
-    def sleep(self, seconds: float) -> None:
-        """A pause, or the time that a call takes."""
-        greenlet.getcurrent().parent.switch(seconds)
-
-    def call(self, service: str, operation: str, arguments: Mapping[str, Any]) -> Answer:
-        """One call of AWS, with what the SDK does about refusals."""
-        bucket, retries = self._buckets.get(operation), self._client[greenlet.getcurrent()]
-        for attempt in range(_ATTEMPTS):
-            self.sleep(self._call_seconds if service == "medical-imaging" else _OTHER_CALL_SECONDS)
-            if bucket is None:
-                break
-            if bucket.take(self.now):
-                retries.succeeded(repeated=attempt > 0)
-                self._calls += 1
-                break
-            if attempt + 1 == _ATTEMPTS or not retries.take():
-                raise memory.refusal(operation, "ThrottlingException", 429)
-            self.sleep(self.random.random() * 2**attempt)
-        if operation == "get_image_set_metadata":
-            return {"imageSetMetadataBlob": memory.body(document(arguments["imageSetId"], 0))}
-        if service == "sqs":
-            return self._of_sqs(operation, arguments)
-        answer: Answer = getattr(self._table, operation)(**arguments)
-        return answer
-
-    def _of_sqs(self, operation: str, arguments: Mapping[str, Any]) -> Answer:
-        if operation == "change_message_visibility":
-            self._hidden_until[arguments["ReceiptHandle"]] = self.now + arguments["VisibilityTimeout"]
-        elif operation == "send_message":
-            self._parked += 1
-        return {}
 
 
 class _Sqs:
@@ -385,14 +303,14 @@ class _Sqs:
 
     def get_queue_attributes(self, **_: Any) -> Answer:
         """GetQueueAttributes."""
-        self._world.sleep(_OTHER_CALL_SECONDS)
+        self._world.sleep(OTHER_CALL_SECONDS)
         visible, hidden = self._world.tell()
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return {"Attributes": dict(zip(names, (str(visible), str(hidden)), strict=True))}
 
     def send_message_batch(self, *, Entries: list[Any], **_: Any) -> Answer:  # noqa: N803  boto3's own spelling
         """SendMessageBatch."""
-        self._world.sleep(_OTHER_CALL_SECONDS)
+        self._world.sleep(OTHER_CALL_SECONDS)
         self._world.take_in([each["MessageBody"] for each in Entries])
         return {}
 

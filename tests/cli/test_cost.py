@@ -18,8 +18,10 @@ from cli import profiles
 from cli.cost import sizes
 from cli.main import application
 from imaging_index.queue.hint import Kind
+from imaging_index.reconciling import tiers
 from imaging_index.table.layout import Key
 from infra.assembly import Assembly
+from infra.prices import Prices
 from local.capacity import item_size
 from local.cloud import LocalCloud
 from local.deployment import deploy
@@ -201,6 +203,11 @@ def test_what_stands_is_what_the_stack_has(assembly: Assembly) -> None:
     assert part(told, "Key")["quantity"] == 12 * len(properties("AWS::KMS::Key"))
     (memory,) = {each["MemorySize"] for each in properties("AWS::Lambda::Function")}
     assert part(told, "Lambda time")["quantity"] == 1000 * memory / 1024
+
+
+def test_the_bill_and_reconcile_know_the_same_prices_of_healthimagings_tiers() -> None:
+    prices = Prices()
+    assert (prices.frequent_gb_month, prices.archive_gb_month) == (tiers.FREQUENT_GB_MONTH, tiers.ARCHIVE_GB_MONTH)
 
 
 def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ def test_nothing_is_dropped_without_a_yes_or_for_an_id_that_is_none(
     (found, _) = listed()["messages"]
     status, output = run("drop", "--only", "Poison")
     assert (status, "--yes" in output) == (2, True)
-    monkeypatch.setattr("cli.dead_letters.commands.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    monkeypatch.setattr("cli.asking.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
     assert CliRunner().invoke(application, ["dlq", "drop", "--only", "Poison"], input="n\n").exit_code == 1
     assert run("drop", found["id"], "ffff-none", "--yes")[0] == 1
     assert [

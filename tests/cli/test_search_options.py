@@ -186,7 +186,7 @@ def test_on_a_terminal_a_scan_begins_only_after_a_yes(
     searches: Fake, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, searched: int
 ) -> None:
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("cli.search.scanning.sys", terminal)
+    monkeypatch.setattr("cli.asking.sys", terminal)
     ended = searches.run("--scan", stdin=answer)
     assert (ended.exit_code, len(searches.questions)) == (status, searched)
     assert "Begin?" in ended.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -19,11 +18,11 @@ from botocore.exceptions import ClientError
 
 from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud
-from local.deployment import ROOT, deploy
+from local.deployment import deploy
 from proof.harness import canary
 from proof.harness.image_sets import make_image_set, wait_for
 from tests.assemblies import synth_here
-from tests.grants import Grant, Policies
+from tests.grants import Grant, Policies, documented, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -326,13 +325,7 @@ def test_each_grant_of_dicomwebs_policy_is_proven_here_or_pinned_by_the_template
 
 
 def test_the_documented_grants_of_dicomweb_are_those() -> None:
-    page = (ROOT / "docs" / "security.md").read_text("utf-8")
-    section = page.partition("\n## DICOMweb\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\S+)` \| (.+) \| (proven|pinned) \|$", section, re.MULTILINE)
-    assert rows == [
-        *((*grant, "proven") for grant in sorted(PROVEN)),
-        *((*grant, "pinned") for grant in sorted(PINNED)),
-    ]
+    assert documented("## DICOMweb", "\n## ") == rows(PROVEN, PINNED)
 
 
 def test_its_role_can_neither_scan_the_table_nor_write_it_nor_read_image_sets(deployed: Deployed) -> None:

@@ -19,12 +19,12 @@ from imaging_index.queue.hint import REPLAY_SOURCE, Kind
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.cloud import LocalCloud
-from local.deployment import ROOT, deploy
+from local.deployment import deploy
 from local.stack import import_folder
 from proof.harness.image_sets import delete, make_image_set, update, wait_for
 from proof.harness.pipeline import record
 from tests.assemblies import synth_here
-from tests.grants import STORE_KEY, Grant, Policies
+from tests.grants import STORE_KEY, Grant, Policies, documented, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -213,13 +213,7 @@ def test_each_grant_of_the_policy_is_proven_here_or_pinned_by_the_templates_test
 
 
 def test_the_documented_table_is_that_list() -> None:
-    page = (ROOT / "docs" / "security.md").read_text("utf-8")
-    section = page.partition("\n## Permissions\n")[2].partition("\n### ")[0]
-    rows = re.findall(r"^\| `(\S+)` \| (.+) \| (proven|pinned) \|$", section, re.MULTILINE)
-    assert rows == [
-        *((*grant, "proven") for grant in sorted(PROVEN)),
-        *((*grant, "pinned") for grant in sorted(PINNED)),
-    ]
+    assert documented("## Permissions", "\n### ") == rows(PROVEN, PINNED)
 
 
 QUEUES: Final = ["QueueUrl", "DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"]

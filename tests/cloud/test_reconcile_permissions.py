@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -17,10 +16,10 @@ from imaging_index.entry.entry import FORMAT
 from imaging_index.table import generation
 from imaging_index.table.layout import item_key
 from local.cloud import LocalCloud
-from local.deployment import ROOT, deploy
+from local.deployment import deploy
 from proof.harness.image_sets import make_image_set
 from tests.assemblies import synth_here
-from tests.grants import Grant, Policies
+from tests.grants import Grant, Policies, documented, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -172,10 +171,4 @@ def test_no_grant_lets_the_function_read_a_document() -> None:
 
 
 def test_the_documented_table_of_the_reconcile_function_is_that_list() -> None:
-    page = (ROOT / "docs" / "security.md").read_text("utf-8")
-    section = page.partition("\n### The reconcile function\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\S+)` \| (.+) \| (proven|pinned) \|$", section, re.MULTILINE)
-    assert rows == [
-        *((*grant, "proven") for grant in sorted(PROVEN)),
-        *((*grant, "pinned") for grant in sorted(PINNED)),
-    ]
+    assert documented("### The reconcile function", "\n## ") == rows(PROVEN, PINNED)
