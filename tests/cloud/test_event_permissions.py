@@ -16,6 +16,7 @@ from local.cloud import DEFAULT_ACCOUNT, LocalCloud
 from local.deployment import deploy
 from proof.harness.image_sets import make_image_set, wait_for
 from proof.harness.pipeline import record
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import Grant, Policies
 
@@ -152,10 +153,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("event-permissions")
     (folder / "dicom").mkdir()
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         context = {"events": "on", "studyStableMinutes": "1", "importOutputBuckets": json.dumps([BUCKET])}
         outputs = deploy(synth_here(folder / "assembly", **context), cloud.environment())
         yield Deployed(make_image_set(boto3.client("medical-imaging"), folder / "dicom"), outputs)

@@ -23,6 +23,7 @@ from local.deployment import deploy
 from local.stack import import_folder
 from proof.harness.image_sets import delete, make_image_set, update, wait_for
 from proof.harness.pipeline import record
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import STORE_KEY, Grant, Policies, documented, rows
 
@@ -147,10 +148,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("permissions")
     (folder / "dicom").mkdir()
     (folder / "hashing.toml").write_text(PROFILE)
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         aws = boto3.Session()
         key = make_image_set(aws.client("medical-imaging"), folder / "dicom")
         context = {

@@ -18,6 +18,7 @@ from imaging_index.table.layout import item_key
 from local.cloud import LocalCloud
 from local.deployment import deploy
 from proof.harness.image_sets import make_image_set
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import Grant, Policies, documented, rows
 
@@ -125,10 +126,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("permissions")
     (folder / "dicom").mkdir()
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         aws = boto3.Session()
         # Before there is a rule that would index it.
         key = make_image_set(aws.client("medical-imaging"), folder / "dicom")
