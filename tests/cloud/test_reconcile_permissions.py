@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from proof.harness.image_sets import make_image_set
 from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import Grant, Policies, documented, rows
+from tests.invoking import invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -110,10 +110,9 @@ class Deployed:
         self._lambda.update_function_configuration(
             FunctionName=self._name, Environment={"Variables": self._variables | changes}
         )
-        answer = self._lambda.invoke(FunctionName=self._name, Payload=b"{}", LogType="Tail")
-        lines = [json.loads(line) for line in base64.b64decode(answer["LogResult"]).splitlines() if line[:1] == b"{"]
-        failed = answer["Payload"].read().decode() if "FunctionError" in answer else ""
-        return [line["reason"] for line in lines if line.get("message") == "not compared"], failed
+        answer, failed, lines = invoke(self._lambda, self._name, {})
+        reasons = [line["reason"] for line in lines if line.get("message") == "not compared"]
+        return reasons, json.dumps(answer) if failed else ""
 
     @property
     def hints(self) -> int:
