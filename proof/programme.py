@@ -385,9 +385,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--only", metavar="TEXT", default="", help="the suites whose names contain this")
     options = parser.parse_args()
     begun = time.monotonic()
-    suites = programme()
+    suites = [suite for suite in programme() if options.only.lower() in suite.name.lower()]
+    if not suites:
+        parser.error(f"no suite has '{options.only}' in its name: {', '.join(suite.name for suite in programme())}")
     run(suites, options.minutes, options.cores)
     text = "\n".join([*map(str, suites), f"{(time.monotonic() - begun) / 60:.0f} minutes on {options.cores} cores"])
     REPORT.parent.mkdir(exist_ok=True)
