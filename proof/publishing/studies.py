@@ -116,10 +116,9 @@ class _Story:
         what = random.random()
         if not live or what < 0.55:
             key = f"{len(world.image_sets):032d}"
-            study = random.choices(STUDIES, (5, 1))[0]
             # A correction ends in a new image set.
             patient = self.patients.choices("789", (8, 1, 1))[0]
-            self._change(key, Snapshot(study, 1, world.now, patient=patient))
+            self._change(key, Snapshot(random.choices(STUDIES, (5, 1))[0], 1, world.now, patient=patient))
             return
         key, last = random.choice(live)
         if what < (0.6 if self.hasty else 0.75):

@@ -55,7 +55,7 @@ def automation(environment_of_module: dict[str, str], tmp_path_factory: pytest.T
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = outputs["EventBusName"]
         events.put_rule(Name=f"rule-{number}", EventBusName=bus, EventPattern=json.dumps(pattern))
-        if name in (CORRECTED, CHANGED):
+        if name in (CORRECTED, CHANGED, JOB):
             topic = sns.create_topic(Name=f"target-{number}")["TopicArn"]
             sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
             arn = topic
