@@ -327,7 +327,7 @@ VARIANTS: Final = (
         partial(_sent_if_noted, "<="),
         lambda report: len(report.lost),
     ),
-    Variant("no marker", _no_marker, lambda report: report.after_deletion),
+    Variant("no marker", _no_marker, lambda report: max(report.doubled - report.announced // 4, 0)),
     Variant("marker only, neither entries nor HealthImaging looked at", _entries_not_looked_at, lambda r: len(r.early)),
     Variant("HealthImaging not asked", _healthimaging_not_asked, lambda report: len(report.early)),
     Variant(
