@@ -42,6 +42,7 @@ def test_a_study_is_announced_with_all_that_it_holds_and_never_early(first: int)
     # Lag and kills were there: some were announced within the quiet time of a deletion, some twice.
     assert report.after_deletion > 0
     assert report.doubled > 0
+    assert report.corrected > 10
 
 
 @pytest.mark.parametrize("first", range(0, JOBS, 300))
@@ -50,6 +51,12 @@ def test_an_import_job_is_announced_once_and_never_early(first: int) -> None:
     assert (report.early, report.lost, report.wrong) == ([], [], [])
     assert report.announced > 250
     assert report.parked > 0
+
+
+@pytest.mark.parametrize("part", [changes, studies, jobs], ids=["changes", "studies", "jobs"])
+def test_the_right_way_shows_none_of_what_the_wrong_ones_do(part: ModuleType) -> None:
+    report = part.run(0, AT_A_TIME)
+    assert [variant.name for variant in part.VARIANTS if variant.shows(report)] == []
 
 
 VARIANTS = [(part, variant) for part in (changes, studies, jobs) for variant in part.VARIANTS]
