@@ -44,7 +44,7 @@ def _path(name: str) -> Path:
     if name not in shipped:
         raise ProfileError(
             [
-                f"There is no profile {name}. The shipped ones are {' and '.join(shipped)}. To use a file of your own, "
+                f"There is no profile {name}. The shipped ones are {', '.join(shipped)}. To use a file of your own, "
                 "give a path that ends in .toml."
             ]
         )

@@ -72,7 +72,7 @@ _datastores: Final = None if _variables.datastores == "all" else frozenset(_vari
 _minutes: Final = int(_variables.study_stable_minutes)
 _bus: Final = Bus(client("events"), _variables.bus_name)
 _table: Final = Watched(client("dynamodb"), _variables.table_name)
-_publisher: Final = Publisher(_bus, toml_file.load(Path(__file__).parents[2] / _variables.profile).events)
+_publisher: Final = Publisher(_bus, toml_file.load(Path(__file__).parents[2] / _variables.profile, checked=True).events)
 
 
 @functools.cache
