@@ -133,6 +133,23 @@ class Profile(msgspec.Struct, frozen=True):
             return f'No index finds the image sets of a study. Declare one with partition = ["{uid}"].'
         return None
 
+    @property
+    def why_no_events(self) -> str | None:
+        """Why no event may say of an image set that it was indexed, and what to do; None if that is possible."""
+        if self.shifts:
+            return "[privacy] shifts dates, and the time of an event would tell by how many days. Leave events off."
+        return None
+
+    @property
+    def why_no_dicomweb(self) -> str | None:
+        """Why viewers cannot search under this profile, and what to do; None if that is possible.
+
+        A viewer asks HealthImaging for what it found, by UIDs that only HealthImaging's own are.
+        """
+        if self.shifts or Policy.UID in self.private.values():
+            return "[privacy] maps UIDs or shifts dates, which no viewer knows. Search with imaging-index search."
+        return None
+
     def policy(self, keyword: str) -> Policy:
         """What becomes of a keyword's values."""
         return self.private.get(keyword, Policy.KEEP)
