@@ -77,15 +77,15 @@ def test_a_uid_of_the_standard_stays(uid: str) -> None:
 
 @given(st.text(min_size=1), st.text(), st.binary(min_size=1))
 def test_a_shift_is_of_1_to_365_days(patient: str, issuer: str, key: bytes) -> None:
-    assert 1 <= Privacy(key).days("store", "patient", patient, issuer) <= 365
+    assert 1 <= Privacy(key).days_of_patient("store", patient, issuer) <= 365
 
 
 def test_every_shift_occurs_and_says_where_one_name_ends() -> None:
-    days = {Privacy(b"key").days("store", "patient", str(number), "") for number in range(6000)}
+    days = {Privacy(b"key").days_of_patient("store", str(number), "") for number in range(6000)}
     assert days == set(range(1, 366))
-    assert (
-        len({Privacy(b"key").days("store", *parts) for parts in [("ab", "c"), ("a", "bc"), ("abc", ""), ("abc",)]}) > 1
-    )
+    parts = [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc")]
+    assert len({Privacy(b"key").days_of_patient("store", *each) for each in parts}) > 1
+    assert Privacy(b"key").days_of_patient("one", "1", "") != Privacy(b"key").days_of_patient("other", "1", "")
 
 
 @given(DAYS, st.integers(1, 365))
@@ -117,7 +117,7 @@ def test_dates_of_a_patient_keep_their_distances_in_every_form(of: date, later: 
     assert entry["ContentDate"] == {"Min": low, "Max": low, "Missing": 2}
     assert entry["FrameReferenceDateTime"]["Min"] == f"{low}101112+0900"
     assert entry["DateOfLastCalibration"] == [low, high]
-    assert Privacy(built.SECRET).days("None", "patient", patient, issuer) == shift.days
+    assert Privacy(built.SECRET).days_of_patient("None", patient, issuer) == shift.days
 
 
 def test_the_date_of_an_enhanced_object_is_read_from_its_date_and_time_and_shifted() -> None:

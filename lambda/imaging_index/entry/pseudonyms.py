@@ -50,9 +50,9 @@ def _days(document: Document, privacy: Privacy) -> int | None:
     patient = _text(document.patient, "PatientID")
     if patient:
         issuer = _text(document.patient, "IssuerOfPatientID") or ""
-        return privacy.days(str(document.datastore_id), "patient", patient, issuer)
+        return privacy.days_of_patient(str(document.datastore_id), patient, issuer)
     study = only_uid(decoded(getattr(document.study, "StudyInstanceUID", None)))
-    return privacy.days(str(document.datastore_id), "study", study) if study else None
+    return privacy.days_of_study(str(document.datastore_id), study) if study else None
 
 
 def _text(values: Values, keyword: str) -> str | None:

@@ -61,10 +61,16 @@ class Privacy:
                 return capped(value)
         return None
 
-    def days(self, *identity: str) -> int:
-        """By how many days the dates of a patient are moved back, 1 to 365; `identity` names the patient."""
-        digest = self._digest(Policy.SHIFT, *identity)
-        return 1 + int.from_bytes(digest) % _LONGEST_SHIFT
+    def days_of_patient(self, datastore: str, patient: str, issuer: str) -> int:
+        """By how many days the dates of a patient of a data store are moved back, 1 to 365."""
+        return self._days(datastore, "patient", patient, issuer)
+
+    def days_of_study(self, datastore: str, uid: str) -> int:
+        """By how many days the dates of a study are moved back that names no patient, 1 to 365."""
+        return self._days(datastore, "study", uid)
+
+    def _days(self, *identity: str) -> int:
+        return 1 + int.from_bytes(self._digest(Policy.SHIFT, *identity)) % _LONGEST_SHIFT
 
     def _token(self, value: object) -> str:
         # A number in its digits: Decimal writes 100 and 1E+2 as they came.
