@@ -102,7 +102,7 @@ def check(
     shifts = any(each.policy is Policy.SHIFT for each in attributes.values())
     caps = any(each.policy is Policy.CAP for each in attributes.values())
     for at, each in enumerate(instances.keep):
-        if each.policy is Policy.SHIFT or (each.is_date and (shifts or caps) and each.policy is Policy.KEEP):
+        if each.policy is Policy.SHIFT or ((shifts or caps) and each.policy is Policy.KEEP and each.is_date):
             mistakes.add(
                 f"[instances] cannot keep '{each.name}', since pages are written before the patient is known, and so "
                 "the days of its shift and the age; take it out.",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from imaging_index.profile.attributes import Attribute
     from imaging_index.profile.privacy import Privacy
 
-_STORED: Final = {Policy.HASH: re.compile(r"[0-9a-f]{64}"), Policy.UID: re.compile(r"2\.25\.[0-9]+")}
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
+_UID: Final = re.compile(r"[0-9.]+")
 _LIST: Final = re.compile(r"[,\\]")
 _YEARS: Final = re.compile(r"([0-9]+) *Y", re.IGNORECASE)
 
@@ -56,7 +57,7 @@ def check(attribute: Attribute, texts: tuple[str, ...], privacy: Privacy | None)
             f"{attribute.name} is shifted by other days for each patient. Ask for it as it is stored, without --clear: "
             "imaging-index pseudonym has the days of a patient."
         )
-    if attribute.policy is Policy.CAP and any(int(years) > OLDEST_TOLD + 1 for years in _years(attribute, texts)):
+    if attribute.policy is Policy.CAP and any(int(years[:9]) > OLDEST_TOLD + 1 for years in _years(attribute, texts)):
         raise SearchError(f"{attribute.name} has 90 years for all ages over {OLDEST_TOLD}: write 90.")
 
 
@@ -71,7 +72,7 @@ def _years(attribute: Attribute, texts: tuple[str, ...]) -> list[str]:
 
 def _stored(attribute: Attribute, value: str, privacy: Privacy | None) -> str:
     """What is stored of a value in the clear, or the value itself where it is in the form of what is stored."""
-    token = attribute.policy is Policy.HASH and _STORED[Policy.HASH].fullmatch(value)
+    token = attribute.policy is Policy.HASH and _TOKEN.fullmatch(value)
     if token or (privacy is None and attribute.policy is Policy.UID and _is_uid_as_stored(value)):
         return value
     if privacy is None:
@@ -87,7 +88,7 @@ def _stored(attribute: Attribute, value: str, privacy: Privacy | None) -> str:
 
 
 def _is_uid_as_stored(value: str) -> bool:
-    return is_standard(value) or _STORED[Policy.UID].fullmatch(value) is not None
+    return _UID.fullmatch(value) is not None and (value.startswith("2.25.") or is_standard(value))
 
 
 def _refusal(attribute: Attribute) -> SearchError:
