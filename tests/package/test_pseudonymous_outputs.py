@@ -177,7 +177,7 @@ class Visit(NamedTuple):
 def archive(seed: int, secret: bytes = b"key", patients: int = 25) -> list[Visit]:
     """The outputs of patients around 89 years of age, with some of what says how old they are, over many years."""
     chance = random.Random(seed)
-    visits = []
+    visits: list[Visit] = []
     for number in range(patients):
         born = date(1915, 1, 1) + timedelta(chance.randrange(15_000))
         for _ in range(chance.randrange(1, 6)):
@@ -232,16 +232,16 @@ def test_all_outputs_together_tell_neither_a_shift_nor_an_age_over_89(seed: int)
     assert len(of_patient) == len({visit.patient for visit in visits})
     oldest = 0
     for outputs in of_patient.values():
-        days = set().union(*map(_found, outputs))
+        found = {stored for each in outputs for stored in _found(each)}
         births = {each.entry["PatientBirthDate"] for each in outputs if "PatientBirthDate" in each.entry}
         known = [(born, 0) for born in births]
         for each in outputs:
-            if (age := each.entry.get("PatientAge")) and (day := each.entry.get("StudyDate")):
-                known.append((day, int(age[:3])))
+            if (age := each.entry.get("PatientAge")) and (study := each.entry.get("StudyDate")):
+                known.append((study, int(age[:3])))
             assert int(each.entry.get("PatientAgeYears", 0)) <= 90
         for since, age in known:
-            for day in days:
-                oldest = max(oldest, age + int(vrs.years_between(since, day) or 0))
+            for stored in found:
+                oldest = max(oldest, age + int(vrs.years_between(since, stored) or 0))
     assert 85 <= oldest <= 89
     # There were such patients, and others whose dates can be compared.
     assert any(visit.output.entry.get("PatientAge") == "090Y" for visit in visits)
