@@ -135,6 +135,16 @@ def test_an_unknown_name_is_answered_with_the_shipped_profiles(name: str) -> Non
     )
 
 
+def test_what_replaces_values_is_shown() -> None:
+    rows = json.loads(run("show", "research-pseudonymous", "--json")[1])["attributes"]
+    stored = {row["attribute"]: row["stored"] for row in rows}
+    assert stored["PatientID"] == "token"
+    assert stored["StudyInstanceUID"] == "text, another UID"
+    assert stored["AcquisitionDate"] == "min and max date, shifted"
+    assert (stored["PatientAge"], stored["PatientAgeYears"]) == ("text, capped", "number, capped")
+    assert stored["PatientSex"] == "text"
+
+
 def test_a_retired_keyword_is_a_warning_and_no_mistake(tmp_path: Path) -> None:
     (tmp_path / "old.toml").write_text('revision = 1\nattributes = ["StudyComments", "PatientID"]\n')
     status, _, errors = run("check", str(tmp_path / "old.toml"))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from imaging_index.dicom import deidentification, dictionary
+from imaging_index.entry.pages import COLUMNS
 from imaging_index.profile import toml_file
 from imaging_index.profile.attributes import SelectionError, select
 from imaging_index.profile.privacy import Policy
@@ -57,6 +58,11 @@ def test_a_name_of_ones_own_over_what_is_no_instance_cannot_be_mapped() -> None:
     ("attributes", "privacy", "said"),
     [
         ('"StudyDate", "SeriesDate"', 'StudyDate = "shift"\n' + UIDS, "shifts other dates than SeriesDate"),
+        (
+            '"StudyDate", "SeriesDate"',
+            'StudyDate = "shift"\nSeriesDate = "hash"\n' + UIDS,
+            "other dates than SeriesDate",
+        ),
         ('"StudyDate", "AcquisitionDateTime"', 'StudyDate = "shift"\n' + UIDS, "other dates than AcquisitionDateTime"),
         ('"StudyDate", "StudyInstanceUID"', 'StudyDate = "shift"\n' + UIDS, "a UID like StudyInstanceUID"),
         ('"StudyDate"', 'StudyDate = "shift"\nSeriesInstanceUID = "uid"', "a UID like SOPInstanceUID"),
@@ -210,6 +216,15 @@ def test_the_table_has_a_line_for_what_identifies_and_none_for_what_does_not() -
     assert deidentification.line("SOPClassUID") is None
     assert deidentification.line("Rows") is None
     assert deidentification.line("NoSuchKeyword") is None
+
+
+def test_what_pages_always_have_is_not_in_the_table_but_for_uids() -> None:
+    geometry = [each.name for each in parse('"Modality"').instances.geometry]
+    assert "ImagePositionPatient" in geometry
+    assert {name for name in (*geometry, *COLUMNS) if deidentification.line(name)} == {
+        "SOPInstanceUID",
+        "SeriesInstanceUID",
+    }
 
 
 def test_every_line_of_the_table_has_its_tag_and_known_codes() -> None:

@@ -108,15 +108,18 @@ def check(
                 "the days of its shift and the age; take it out.",
                 *("instances", "keep", at),
             )
-    kept = [each for each in (*attributes.values(), *instances.keep) if each.policy is Policy.KEEP]
-    for each in kept if shifts else ():
-        if each.is_date:
+    stored = (*attributes.values(), *instances.keep)
+    for each in stored if shifts else ():
+        # Equal tokens of two patients' days would tell by how much the shifts of both differ.
+        if each.policy in (Policy.KEEP, Policy.HASH) and each.is_date:
             mistakes.add(
                 f"[privacy] shifts other dates than {each.name}, whose days would tell by how much; add "
                 f'`"{each.name}" = "shift"`.',
                 "privacy",
             )
-        elif each.vr == "UI" and not _is_of_a_kind(each.name, each):
+    kept = [each for each in stored if each.policy is Policy.KEEP]
+    for each in kept if shifts else ():
+        if each.vr == "UI" and not _is_of_a_kind(each.name, each):
             mistakes.add(_of_uid(each.name), "privacy")
     for name in OF_PAGES if shifts and instances.on else ():
         if name not in private and name not in attributes:
