@@ -52,8 +52,8 @@ def inspect(
                 "lower-case letters and digits.",
                 soft_wrap=True,
             )
-    if selected.hashes:
-        errors.print("The tokens were made with a key of this run. The index has other tokens.", soft_wrap=True)
+    if selected.keyed:
+        errors.print("Tokens, UIDs and shifts were made with a key of this run. The index has others.", soft_wrap=True)
     values = plain(content.attributes)
     pages = len(content.pages)
     if summary:

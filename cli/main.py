@@ -13,6 +13,7 @@ from cli.events.watching import watch
 from cli.inspecting import inspect
 from cli.output import Failure
 from cli.profiles import profiles
+from cli.pseudonyms import pseudonym
 from cli.reconcile.command import reconcile
 from cli.search.command import search
 from cli.showing import show
@@ -62,6 +63,7 @@ application.command()(inspect)
 application.add_typer(profiles, name="profile")
 application.command()(search)
 application.command()(show)
+application.command()(pseudonym)
 application.command()(doctor)
 application.command()(reconcile)
 application.add_typer(dead_letters, name="dlq")

@@ -13,6 +13,7 @@ from imaging_index.profile import index_names, toml_file
 from imaging_index.profile.attributes import Attribute, Source
 from imaging_index.profile.derived import BY_NAME
 from imaging_index.profile.form import Form
+from imaging_index.profile.privacy import Policy
 from imaging_index.profile.profile import Index, Profile, ProfileError
 from imaging_index.profile.schema import MOST_HELD_TOGETHER
 from infra import profile_lock
@@ -21,6 +22,8 @@ from infra.config import ROOT
 DEFAULT: Final = "radiology"
 
 _HEADS: Final = {"vr": "VR", "vm": "VM", "name_in_dynamodb": "Name in DynamoDB"}
+# What is stored of values that are neither kept nor tokens.
+_REPLACED: Final = {Policy.UID: ", another UID", Policy.SHIFT: ", shifted", Policy.CAP: ", capped"}
 _FOLDER: Final = ROOT / "profiles"
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
@@ -44,7 +47,7 @@ def _path(name: str) -> Path:
     if name not in shipped:
         raise ProfileError(
             [
-                f"There is no profile {name}. The shipped ones are {' and '.join(shipped)}. To use a file of your own, "
+                f"There is no profile {name}. The shipped ones are {', '.join(shipped)}. To use a file of your own, "
                 "give a path that ends in .toml."
             ]
         )
@@ -116,7 +119,7 @@ def _row(attribute: Attribute, selected: Profile) -> dict[str, str | list[str]]:
         "vr": attribute.vr,
         "vm": element.vm if element else "",
         "level": attribute.level.value,
-        "stored": _stored(attribute.form),
+        "stored": f"{_stored(attribute.form)}{_REPLACED.get(attribute.policy, '')}",
         "indexes": [name for name, index in selected.indexes.items() if keys & {*index.keys}],
     }
 

@@ -50,7 +50,7 @@ _UNUSED: Final = (
 _EMPTIED: Final = ("urllib3/http2/__init__.py",)
 
 # What a function does not need of the package: what other programs do, so that DICOMweb's has nothing that writes; and
-# the lines of mistakes in a profile, since the stack was made from it before.
+# what finds the mistakes in a profile and their lines, since the stack was made from it before.
 _OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
     "index": (
         "handlers/dicomweb.py",
@@ -61,6 +61,9 @@ _OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
         "table/answers.py",
         "table/watching.py",
         "profile/toml_lines.py",
+        "profile/pseudonymity.py",
+        "dicom/deidentification.py",
+        "dicom/deidentification.tsv",
     ),
     "dicomweb": (
         "handlers/index.py",
@@ -80,6 +83,9 @@ _OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
         "table/writing.py",
         "searching/index.py",
         "profile/toml_lines.py",
+        "profile/pseudonymity.py",
+        "dicom/deidentification.py",
+        "dicom/deidentification.tsv",
     ),
     "publish": (
         "handlers/index.py",
@@ -92,6 +98,9 @@ _OF_OTHER_PROGRAMS: Final[Mapping[Program, tuple[str, ...]]] = {
         "table/checkpoints.py",
         "table/reconciling.py",
         "profile/toml_lines.py",
+        "profile/pseudonymity.py",
+        "dicom/deidentification.py",
+        "dicom/deidentification.tsv",
     ),
 }
 

@@ -72,8 +72,11 @@ def check(settings: Settings, profile: Profile) -> None:
     """Check that a profile holds what DICOMweb must match studies by.
 
     Raises:
-        SettingError: DICOMweb is on, and the profile does not select all of these attributes, or drops one.
+        SettingError: DICOMweb is on, and the profile does not select all of these attributes, or drops one,
+            or what it stores is nothing that a viewer can ask for.
     """
+    if settings.dicomweb != "off" and (why := profile.why_no_dicomweb):
+        raise SettingError(f"The setting 'dicomweb' needs another profile, or may be off. {why}")
     stored = {attribute.name for attribute in profile.attributes}
     missing = [attribute for attribute in REQUIRED.values() if attribute not in stored]
     if settings.dicomweb != "off" and missing:

@@ -42,7 +42,8 @@ def check(settings: Settings, profile: Profile) -> None:
     """Check that a profile has what the events need.
 
     Raises:
-        SettingError: a setting of events is set while events are off, or no study can be announced as stable.
+        SettingError: a setting of events is set while events are off, or the profile's image sets or studies cannot be
+            announced.
     """
     for name, given in (
         ("studyStableMinutes", settings.study_stable_minutes > 0),
@@ -51,6 +52,8 @@ def check(settings: Settings, profile: Profile) -> None:
     ):
         if given and settings.events == "off":
             raise SettingError(f"The setting {name!r} needs events. Set events to on, or leave {name} out.")
+    if settings.events == "on" and (why := profile.why_no_events):
+        raise SettingError(f"The setting 'events' needs another profile. {why}")
     if settings.study_stable_minutes and (why := profile.why_no_stable_studies):
         raise SettingError(f"The setting 'studyStableMinutes' needs another profile, or may be 0. {why}")
 

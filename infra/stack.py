@@ -44,7 +44,7 @@ class ImagingIndex(Stack):
         # A later deployment compares its profile with this one.
         self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8-sig")}
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
-        tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.hashes else None
+        tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.keyed else None
         self.pipeline = Pipeline(
             self, "Pipeline", settings=settings, profile=selected, storage=self.storage, tokens=tokens
         )

@@ -214,7 +214,7 @@ def bill(
         yield "Alarms", standing, alarms.number(profile) * _MONTHS, "alarm-months", prices.alarm_month
         yield "Composite alarm", standing, _MONTHS, "alarm-months", prices.composite_alarm_month
         yield "Dashboard", standing, _MONTHS, "months", prices.dashboard_month
-        if profile.hashes:
+        if profile.keyed:
             yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
 
     return [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]

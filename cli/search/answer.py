@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from cli.search.columns import conflicts
+from imaging_index.profile.privacy import Policy
 from imaging_index.searching.matching import Equal, Like
 from imaging_index.searching.report import Ended, Report
 from imaging_index.searching.search import Search
@@ -74,6 +75,12 @@ class Answer:
     def plan(self) -> Plan:
         """What the search reads."""
         return self._search.plan
+
+    @property
+    def shifted(self) -> list[str]:
+        """The attributes that conditions are on whose dates are stored shifted."""
+        asked = {each.attribute for each in self.question.conditions}
+        return [each.name for each in self._profile.attributes if each.policy is Policy.SHIFT and each.name in asked]
 
     def estimate(self) -> Estimate:
         """What it takes to read everything that could match. It may be asked before, or behind the last row."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import deployed
+from cli import deployed, keys
 from cli.output import Failure
 from cli.search import browsing, completion, counting, scanning
 from cli.search.answer import Answer
@@ -68,6 +68,9 @@ def search(
         ),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare text with its case, as DICOM does.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Values of hashed and mapped attributes are in the clear. It needs the key.")
+    ] = False,
     all_copies: Annotated[
         bool, typer.Option("--all-copies", help="Image sets that are not primary count like the others.")
     ] = False,
@@ -107,6 +110,7 @@ def search(
         count=count,
         by=listed("--by", by),
         exact=exact,
+        clear=clear,
         all_copies=all_copies,
         index=index,
         explain=explain,
@@ -125,7 +129,7 @@ def _run(stack: Stack, options: Options) -> None:
         browsing.browse(stack, options, _datastores(stack, options))
         return
     profile = stack.profile
-    asked = ask(options, profile)
+    asked = ask(options, profile, keys.privacy(stack) if options.clear else None)
     by = counting.names(options.by, profile)
     printer = Printer(options, profile, selected(options.show, profile), asked.today)
     stores = _datastores(stack, options)

@@ -53,6 +53,8 @@ def mentions(answer: Answer, today: date | None) -> list[str]:
     """
     report = answer.report
     said = [f"Today was taken as {today.isoformat()}."] if today else []
+    if answer.shifted:
+        said.append(f"{' and '.join(answer.shifted)}: compared as stored, which is up to a year before the true day.")
     if answer.also:
         said.append(f"No entry has this AccessionNumber, so {answer.also} was looked into as well.")
     if report.undated:

@@ -51,6 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     count: bool = False
     by: tuple[str, ...] = ()
     exact: bool = False
+    clear: bool = False
     all_copies: bool = False
     index: str | None = None
     explain: bool = False

@@ -9,12 +9,14 @@ from cli.output import Misuse
 from cli.search import days
 from cli.search.values_of_a_file import Values
 from imaging_index.searching.grammar import listed, parse
-from imaging_index.searching.question import BUDGET, Question
+from imaging_index.searching.names import find
+from imaging_index.searching.question import BUDGET, Order, Question
 
 if TYPE_CHECKING:
     from datetime import date
 
     from cli.search.options import Options
+    from imaging_index.profile.privacy import Privacy
     from imaging_index.profile.profile import Profile
     from imaging_index.searching.matching import Condition
 
@@ -43,8 +45,8 @@ class Asked(NamedTuple):
         )
 
 
-def ask(options: Options, profile: Profile) -> Asked:
-    """What the options ask.
+def ask(options: Options, profile: Profile, privacy: Privacy | None = None) -> Asked:
+    """What the options ask; with `privacy`, of hashed and mapped attributes in the clear.
 
     Raises:
         Misuse: an option or a file cannot be read.
@@ -56,10 +58,14 @@ def ask(options: Options, profile: Profile) -> Asked:
     files = [found for text in options.conditions if (found := listed(text))]
     if len(files) > 1:
         raise Misuse("Give the values of one file at a time, in one condition with @.")
-    conditions = parse(texts, profile, today, exact=options.exact)
+    conditions = parse(texts, profile, today, exact=options.exact, privacy=privacy)
+    if options.arrived is not None or options.order is Order.ARRIVED:
+        find("FirstIndexedAt", profile)
+    if options.first_day is not None or options.last_day is not None:
+        parse(["StudyDate=*"], profile, today, privacy=privacy)
     conditions += days.of_studies(options.first_day, options.last_day, profile, today)
     conditions += days.of_arrival(options.arrived, now)
-    values = Values.of(*files[0], profile, today, exact=options.exact) if files else None
+    values = Values.of(*files[0], profile, today, exact=options.exact, privacy=privacy) if files else None
     if values:
         conditions.append(values.condition)
     _check_each_once(conditions, options, values)

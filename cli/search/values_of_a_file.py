@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from imaging_index.entry.item import AttributeValue, Item
+    from imaging_index.profile.privacy import Privacy
     from imaging_index.profile.profile import Profile
     from imaging_index.searching.matching import Condition
     from imaging_index.searching.rows import Row
@@ -48,7 +49,9 @@ class Values:
     condition: Condition
 
     @classmethod
-    def of(cls, beginning: str, file: str, profile: Profile, today: date, *, exact: bool) -> Values:
+    def of(
+        cls, beginning: str, file: str, profile: Profile, today: date, *, exact: bool, privacy: Privacy | None = None
+    ) -> Values:
         """The values of a file, or of standard input for `-`; `beginning` is what the condition begins with.
 
         Raises:
@@ -56,7 +59,7 @@ class Values:
             SearchError: a line is not a value of the attribute.
         """
         texts = each_of(beginning, _lines(file))
-        each = tuple(parse([text], profile, today, exact=exact)[0] for text in texts)
+        each = tuple(parse([text], profile, today, exact=exact, privacy=privacy)[0] for text in texts)
         tests = [condition.test for condition in each if isinstance(condition.test, Equal)]
         first = each[0]
         if len(tests) < len(each):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import deployed
+from cli.output import Failure
 from cli.web.files import page
 from cli.web.server import WebServer, said
 from imaging_index.qido.service import Options, Service
@@ -35,9 +36,11 @@ def server(stack: Stack, datastores: Callable[[], tuple[str, ...]], port: int = 
         port: 0 takes a free one.
 
     Raises:
-        Failure: the stack's profile cannot be read.
+        Failure: the stack's profile cannot be read, or viewers cannot search under it.
         OSError: the port is taken.
     """
+    if why_not := stack.profile.why_no_dicomweb:
+        raise Failure(f"The work list is not for {stack.name}: {why_not}")
     region = stack.session.region_name
     options = Options(retrieve_root=f"https://dicom-medical-imaging.{region}.amazonaws.com", shows_read_units=True)
     made = WebServer(port)

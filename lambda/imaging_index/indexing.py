@@ -17,6 +17,7 @@ import msgspec
 from imaging_index.aws_errors import classify
 from imaging_index.entry import entry
 from imaging_index.faults import NotReady, Poison
+from imaging_index.profile.schema import MOMENTS
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table import generation
 from imaging_index.table.layout import Head, Key
@@ -76,7 +77,7 @@ class Indexer:
         reader: Reader,
         secret: Callable[[], bytes] = bytes,
     ) -> None:
-        """Index into `table` under `profile`; `secret` gives the key of its tokens when it hashes attributes."""
+        """Index into `table` under `profile`; `secret` gives the key of its policies when one needs a key."""
         self._secret = secret
         self._healthimaging = healthimaging
         self._table = table
@@ -173,6 +174,9 @@ class Indexer:
         self._table.put_pages(key, wanted, attempt, content.pages)
         item = self._item(key, hint, target, content) | {"Generation": {"S": wanted}, "Attempt": {"S": attempt}}
         item["FirstIndexedAt"] = {"S": head.first_indexed_at} if head and head.first_indexed_at else item["IndexedAt"]
+        if self._profile.shifts:
+            for moment in MOMENTS:
+                item.pop(moment, None)
         written = self._table.put_entry(key, item)
         # On a failed condition somebody newer won, which is no error.
         head = Head(wanted, attempt, None) if written else self._table.head(key)

@@ -13,6 +13,7 @@ from imaging_index.profile import toml_file
 from infra import profile_lock
 
 BROKEN = sorted((Path(__file__).parent / "broken_profiles").glob("*.toml"))
+SHIPPED = sorted(file.stem for file in (Path(__file__).parents[2] / "profiles").glob("*.toml"))
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "profile.md").read_text("utf-8")
 
 
@@ -43,7 +44,7 @@ def test_all_that_is_wrong_with_a_profile_is_told_as_the_documentation_shows_it(
 
 
 def test_the_shipped_profiles_can_be_used() -> None:
-    for name in ("radiology", "minimal"):
+    for name in SHIPPED:
         status, printed, _ = run("check", name)
         assert status == 0
         assert printed.startswith(f"{name} is valid: revision ")
@@ -129,9 +130,19 @@ def test_an_unknown_name_is_answered_with_the_shipped_profiles(name: str) -> Non
     status, _, errors = run("check", name)
     assert status == 1
     assert errors == (
-        f"There is no profile {name}. The shipped ones are minimal and radiology. To use a file of your own, give a "
+        f"There is no profile {name}. The shipped ones are {', '.join(SHIPPED)}. To use a file of your own, give a "
         "path that ends in .toml.\n"
     )
+
+
+def test_what_replaces_values_is_shown() -> None:
+    rows = json.loads(run("show", "research-pseudonymous", "--json")[1])["attributes"]
+    stored = {row["attribute"]: row["stored"] for row in rows}
+    assert stored["PatientID"] == "token"
+    assert stored["StudyInstanceUID"] == "text, another UID"
+    assert stored["AcquisitionDate"] == "min and max date, shifted"
+    assert (stored["PatientAge"], stored["PatientAgeYears"]) == ("text, capped", "number, capped")
+    assert stored["PatientSex"] == "text"
 
 
 def test_a_retired_keyword_is_a_warning_and_no_mistake(tmp_path: Path) -> None:

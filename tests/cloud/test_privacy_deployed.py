@@ -1,4 +1,4 @@
-"""A profile that hashes and drops, deployed: the tokens come from the stack's own secret, the marker stands nowhere."""
+"""A profile with all policies, deployed: what replaces values is by the stack's own key, the values stand nowhere."""
 
 import hashlib
 import hmac
@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from typer.testing import CliRunner
 
+from cli.main import application
+from imaging_index.profile.privacy import Policy, Privacy, moved
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import wait_for
@@ -17,10 +21,15 @@ from tests.assemblies import synth_here
 
 PROFILE = """
 revision = 1
-attributes = ["PatientID", "PatientName", "StudyDate", "Modality"]
+attributes = ["PatientID", "PatientName", "PatientAge", "StudyInstanceUID", "StudyDate", "Modality"]
 [privacy]
 PatientID = "hash"
 PatientName = "drop"
+PatientAge = "cap"
+StudyInstanceUID = "uid"
+SeriesInstanceUID = "uid"
+SOPInstanceUID = "uid"
+StudyDate = "shift"
 [indexes.patient]
 partition = ["DatastoreId", "PatientID"]
 sort = ["StudyMoment", "ImageSetId"]
@@ -30,6 +39,8 @@ sort = ["StudyMoment", "ImageSetId"]
 def test_an_index_of_tokens_is_searched_by_token_and_never_holds_what_they_stand_for(
     aws: boto3.Session, environment: dict[str, str], tmp_path: Path
 ) -> None:
+    scan = dcmread(str(get_testdata_file("CT_small.dcm")), stop_before_pixels=True)
+    scan_uids = (scan.StudyInstanceUID, scan.SeriesInstanceUID, scan.SOPInstanceUID)
     (tmp_path / "private.toml").write_text(PROFILE)
     outputs = deploy(synth_here(tmp_path / "assembly", profile=str(tmp_path / "private.toml")), environment)
     client, dynamodb = aws.client("medical-imaging"), aws.client("dynamodb")
@@ -55,6 +66,17 @@ def test_an_index_of_tokens_is_searched_by_token_and_never_holds_what_they_stand
         ExpressionAttributeValues={":datastore": {"S": datastore}, ":patient": {"S": token}},
     )
     assert found["Count"] == 1
+    made = Privacy(key.encode())
+    days = made.days_of_patient(datastore, "1CT1", "")
+    assert stored["StudyDate"] == {"S": moved(scan.StudyDate, days)}
+    assert stored["StudyInstanceUID"] == {"S": made.apply(Policy.UID, scan.StudyInstanceUID)}
+    assert not {"IndexedAt", "FirstIndexedAt", "EventTime"} & stored.keys()
+    asked = ["PatientID=1CT1", f"StudyInstanceUID={scan.StudyInstanceUID}", "--datastore", datastore]
+    answer = CliRunner().invoke(application, ["search", *asked, "--clear", "--json"])
+    assert len(json.loads(answer.stdout)["rows"]) == 1, answer.stderr
+    assert stored["StudyDate"]["S"] in answer.stdout
+    assert CliRunner().invoke(application, ["search", *asked]).exit_code == 2
     written = json.dumps(items(), default=str)
+    assert not any(value in written for value in (*scan_uids, scan.StudyDate))
     assert "1CT1" not in written
     assert "compressedsamples" not in written.lower()

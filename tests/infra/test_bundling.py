@@ -156,6 +156,8 @@ def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(f
     handlers = {path.name for path in (package / "imaging_index" / "handlers").glob("[!_]*.py")}
     assert handlers == {"environment.py", "index.py", "reconcile.py"}
     assert not (package / "imaging_index" / "profile" / "toml_lines.py").exists(), "its profile has no mistakes"
+    assert not (package / "imaging_index" / "profile" / "pseudonymity.py").exists(), "its profile was checked"
+    assert not list((package / "imaging_index" / "dicom").glob("deidentification.*"))
     assert not (package / "imaging_index" / "table" / "answers.py").exists(), "its answers are small"
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")

@@ -262,6 +262,12 @@ def test_a_profile_that_drops_such_a_key_is_refused_and_any_is_taken_while_dicom
     make_app(context, str(tmp_path / "off"))
 
 
+def test_a_profile_whose_uids_no_viewer_knows_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mapped.toml").write_text(DICOMWEB_HASHING.replace('PatientID = "hash"', 'StudyInstanceUID = "uid"'))
+    with pytest.raises(SettingError, match=r"maps UIDs or shifts dates, which no viewer knows"):
+        make_app({**TEMPLATE_ONLY, "dicomweb": "iam", "profile": str(tmp_path / "mapped.toml")}, str(tmp_path / "out"))
+
+
 def test_its_alarms_lead_to_the_runbook_and_are_documented(dicomweb_template: Template) -> None:
     found = {
         each["Properties"]["AlarmName"].partition("-")[2]: each["Properties"]

@@ -268,8 +268,8 @@ def test_an_invalid_setting_is_refused_with_what_it_may_be(context: dict[str, st
 @pytest.mark.parametrize(
     ("extra", "says"),
     [
-        ('[privacy]\nStudyInstanceUID = "hash"\n', "drops or hashes StudyInstanceUID"),
-        ('[privacy]\nStudyInstanceUID = "drop"\n', "drops or hashes StudyInstanceUID"),
+        ('[privacy]\nStudyInstanceUID = "hash"\n', "does not keep StudyInstanceUID"),
+        ('[privacy]\nStudyInstanceUID = "drop"\n', "does not keep StudyInstanceUID"),
         ("", "No index finds the image sets of a study"),
     ],
 )
@@ -281,6 +281,14 @@ def test_stable_studies_are_refused_when_the_profile_cannot_find_a_study(tmp_pat
     )
     with pytest.raises(SettingError, match=says):
         publishing.check(settings, toml_file.load(profile))
+
+
+def test_events_are_refused_whose_time_would_tell_by_how_many_days_dates_are_shifted() -> None:
+    profile = ROOT / "profiles" / "research-pseudonymous.toml"
+    context = {**_shipped(), "profile": str(profile), "region": REGION}
+    publishing.check(Settings.from_context(context, {}), toml_file.load(profile))
+    with pytest.raises(SettingError, match="the time of an event would tell by how many days"):
+        publishing.check(Settings.from_context({**context, "events": "on"}, {}), toml_file.load(profile))
 
 
 def _shipped() -> dict[str, Any]:

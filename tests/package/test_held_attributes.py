@@ -79,7 +79,7 @@ def test_holds_has_three_forms(holds: str) -> None:
         (
             "PatientNameFolded",
             'PatientName = "hash"',
-            "which no entry has, since [privacy] hashes PatientName; take it out of the list.",
+            "which no entry has, since [privacy] does not keep PatientName; take it out of the list.",
         ),
         ("ModalityFolded", "", "which no entry has, since Modality has no such form; take it out of the list."),
     ],
@@ -94,7 +94,7 @@ def test_an_attribute_is_listed_once() -> None:
 
 def test_a_hashed_attribute_can_be_held_and_its_several_values_do_not_exist() -> None:
     assert profile('["PatientID"]', privacy='PatientID = "hash"').indexes["study"].holds == ("PatientID",)
-    assert "since [privacy] hashes PatientID" in mistake('["PatientIDValues"]', 'PatientID = "hash"')
+    assert "since [privacy] does not keep PatientID" in mistake('["PatientIDValues"]', 'PatientID = "hash"')
 
 
 def twenty(extra: int = 0) -> list[str]:

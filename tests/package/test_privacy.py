@@ -155,9 +155,9 @@ def test_equal_numbers_have_equal_tokens_however_they_are_written(written: objec
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('PatientID = "mask"', 'needs "keep", "drop" or "hash" for PatientID'),
+        ('PatientID = "mask"', 'needs one of "keep", "drop", "hash", "uid", "shift", "cap" for PatientID'),
         ('PatientIdd = "drop"', "Did you mean 'PatientID'?"),
-        ('PatientAgeYears = "hash"', "drop it"),
+        ('PatientAgeYears = "hash"', "cap or drop it"),
     ],
 )
 def test_a_privacy_that_cannot_be_is_told(line: str, message: str) -> None:

@@ -93,7 +93,7 @@ privacy = { PatientNme = 'drop', PatientName = 'dropp' }
         "[indexes.a-b] names 'ImageSetID'": "'ImageSetID'",
         "[indexes.c.d] names 'PatientId'": '"c.d"',
         "[privacy] names 'PatientNme'": "PatientNme =",
-        'or "hash" for PatientName': "PatientName =",
+        '"shift", "cap" for PatientName': "PatientName =",
     },
 )
 ARRAYS_OF_TABLES: tuple[str, dict[str, str | None]] = (
@@ -121,7 +121,10 @@ partition = ["Modality"]
 )
 BROKEN: Final = [USUAL, UNUSUAL, ARRAYS_OF_TABLES]
 
-UNKNOWN: Final = "Unknown field 'a'. Allowed fields: revision, attributes, named, privacy, instances, indexes, events."
+UNKNOWN: Final = (
+    "Unknown field 'a'. Allowed fields: revision, attributes, named, privacy, instances, indexes, events, "
+    "pseudonymous, retain."
+)
 TOO_DEEP: Final = "The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."
 
 COMMENTS = st.sampled_from(

@@ -8,6 +8,7 @@ import pytest
 
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index
+from imaging_index.qido.elements import has_values
 from proof.harness.built import SECRET
 from proof.searching.archive import PROFILE
 from tests.qido.asking import get, message, objects
@@ -207,6 +208,20 @@ def test_what_is_hashed_is_found_by_its_value_or_its_token_and_by_no_part_of_it(
         assert (response.status, "is stored as a token" in message(response)) == (400, True)
     response = get(service(stored, profile=hashing), "/studies?PatientID=PID2")
     assert (response.status, "64 hexadecimal digits" in message(response)) == (400, True)
+
+
+def test_a_capped_age_is_answered_as_it_is_stored_and_none_that_is_not_is_looked_for() -> None:
+    capping = toml_file.parse(
+        'revision = 1\nattributes = ["StudyInstanceUID", "SeriesInstanceUID", "PatientAge"]\n[privacy]\n'
+        'PatientAge = "cap"\n[indexes.date]\npartition = ["DatastoreId"]\nsort = ["StudyMoment"]\n'
+    )
+    answering = service(table_of(capping), profile=capping)
+    response = get(answering, "/studies?PatientAge=095Y")
+    assert (response.status, "90 years for all ages over 89" in message(response)) == (400, True)
+    assert get(answering, "/studies?PatientAge=090Y").status == 200
+    age = capping.find("PatientAge")
+    assert age
+    assert has_values(age)
 
 
 def test_copies_that_are_not_primary_are_left_out_and_told_of_or_asked_for() -> None:

@@ -191,7 +191,7 @@ class Conversion(msgspec.Struct):
             self.flaws.invalid.add(attribute.name)
         if len(found) + unusable <= 1:
             return [first]
-        if attribute.policy is Policy.HASH:
+        if attribute.policy is not Policy.KEEP:
             # The token of one of them would make this patient, study or order another one's.
             return [None]
         self._note(attribute, found)
@@ -250,6 +250,8 @@ class Conversion(msgspec.Struct):
                 value = _EXACT.remainder(value, Decimal(modulo)) if value >= modulo else value
         if attribute.policy is not Policy.KEEP:
             protected: Value | None = self.privacy.apply(attribute.policy, value)
+            if protected is None:
+                raise vrs.Unusable  # a date that is not whole
             return protected
         return self.bounded(attribute, value) if isinstance(value, str) else value
 

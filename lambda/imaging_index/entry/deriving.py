@@ -9,7 +9,7 @@ from imaging_index.dicom.person_names import name_key
 from imaging_index.entry import patient_age
 from imaging_index.entry.item import Item, stored
 from imaging_index.profile.derived import PATIENT_AGE, PATIENT_NAME_KEY, STUDY_MOMENT
-from imaging_index.profile.privacy import Policy
+from imaging_index.profile.privacy import Policy, capped
 
 if TYPE_CHECKING:
     from imaging_index.document.types import Values
@@ -26,20 +26,23 @@ def derived(attributes: Item, patient: Values, study: Values, profile: Profile, 
     name = _kept("PatientName", attributes, profile)
     if key := name_key(name or ""):
         item[PATIENT_NAME_KEY.name] = {"S": key}
-    if profile.find(PATIENT_AGE.name):
+    if wanted := profile.find(PATIENT_AGE.name):
+        # Dates that are shifted are as far from each other as the document's own.
+        private = {keyword for keyword, policy in profile.private.items() if policy not in (Policy.SHIFT, Policy.CAP)}
         try:
-            age = patient_age.in_years(patient, study, profile.private.keys())
+            age = patient_age.in_years(patient, study, private)
         except vrs.Unusable:
             flaws.invalid.add(PATIENT_AGE.name)
         else:
+            age = capped(age) if age is not None and wanted.policy is Policy.CAP else age
             item |= {} if age is None else {PATIENT_AGE.name: stored(age)}
     return item
 
 
 def _kept(name: str, attributes: Item, profile: Profile) -> str | None:
-    """The text of an attribute; None when the entry has none, or a token for it."""
+    """The text of an attribute, a date as it is shifted; None when the entry has none, or a token for it."""
     attribute = profile.find(name)
-    if attribute is None or attribute.policy is not Policy.KEEP or name not in attributes:
+    if attribute is None or attribute.policy not in (Policy.KEEP, Policy.SHIFT) or name not in attributes:
         return None
     text: str = attributes[name]["S"]
     return text

@@ -53,14 +53,14 @@ class Content(msgspec.Struct, frozen=True):
 
 
 def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Content:
-    """What the document in `pieces` becomes under the reader's profile; `secret` is the key of the tokens if it hashes.
+    """What the document in `pieces` becomes under the reader's profile; `secret` is the key of its policies.
 
     Raises:
         Poison: the document cannot be read.
     """
     profile = reader.profile
-    if profile.hashes and not secret:
-        raise ValueError("a profile that hashes needs the key of its tokens")
+    if profile.keyed and not secret:
+        raise ValueError("a profile with such policies needs a key")
     privacy, flaws = Privacy(secret), Flaws()
     conversion = Conversion(profile, privacy, flaws)
     instances = Instances(conversion)
@@ -78,6 +78,11 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
         attributes |= _single(attribute, _Series(document.series[series[0]], uids[series[0]]), conversion)
     summed, pages = instances.finish(uids)
     attributes |= summed
+    if profile.shifts or profile.caps:
+        # Most profiles do neither, and begin without it.
+        from imaging_index.entry.pseudonyms import applied
+
+        attributes = applied(attributes, document, conversion)
     attributes |= derived(attributes, document.patient, document.study, profile, flaws)
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}

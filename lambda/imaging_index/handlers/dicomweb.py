@@ -64,7 +64,7 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
 
 
 _variables: Final = variables(_Variables)
-_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile)
+_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile, checked=True)
 answers.register(session)
 
 

@@ -49,18 +49,18 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
 
 _variables: Final = variables(_Variables)
 _datastores: Final = None if _variables.datastores == "all" else frozenset(_variables.datastores.split(","))
-_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile)
+_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile, checked=True)
 _queue: Final = Queue(client("sqs"), _variables.queue_url, _variables.dead_letter_queue_url)
 _table: Final = TableWriter(client("dynamodb"), _variables.table_name)
 
 
 @functools.cache
 def _secret() -> bytes:
-    """The key of the tokens that replace hashed values. The stack creates it if the profile hashes.
+    """The key of tokens, UIDs and shifts. The stack creates it if a policy of the profile needs one.
 
     Asked for by the first document, so that a refusal is one message's fault, and not a function that cannot start.
     """
-    if not _profile.hashes:
+    if not _profile.keyed:
         return b""
     found = client("secretsmanager").get_secret_value(SecretId=_variables.token_secret)
     secret: str = found["SecretString"]

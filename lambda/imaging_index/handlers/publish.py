@@ -73,7 +73,7 @@ _datastores: Final = None if _variables.datastores == "all" else frozenset(_vari
 _minutes: Final[float] = msgspec.json.decode(_variables.study_stable_minutes)
 _bus: Final = Bus(client("events"), _variables.bus_name)
 _table: Final = Watched(client("dynamodb"), _variables.table_name)
-_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile)
+_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile, checked=True)
 _publisher: Final = Publisher(_bus, _profile.events)
 
 

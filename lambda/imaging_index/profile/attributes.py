@@ -18,6 +18,7 @@ from imaging_index.profile.privacy import Policy
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 # What a number of a private element may have on top.
 _LARGEST: Final = 2**63 - 1
+_DATES: Final = frozenset({"DA", "DT"})
 PRIVATE: Final = re.compile(r"[0-9a-fA-F]{3}[13579bdfBDF]xx[0-9a-fA-F]{2}")
 
 
@@ -83,6 +84,11 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
         """How an entry holds it."""
         of_instances = self.level is Level.INSTANCE
         return form.of(self.vr, self.policy is Policy.HASH, of_instances, self.multiple, self.whole, self.column)
+
+    @property
+    def is_date(self) -> bool:
+        """Whether its values have days, whatever its own VR is."""
+        return self.vr in _DATES or any(_vr(each) in _DATES for each in self.sources if each.part != "TM")
 
     @property
     def by_instant(self) -> bool:
@@ -238,6 +244,12 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
 def _in_sequence(source: Any) -> bool:
     """Whether a named attribute's source is a path into a sequence."""
     return "." in (source if isinstance(source, str) else source.get("path", ""))
+
+
+def _vr(source: Source) -> str | None:
+    """The VR at the end of a source's path."""
+    element = dictionary.lookup(source.path[-1])
+    return source.vr if element is None else element.vr
 
 
 def _element(keyword: str) -> dictionary.Element:

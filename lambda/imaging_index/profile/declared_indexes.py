@@ -14,7 +14,14 @@ from imaging_index.profile import held_attributes, index_names
 from imaging_index.profile.derived import PATIENT_NAME_KEY, STUDY_MOMENT
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.profile import Index
-from imaging_index.profile.schema import MOST_INDEXES, MOST_KEY_ATTRIBUTES, OF_TOMBSTONES, OWN_KEYS, SOMETIMES
+from imaging_index.profile.schema import (
+    MOMENTS,
+    MOST_INDEXES,
+    MOST_KEY_ATTRIBUTES,
+    OF_TOMBSTONES,
+    OWN_KEYS,
+    SOMETIMES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +118,7 @@ def warnings(indexes: Mapping[str, Index], attributes: Mapping[str, Attribute]) 
 
 
 def _is_kept(name: str, attributes: Mapping[str, Attribute]) -> bool:
-    return name in attributes and attributes[name].policy is Policy.KEEP
+    return name in attributes and attributes[name].policy in (Policy.KEEP, Policy.SHIFT)
 
 
 def _places(name: str, index: Index) -> dict[str, list[Path]]:
@@ -141,6 +148,8 @@ def _wrong_key(key: str, attributes: Mapping[str, Attribute], selected: Mapping[
     """Why an attribute cannot be a key of an index, and what to do; None when it can."""
     attribute = attributes.get(key)
     if attribute is None:
+        if key in MOMENTS and any(each.policy is Policy.SHIFT for each in attributes.values()):
+            return f"cannot have '{key}' as a key, which no entry has whose dates are shifted; sort by StudyMoment."
         if key in OWN_KEYS:
             return None
         if key in selected:

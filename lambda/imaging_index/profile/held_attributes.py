@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from imaging_index.dicom import dictionary
 from imaging_index.profile.derived import FOLDED, SEVERAL
 from imaging_index.profile.privacy import Policy
-from imaging_index.profile.schema import MOST_HELD, MOST_HELD_TOGETHER, OWN_NAMES, TABLE_KEYS
+from imaging_index.profile.schema import MOMENTS, MOST_HELD, MOST_HELD_TOGETHER, OWN_NAMES, TABLE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +39,8 @@ def read(
         mistakes.add(f'{where} needs holds = "all", holds = "keys", or holds = [...] with attributes.', *place)
         return None
     possible = _possible(attributes.values())
+    if any(each.policy is Policy.SHIFT for each in attributes.values()):
+        possible -= MOMENTS
     for at, name in enumerate(value):
         if name in value[:at]:
             mistakes.add(f"{where} holds '{name}' twice; take one of them out.", *place, at)
@@ -87,9 +89,11 @@ def _why_not(
 ) -> str:
     """Why an index cannot hold an attribute, and what to do."""
     base = name.removesuffix(FOLDED).removesuffix(SEVERAL)
+    if name in MOMENTS:
+        return "which no entry has whose dates are shifted; take it out of the list."
     if base in attributes:
-        hashed = attributes[base].policy is Policy.HASH
-        why = f"since [privacy] hashes {base}" if hashed else f"since {base} has no such form"
+        private = attributes[base].policy is not Policy.KEEP
+        why = f"since [privacy] does not keep {base}" if private else f"since {base} has no such form"
         return f"which no entry has, {why}; take it out of the list."
     if base in selected:
         return "which [privacy] drops; take it out of the list."

@@ -16,10 +16,12 @@ from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import PER_FRAME
 from imaging_index.profile.attributes import Attribute, Source
 from imaging_index.profile.derived import PATIENT_AGE
-from imaging_index.profile.privacy import Policy
+from imaging_index.profile.privacy import KEYED, Policy
 from imaging_index.profile.schema import OWN_KEYS
 
 _ZONE: Final = Source(("TimezoneOffsetFromUTC",))
+# What names a patient, whose dates are all shifted alike; without an id, the study.
+IDENTITY: Final = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID")
 # With another hash all entries would be written anew.
 _IN_HASH: Final = {Policy.KEEP: False, Policy.HASH: True}
 
@@ -63,9 +65,11 @@ class Instances(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What was selected. `private` has the keywords that are dropped or hashed; `warnings` is for the author.
+    """What was selected. `private` has the policies of what is not kept; `warnings` is for the author.
 
-    `events` has the names of the attributes that the index's own events have. They leave entries as they are.
+    `events` has the names of the attributes that the index's own events have. `pseudonymous` says that whatever may
+    identify somebody has a policy, and `retained` the options of de-identification under which some of it is kept. All
+    three leave entries as they are.
     """
 
     revision: int
@@ -75,6 +79,8 @@ class Profile(msgspec.Struct, frozen=True):
     instances: Instances
     warnings: tuple[str, ...]
     events: tuple[str, ...] = ()
+    pseudonymous: bool = False
+    retained: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -93,8 +99,23 @@ class Profile(msgspec.Struct, frozen=True):
 
     @property
     def hashes(self) -> bool:
-        """Whether some attribute is hashed, for which the function needs a key."""
+        """Whether some attribute is hashed."""
         return Policy.HASH in self.private.values()
+
+    @property
+    def keyed(self) -> bool:
+        """Whether some policy needs a key, which the function has from the stack."""
+        return not KEYED.isdisjoint(self.private.values())
+
+    @property
+    def shifts(self) -> bool:
+        """Whether some dates of an entry are shifted, so that it has no moments of its own."""
+        return any(each.policy is Policy.SHIFT for each in self.attributes)
+
+    @property
+    def caps(self) -> bool:
+        """Whether an entry tells no age over 89."""
+        return any(each.policy is Policy.CAP for each in self.attributes)
 
     @property
     def why_no_stable_studies(self) -> str | None:
@@ -105,11 +126,28 @@ class Profile(msgspec.Struct, frozen=True):
         uid = "StudyInstanceUID"
         attribute = self.find(uid)
         if self.policy(uid) is not Policy.KEEP or (attribute and attribute.policy is not Policy.KEEP):
-            return f"[privacy] drops or hashes {uid}, by which HealthImaging is asked for a study. Keep it."
+            return f"[privacy] does not keep {uid}, by which HealthImaging is asked for a study. Keep it."
         if attribute is None:
             return f"The profile does not select {uid}. Add it to `attributes`."
         if not any(index.by_study for index in self.indexes.values()):
             return f'No index finds the image sets of a study. Declare one with partition = ["{uid}"].'
+        return None
+
+    @property
+    def why_no_events(self) -> str | None:
+        """Why no event may say of an image set that it was indexed, and what to do; None if that is possible."""
+        if self.shifts:
+            return "[privacy] shifts dates, and the time of an event would tell by how many days. Leave events off."
+        return None
+
+    @property
+    def why_no_dicomweb(self) -> str | None:
+        """Why viewers cannot search under this profile, and what to do; None if that is possible.
+
+        A viewer asks HealthImaging for what it found, by UIDs that only HealthImaging's own are.
+        """
+        if self.shifts or Policy.UID in self.private.values():
+            return "[privacy] maps UIDs or shifts dates, which no viewer knows. Search with imaging-index search."
         return None
 
     def policy(self, keyword: str) -> Policy:
@@ -131,10 +169,10 @@ class Profile(msgspec.Struct, frozen=True):
         sources = chain.from_iterable((*attribute.sources, *self.zone(attribute)) for attribute in read)
         public = (source for source in sources if source.vr is None)
         keywords = {keyword for source in public for keyword in (source.path[0], *source.unless)}
-        if self.find(PATIENT_AGE.name):
-            elements = map(dictionary.lookup, PATIENT_AGE.made_of)
-            keywords |= {element.keyword for element in elements if element and element.level is level}
-        return frozenset(keywords)
+        more = [*(PATIENT_AGE.made_of if self.caps or self.find(PATIENT_AGE.name) else ())]
+        more += IDENTITY if self.shifts else ()
+        elements = map(dictionary.lookup, more)
+        return frozenset(keywords | {element.keyword for element in elements if element and element.level is level})
 
     def per_frame(self) -> dict[str, frozenset[str]]:
         """The sequences that an item of PerFrameFunctionalGroupsSequence is read for, and what is read in each."""

@@ -21,6 +21,9 @@ OWN_KEYS: Final[Mapping[str, str]] = {
     "NonPrimary": "S",
     "FrameBytes": "N",
 }
+# When an entry was written. No entry has them whose dates are shifted: most studies are indexed on the day that they
+# are made, so that one subtraction would give the shift.
+MOMENTS: Final = frozenset({"EventTime", "FirstIndexedAt", "IndexedAt"})
 # Not every entry has these, which would be missed in an index that sorts by them.
 SOMETIMES: Final = frozenset({"EventTime", "NonPrimary"})
 OF_TOMBSTONES: Final = frozenset({"DatastoreId", "ImageSetId", "IndexedAt"})

@@ -11,11 +11,10 @@ from msgspec import structs
 from imaging_index.dicom import dictionary
 from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import CONVERTED, PER_FRAME
-from imaging_index.profile import declared_indexes, event_attributes
+from imaging_index.profile import declared_indexes, declared_privacy, event_attributes
 from imaging_index.profile.attributes import Attribute, SelectionError, select, select_named
-from imaging_index.profile.derived import BY_NAME, PATIENT_AGE
+from imaging_index.profile.derived import BY_NAME
 from imaging_index.profile.mistakes import TOO_DEEP, Mistakes, one_line
-from imaging_index.profile.privacy import Policy
 from imaging_index.profile.profile import Instances, Profile, ProfileError
 from imaging_index.profile.schema import (
     LARGEST_ENTRY,
@@ -29,7 +28,7 @@ from imaging_index.profile.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 # Where an instance lies, and what distinguishes those that lie at one place (PS3.3, sections C.7.6.2 and C.8.3.1).
@@ -42,8 +41,8 @@ _GEOMETRY: Final = (
 )
 
 
-def load(path: Path) -> Profile:
-    """The profile of a file.
+def load(path: Path, *, checked: bool = False) -> Profile:
+    """The profile of a file; `checked` as `parse` has it.
 
     Raises:
         ProfileError: naming every mistake in it.
@@ -54,11 +53,11 @@ def load(path: Path) -> Profile:
         raise ProfileError(
             [f"The profile {path} cannot be read ({type(error).__name__}). Name a TOML file in UTF-8."]
         ) from None
-    return parse(text)
+    return parse(text, checked=checked)
 
 
-def parse(text: str) -> Profile:
-    """The profile written in `text`.
+def parse(text: str, *, checked: bool = False) -> Profile:
+    """The profile written in `text`; `checked` says that a stack was made from it, which checks pseudonymity.
 
     Raises:
         ProfileError: naming every mistake in it.
@@ -71,7 +70,7 @@ def parse(text: str) -> Profile:
         # Python's own bounds: of nested calls, and of the digits of a number.
         raise ProfileError([TOO_DEEP]) from None
     mistakes = Mistakes(text)
-    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes", "events")
+    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes", "events", "pseudonymous", "retain")
     for field in document:
         if field not in fields:
             mistakes.add(f"Unknown field '{field}'. Allowed fields: {', '.join(fields)}.", field)
@@ -83,13 +82,16 @@ def parse(text: str) -> Profile:
         revision = 1
     selected = _attributes(document, mistakes)
     instances = _instances(document.get("instances", True), mistakes)
-    private = _privacy(document.get("privacy", {}), selected, instances.keep, mistakes)
-    attributes = _in_columns(_protected(selected, private))
+    if not checked:
+        _check_pseudonymous(document, selected, instances, mistakes)
+    private = declared_privacy.read(document.get("privacy", {}), selected, instances.keep, mistakes)
+    attributes = _in_columns(declared_privacy.protected(selected, private))
     instances = structs.replace(
         instances,
-        keep=tuple(_protected({each.name: each for each in instances.keep}, private).values()),
-        geometry=tuple(each for each in instances.geometry if _is_kept(each, private)),
+        keep=tuple(declared_privacy.protected({each.name: each for each in instances.keep}, private).values()),
+        geometry=tuple(each for each in instances.geometry if declared_privacy.is_kept(each, private)),
     )
+    declared_privacy.check(attributes, instances, private, mistakes)
     indexes = declared_indexes.read(document.get("indexes", {}), attributes, selected, mistakes)
     events = event_attributes.read(document.get("events"), attributes, selected, mistakes)
     if (size := LONGEST_SEVERAL + sum(map(largest, attributes.values()))) > LARGEST_ENTRY:
@@ -100,7 +102,29 @@ def parse(text: str) -> Profile:
         )
     mistakes.raise_any()
     warnings = [*_warnings(selected), *declared_indexes.warnings(indexes, attributes)]
-    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(warnings), events)
+    return Profile(
+        revision,
+        tuple(attributes.values()),
+        indexes,
+        private,
+        instances,
+        tuple(warnings),
+        events,
+        pseudonymous=document.get("pseudonymous", False),
+        retained=tuple(document.get("retain", ())),
+    )
+
+
+def _check_pseudonymous(
+    document: Mapping[str, Any], selected: Mapping[str, Attribute], instances: Instances, mistakes: Mistakes
+) -> None:
+    """Note what a profile that calls itself pseudonymous would still tell of somebody."""
+    if not document.keys() & {"pseudonymous", "retain"}:
+        return
+    # The functions have neither this nor its table: the stack was made from their profile before.
+    from imaging_index.profile import pseudonymity
+
+    pseudonymity.check(document, (*selected.values(), *instances.keep), instances, mistakes)
 
 
 def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Attribute]:
@@ -145,66 +169,6 @@ def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, At
                         name,
                     )
     return selected
-
-
-def _privacy(
-    table: Any, selected: Mapping[str, Attribute], kept: Iterable[Attribute], mistakes: Mistakes
-) -> dict[str, Policy]:
-    """What is not stored, by the attribute's name or a keyword that it is read from.
-
-    Whatever else reads the same keyword, at any depth, needs a word of its own.
-    """
-    if not isinstance(table, dict):
-        mistakes.add('Privacy is a table: [privacy] with lines like PatientName = "drop".', "privacy")
-        return {}
-    private = {}
-    every = {each.name: each for each in kept} | dict(selected)
-    for name, word in table.items():
-        where = ("privacy", name)
-        if word not in list(Policy):
-            mistakes.add(f'[privacy] needs "keep", "drop" or "hash" for {name}.', *where)
-        elif name not in every and not dictionary.lookup(name):
-            meant = dictionary.nearest(name, [*every, *dictionary.keywords()])
-            hint = f" Did you mean '{meant}'?" if meant else ""
-            mistakes.add(f"[privacy] names '{name}', which is neither selected nor a DICOM keyword.{hint}", *where)
-        elif name == PATIENT_AGE.name and word == Policy.HASH:
-            mistakes.add(f"[privacy] cannot hash {name}, which is a number of its own; drop it.", *where)
-        elif word != Policy.KEEP:
-            private[name] = Policy(word)
-    for name, attribute in every.items():
-        named = not dictionary.lookup(name.partition(".")[0])
-        # A part of a DT is not read where that is private.
-        sources = [source for source in attribute.sources if source.part is None]
-        whole = {".".join(source.path) for source in sources} - {name}
-        for read in sorted(whole & private.keys()):
-            if private.get(name) not in (private[read], Policy.DROP):
-                mistakes.add(
-                    f"{f'[named.{name}]' if named else name} reads {read}, whose plain value [privacy] does "
-                    f'not allow; add `{name} = "{private[read]}"` to [privacy].',
-                    *(("named", name) if named else ("privacy", read)),
-                )
-        parts = {keyword for source in sources for keyword in source.path} - whole - {name}
-        for part in sorted(parts & private.keys()) if name not in table else ():
-            mistakes.add(
-                f"[privacy] has {part}, and '{name}' may contain the same value; "
-                f'add "{name}" as "drop", "hash" or "keep".',
-                "privacy",
-                part,
-            )
-    return private
-
-
-def _protected(selected: Mapping[str, Attribute], private: Mapping[str, Policy]) -> dict[str, Attribute]:
-    """The attributes that are not dropped, each with its policy, and without parts of a private DT as sources."""
-    return {
-        name: structs.replace(
-            attribute,
-            policy=private.get(name, Policy.KEEP),
-            sources=tuple(each for each in attribute.sources if each.part is None or each.path[0] not in private),
-        )
-        for name, attribute in selected.items()
-        if private.get(name) is not Policy.DROP
-    }
 
 
 def _in_columns(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
@@ -269,11 +233,6 @@ def _geometry() -> tuple[Attribute, ...]:
         structs.replace(each, sources=tuple(source for source in each.sources if converted.isdisjoint(source.path)))
         for each in map(select, _GEOMETRY)
     )
-
-
-def _is_kept(attribute: Attribute, private: Mapping[str, Policy]) -> bool:
-    """Whether nothing that an attribute is read from is private."""
-    return private.keys().isdisjoint(keyword for source in attribute.sources for keyword in source.path)
 
 
 def largest(attribute: Attribute) -> int:

@@ -15,7 +15,7 @@ from imaging_index.profile.schema import LONGEST_TEXT
 from imaging_index.qido.combined import combine
 from imaging_index.qido.keys import spelled
 from imaging_index.qido.refusal import Refusal, bad_request
-from imaging_index.searching import moments, names
+from imaging_index.searching import moments, names, pseudonyms
 from imaging_index.searching.errors import SearchError
 from imaging_index.searching.matching import Condition, Empty, Equal, Range, Words
 from imaging_index.searching.question import Level
@@ -171,6 +171,11 @@ class Reader:
             if not words:
                 raise _invalid(named)
             return Condition(name, vr, Words(words), exact=True)
+        if attribute and attribute.policy is Policy.CAP:
+            try:
+                pseudonyms.check(attribute, (value,), None)
+            except SearchError as error:
+                raise bad_request(str(error)) from None
         written = Value(name, vr, today, exact=True, identifier=False)
         try:
             ends = moments.ends(vr, value) if vr == "TM" else None

@@ -30,7 +30,7 @@ _OF_TOKENS: Final = frozenset({"LO", "LT", "ST", "UC", "UT"})
 
 def has_values(attribute: Attribute) -> bool:
     """Whether what an entry holds of an attribute are values of its VR: a token is not one of each VR."""
-    return attribute.policy is Policy.KEEP or attribute.vr in _OF_TOKENS
+    return attribute.policy is not Policy.HASH or attribute.vr in _OF_TOKENS
 
 
 def values_of(attribute: Attribute, value: Any) -> list[Any]:

@@ -15,9 +15,9 @@ import msgspec
 
 from imaging_index.profile.derived import PATIENT_NAME_KEY
 from imaging_index.profile.privacy import Policy
-from imaging_index.searching import names
+from imaging_index.searching import names, pseudonyms
 from imaging_index.searching.errors import SearchError
-from imaging_index.searching.matching import Condition, Empty, Equal, Present
+from imaging_index.searching.matching import Condition, Empty
 from imaging_index.searching.moments import AFTER_ALL, since
 from imaging_index.searching.values import NAMING, Value
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    from imaging_index.profile.privacy import Privacy
     from imaging_index.profile.profile import Profile
 
 __all__ = ["AFTER_ALL", "SearchError", "each_of", "listed", "parse", "since"]
@@ -33,7 +34,6 @@ _CONDITION: Final = re.compile(r"\s*([A-Za-z0-9_.(),]+?)(:every)?\s*(!=|==|>=|<=
 _BEGINNING: Final = re.compile(r"\s*([A-Za-z0-9_.(),]+)")
 _LISTED: Final = re.compile(r"(\s*[A-Za-z0-9_.(),]+?(?::every)?\s*(?:!=|>=|<=|=))@(.+)", re.DOTALL)
 _MOST_LINES: Final = 10_000
-_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class _Written(msgspec.Struct):
@@ -47,7 +47,9 @@ class _Written(msgspec.Struct):
     high: str = ""
 
 
-def parse(texts: Iterable[str], profile: Profile, today: date, *, exact: bool = False) -> list[Condition]:
+def parse(
+    texts: Iterable[str], profile: Profile, today: date, *, exact: bool = False, privacy: Privacy | None = None
+) -> list[Condition]:
     """The conditions that some texts write, such as `Modality=CT,MR`.
 
     Args:
@@ -55,13 +57,14 @@ def parse(texts: Iterable[str], profile: Profile, today: date, *, exact: bool = 
         profile: of the stack that is searched.
         today: the caller's local day.
         exact: text is exactly what is written, also its case, as the standard has it.
+        privacy: with the key of the stack, for values in the clear of what is hashed or mapped; else None.
 
     Raises:
         SearchError: a text is no condition, or its value does not fit its attribute.
     """
     conditions: list[Condition] = []
     for written in _joined([_split(text, profile) for text in texts]):
-        condition = _condition(written, profile, today, exact=exact)
+        condition = _condition(written, profile, today, privacy, exact=exact)
         attribute = written.named.attribute
         several = attribute.multiple if attribute else written.named.vr in ("CS", "UI")
         if not several and not condition.negated and any(_asks_alike(condition, each) for each in conditions):
@@ -158,15 +161,18 @@ def _completes(one: _Written, other: _Written) -> bool:
     return open_ends and not (other.low and other.high) and (one.named, one.every) == (other.named, other.every)
 
 
-def _condition(written: _Written, profile: Profile, today: date, *, exact: bool) -> Condition:
+def _condition(written: _Written, profile: Profile, today: date, privacy: Privacy | None, *, exact: bool) -> Condition:
     named, negated = written.named, written.operator == "!="
     name, attribute = named.name, named.attribute
     if written.every and (attribute is None or attribute.form.arrangement != "range"):
         raise SearchError(f"{name}:every is for numbers and dates of the instances; write {name}=...")
     if written.every and negated:
         raise SearchError(f"{name}!=... already asks that no instance has the value; write it without :every.")
-    if attribute and attribute.policy is Policy.HASH:
-        return _of_token(name, written.value, negated=negated)
+    if attribute and attribute.policy in (Policy.HASH, Policy.UID):
+        return pseudonyms.condition(attribute, written.value, privacy, negated=negated)
+    if attribute:
+        texts = (written.low, written.high) if written.value is None else (written.value,)
+        pseudonyms.check(attribute, texts, privacy)
     own = attribute is None and named.vr != "CS"
     identifier = attribute is not None and named.vr in NAMING and _is_key(name, profile)
     value = Value(name, named.vr, today, exact=exact or own, identifier=identifier)
@@ -178,18 +184,6 @@ def _condition(written: _Written, profile: Profile, today: date, *, exact: bool)
     every = written.every and not isinstance(test, Empty)
     whole = attribute is not None and attribute.form.whole
     return Condition(name, names.VRS.get(named.vr, named.vr), test, value.exact, negated, every, asked, whole)
-
-
-def _of_token(name: str, value: str | None, *, negated: bool) -> Condition:
-    """The condition on an attribute that is hashed."""
-    match value:
-        case "":
-            return Condition(name, "UI", Empty(), negated=negated)
-        case "*":
-            return Condition(name, "UI", Present(), negated=negated)
-        case str() if _TOKEN.fullmatch(value):
-            return Condition(name, "UI", Equal(frozenset({value})), negated=negated, asked=(value,))
-    raise SearchError(f"{name} is stored as a token. Search for the token, 64 hexadecimal digits.")
 
 
 def _is_key(name: str, profile: Profile) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from imaging_index.dicom import dictionary
 from imaging_index.profile.derived import PATIENT_AGE
 from imaging_index.profile.privacy import Policy
-from imaging_index.profile.schema import OWN_KEYS
+from imaging_index.profile.schema import MOMENTS, OWN_KEYS
 from imaging_index.searching.errors import SearchError
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def find(written: str, profile: Profile) -> Named:
         return Named(name, "CS")
     if name in selected:
         return Named(name, selected[name].vr.split(" or ", 1)[0], selected[name])
+    if name in MOMENTS and profile.shifts:
+        raise SearchError(f"No entry has {name}, since the profile shifts dates: it would tell by how many days.")
     if name in _OWN:
         return Named(name, _OWN[name])
     raise SearchError(_refusal(name, (*selected, *_OWN, OF_STUDY)))

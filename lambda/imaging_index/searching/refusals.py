@@ -65,7 +65,7 @@ def why(service: str, error: ClientError | BotoCoreError, on: str = "") -> str:
 
 
 def _permission(operation: str, service: str) -> str:
-    prefix = {"HealthImaging": "medical-imaging"}.get(service, service.lower())
+    prefix = {"HealthImaging": "medical-imaging", "Secrets Manager": "secretsmanager"}.get(service, service.lower())
     return f"{prefix}:{operation}"
 
 
