@@ -61,6 +61,15 @@ _LOG_BYTES: Final = 1500
 _TRACED_A_SECOND: Final = 1
 _TRACED_BEYOND: Final = 0.05
 
+# AWS Compute Blog, "AWS Lambda standardizes billing for INIT Phase": it is in under 1 % of invocations. Besides these,
+# a function that was idle begins anew: at most so often.
+_COLD_SHARE: Final = 0.01
+_COLD_AFTER: Final = 300  # seconds
+# Of the index function's imports, its clients and the profile on Lambda, which was not measured there.
+_INIT_SECONDS: Final = 0.5
+# KMS charges for the first two of the yearly rotations (aws.amazon.com/kms/pricing).
+_CHARGED_ROTATIONS: Final = 2
+
 # HealthImaging's events for a new image set, an update or a deletion: the latter two also have an "...ing" event.
 _EVENTS: Final = (1, 2, 2)
 # HealthImaging charges an image set for at least this much (pricing page).
@@ -180,6 +189,7 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
     gb_seconds = used.hints * seconds * _memory_mb() / 1024
     every = min(used.hints, _TRACED_A_SECOND * _SECONDS)
     traces = every + _TRACED_BEYOND * (used.hints - every)
+    cold = min(used.hints, _SECONDS / _COLD_AFTER + _COLD_SHARE * used.hints)
 
     def parts() -> Iterator[tuple[str, Kind, float, str, float]]:
         indexing, keeping, comparing, standing = Kind
@@ -188,6 +198,7 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
         yield "HealthImaging calls", indexing, used.healthimaging_calls, "calls", prices.healthimaging_call
         yield "Lambda requests", indexing, used.hints, "requests", prices.invocation
         yield "Lambda time", indexing, gb_seconds, "GB-s", prices.gb_second
+        yield "Lambda: INIT", indexing, cold * _INIT_SECONDS * _memory_mb() / 1024, "GB-s", prices.gb_second
         yield "SQS", indexing, used.hints * _SQS_REQUESTS, "requests", prices.sqs_request
         yield "EventBridge: AWS's events", indexing, used.hints, "events", prices.aws_event
         yield "Logs", indexing, used.hints * _LOG_BYTES / _GB, "GB", prices.log_gb
@@ -210,6 +221,11 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
             yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
 
     return [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]
+
+
+def rotations(prices: Prices) -> list[float]:
+    """What the key's rotations add to the bill of the second year, and to that of each later one."""
+    return [number * _MONTHS * prices.key_rotation_month for number in range(1, _CHARGED_ROTATIONS + 1)]
 
 
 def _memory_mb() -> int:
