@@ -87,9 +87,13 @@ class Stack:
         pages = client.get_paginator("list_stack_resources").paginate(StackName=self.name)
         return {each["LogicalResourceId"]: each for page in pages for each in page["StackResourceSummaries"]}
 
-    def ids(self, kind: str) -> list[str]:
-        """The physical ids of the resources of a CloudFormation type."""
-        return [each["PhysicalResourceId"] for each in self.resources.values() if each["ResourceType"] == kind]
+    def ids(self, kind: str, *, of: str = "") -> list[str]:
+        """The physical ids of the resources of a CloudFormation type, of the part whose names begin with `of`."""
+        return [
+            each["PhysicalResourceId"]
+            for name, each in self.resources.items()
+            if each["ResourceType"] == kind and name.startswith(of)
+        ]
 
     @property
     def account(self) -> str:

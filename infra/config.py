@@ -18,6 +18,9 @@ MAXIMUM_DATA_STORES: Final = 25
 
 # How long one invocation of the index function may take.
 FUNCTION_SECONDS: Final = 60
+# The memory of the function that announces. A manifest of the largest import job, parsed, and a batch of the largest
+# entries take less than half of it.
+EVENT_FUNCTION_MB: Final = 512
 
 # How long one invocation of the reconcile function may take: the next one begins about then.
 RECONCILE_SECONDS: Final = 600

@@ -25,6 +25,9 @@ class Prices:
     sqs_request: float = 0.40e-6
     # aws.amazon.com/eventbridge/pricing: events of AWS's services are free
     aws_event: float = 0.0
+    own_event: float = 1.00e-6  # for each 64 kB begun
+    # aws.amazon.com/s3/pricing, standard: GET
+    s3_get: float = 0.40e-6
     # aws.amazon.com/healthimaging/pricing
     healthimaging_call: float = 0.005e-3
     frequent_gb_month: float = 0.105

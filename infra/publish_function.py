@@ -2,8 +2,6 @@
 
 # mypy: allow-subclassing-any
 
-from typing import Final
-
 from aws_cdk import Stack, Token
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -12,12 +10,9 @@ from constructs import Construct
 
 from infra import datastores
 from infra.compliance import acknowledge
-from infra.config import FUNCTION_SECONDS, Settings
+from infra.config import EVENT_FUNCTION_MB, FUNCTION_SECONDS, Settings
 from infra.function import PackageFunction
 from infra.storage import Storage
-
-# A manifest of the largest import job, parsed, and a batch of the largest entries take less than half of it.
-MEMORY_SIZE: Final = 512
 
 
 class PublishFunction(PackageFunction):
@@ -53,7 +48,7 @@ class PublishFunction(PackageFunction):
             description="Announces what the index holds",
             handler="imaging_index.handlers.publish.handler",
             seconds=FUNCTION_SECONDS,
-            memory_size=MEMORY_SIZE,
+            memory_size=EVENT_FUNCTION_MB,
             environment={
                 "BUS_NAME": bus.event_bus_name,
                 "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",

@@ -40,7 +40,7 @@ def table() -> str:
         shipped = _accepted(Path(folder) / "shipped", {})
         other = _accepted(Path(folder) / "other", {"profile": str(hashing), "dataStores": json.dumps([{"id": _STORE}])})
         dicomweb = _accepted(Path(folder) / "dicomweb", {"dicomweb": "iam"})
-        settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["<bucket>"]}
+        settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["import-output"]}
         events = _accepted(Path(folder) / "events", settings)
     every = (shipped, other, dicomweb, events)
     rows = ["| found | on | and stays, since | rules |", "| --- | --- | --- | --- |"]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from cli.cost.announcing import announced
 from cli.cost.passes import passes
 from cli.cost.sizes import INSTANCES_A_PAGE
 from imaging_index import metric_names
 from imaging_index.indexing import Outcome
 from infra import alarms
-from infra.config import ROOT
+from infra.config import EVENT_FUNCTION_MB, ROOT
+from infra.metrics import EventNames
 from local.capacity import READ_UNIT, units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cli.cost.announcing import Wanted
     from cli.cost.sizes import Sizes
     from imaging_index.profile.profile import Profile
     from infra.prices import Prices
@@ -69,6 +72,10 @@ _COLD_AFTER: Final = 300  # seconds
 _INIT_SECONDS: Final = 0.5
 # KMS charges for the first two of the yearly rotations (aws.amazon.com/kms/pricing).
 _CHARGED_ROTATIONS: Final = 2
+# Lambda's mean for a batch with one change of the table, a study or a job: estimated.
+_ANNOUNCING_SECONDS: Final = 0.05
+# Lambda at the stream and at the queue of studies and jobs, and the function's log.
+_KEY_USERS_OF_EVENTS: Final = 3
 
 # HealthImaging's events for a new image set, an update or a deletion: the latter two also have an "...ing" event.
 _EVENTS: Final = (1, 2, 2)
@@ -82,6 +89,7 @@ class Kind(StrEnum):
     INDEXING = "indexing"
     KEEPING = "keeping"
     COMPARING = "comparing"
+    ANNOUNCING = "announcing"
     STANDING = "standing"
 
 
@@ -180,19 +188,19 @@ def _pages(volume: Volume, measured: Sizes) -> tuple[int, float]:
     return pages, measured.page(mean / pages)
 
 
-def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices) -> list[Part]:
-    """The parts of a year's bill. The function takes `seconds` for a hint."""
+def bill(
+    volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices, wanted: Wanted | None = None
+) -> list[Part]:
+    """The parts of a year's bill. The function takes `seconds` for a hint. Without `wanted`, events are off."""
     used = use(volume, measured)
     compared = passes(
         changes=volume.series + volume.updates, there=volume.kept_on_average, table_bytes=used.backed_up_bytes
     )
     gb_seconds = used.hints * seconds * _memory_mb() / 1024
-    every = min(used.hints, _TRACED_A_SECOND * _SECONDS)
-    traces = every + _TRACED_BEYOND * (used.hints - every)
     cold = min(used.hints, _SECONDS / _COLD_AFTER + _COLD_SHARE * used.hints)
 
     def parts() -> Iterator[tuple[str, Kind, float, str, float]]:
-        indexing, keeping, comparing, standing = Kind
+        indexing, keeping, comparing, announcing, standing = Kind
         yield "DynamoDB writes", indexing, used.write_units, "units", prices.write_unit
         yield "DynamoDB reads", indexing, used.read_units, "units", prices.read_unit
         yield "HealthImaging calls", indexing, used.healthimaging_calls, "calls", prices.healthimaging_call
@@ -202,7 +210,7 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
         yield "SQS", indexing, used.hints * _SQS_REQUESTS, "requests", prices.sqs_request
         yield "EventBridge: AWS's events", indexing, used.hints, "events", prices.aws_event
         yield "Logs", indexing, used.hints * _LOG_BYTES / _GB, "GB", prices.log_gb
-        yield "X-Ray", indexing, traces, "traces", prices.trace
+        yield "X-Ray", indexing, _traces(used.hints), "traces", prices.trace
         yield "DynamoDB storage", keeping, used.stored_bytes / _GB * _MONTHS, "GB-months", prices.table_gb_month
         yield "DynamoDB backup", keeping, used.backed_up_bytes / _GB * _MONTHS, "GB-months", prices.backup_gb_month
         yield "SearchImageSets", comparing, compared.searches, "calls", prices.healthimaging_call
@@ -210,6 +218,21 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
         yield "DynamoDB: checkpoints", comparing, compared.write_units, "units", prices.write_unit
         yield "Lambda: passes", comparing, compared.seconds * _memory_mb() / 1024, "GB-s", prices.gb_second
         yield "Logs of passes", comparing, compared.invocations * _LOG_BYTES / _GB, "GB", prices.log_gb
+        if wanted:
+            out = announced(volume, measured, wanted)
+            seconds_out = out.invocations * _ANNOUNCING_SECONDS * EVENT_FUNCTION_MB / 1024
+            traces = _traces(used.hints + out.invocations) - _traces(used.hints)
+            yield "EventBridge: own events", announcing, out.chunks, "64 kB", prices.own_event
+            yield "Lambda requests", announcing, out.invocations, "requests", prices.invocation
+            yield "Lambda time", announcing, seconds_out, "GB-s", prices.gb_second
+            yield "SQS", announcing, out.sqs_requests, "requests", prices.sqs_request
+            yield "DynamoDB writes", announcing, out.write_units, "units", prices.write_unit
+            yield "DynamoDB reads", announcing, out.read_units, "units", prices.read_unit
+            yield "SearchImageSets", announcing, out.searches, "calls", prices.healthimaging_call
+            yield "S3: manifests", announcing, out.manifests, "requests", prices.s3_get
+            yield "Logs", announcing, out.invocations * _LOG_BYTES / _GB, "GB", prices.log_gb
+            yield "X-Ray", announcing, traces, "traces", prices.trace
+            yield from _standing_of_events(wanted, prices)
         yield "Key", standing, _MONTHS, "key-months", prices.key_month
         yield "Key requests, at most", standing, _KEY_REQUESTS, "requests", prices.kms_request
         yield "SQS while idle", standing, _IDLE_POLLS, "requests", prices.sqs_request
@@ -226,6 +249,22 @@ def bill(volume: Volume, measured: Sizes, profile: Profile, seconds: float, pric
 def rotations(prices: Prices) -> list[float]:
     """What the key's rotations add to the bill of the second year, and to that of each later one."""
     return [number * _MONTHS * prices.key_rotation_month for number in range(1, _CHARGED_ROTATIONS + 1)]
+
+
+def _standing_of_events(wanted: Wanted, prices: Prices) -> Iterator[tuple[str, Kind, float, str, float]]:
+    """What events cost even without changes."""
+    number = len(alarms.of_events(EventNames(*("" for _ in fields(EventNames)))))
+    sent = 2 if wanted.studies else 1  # Published, StudyStable
+    key_requests = _KEY_USERS_OF_EVENTS * _SECONDS / 300
+    yield "Alarms of events", Kind.STANDING, number * _MONTHS, "alarm-months", prices.alarm_month
+    yield "Metrics of events", Kind.STANDING, sent * _MONTHS, "metric-months", prices.metric_month
+    yield "SQS of events while idle", Kind.STANDING, _IDLE_POLLS, "requests", prices.sqs_request
+    yield "Key requests of events, at most", Kind.STANDING, key_requests, "requests", prices.kms_request
+
+
+def _traces(invocations: float) -> float:
+    every = min(invocations, _TRACED_A_SECOND * _SECONDS)
+    return every + _TRACED_BEYOND * (invocations - every)
 
 
 def _memory_mb() -> int:

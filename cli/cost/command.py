@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from cli import profiles
 from cli.cost import sizes
+from cli.cost.announcing import Wanted, announced
 from cli.cost.bill import Kind, Part, Volume, bill, reading_anew, rotations, use
 from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile.profile import ProfileError
@@ -34,6 +35,13 @@ def cost(
         Path | None, typer.Option(help="A folder of your DICOM files, to measure the size of their entries.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="The function's mean duration for a hint, in seconds.")] = 0.25,
+    events: Annotated[bool, typer.Option("--events", help="Include the index's own events of image sets.")] = False,
+    stable_studies: Annotated[
+        bool, typer.Option("--stable-studies", help="Include the events of stable studies; implies --events.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Import jobs a year whose events are included; implies --events.")
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Estimate what a year costs, part by part, at AWS's list prices. Searches are not included."""
@@ -53,7 +61,10 @@ def cost(
     measured = sizes.measure(selected, sample and sample.expanduser())
     volume = Volume(studies, series, instances, updates, deletions, existing)
     prices = Prices()
-    parts = bill(volume, measured, selected, seconds, prices)
+    if jobs > series:
+        raise Misuse("There must be at least as many series as import jobs.")
+    wanted = Wanted(stable_studies, jobs) if events or stable_studies or jobs else None
+    parts = bill(volume, measured, selected, seconds, prices, wanted)
     total = math.fsum(part.dollars for part in parts)
     anew = reading_anew(volume, measured, prices)
     if json:
@@ -64,6 +75,7 @@ def cost(
                 "volume": asdict(volume),
                 "sizes": asdict(measured),
                 "use": asdict(use(volume, measured)),
+                "announced": asdict(announced(volume, measured, wanted)) if wanted else None,
                 "parts": [asdict(part) for part in parts],
                 "by_kind": {kind.value: _dollars(parts, kind) for kind in Kind},
                 "total": total,
@@ -93,6 +105,10 @@ def cost(
         f"This is the first year. The key's first two yearly rotations cost as well: {second:,.2f} more in the second "
         f"year, and {later:,.2f} more in each later one."
     )
+    if wanted:
+        screen.print(
+            f"Announcing the year's changes costs {_dollars(parts, Kind.ANNOUNCING):,.2f} if each arrives by itself."
+        )
     screen.print(
         "Not included: searches, and new revisions of the profile. Reading all documents again for a revision costs "
         f"{anew:,.2f} if HealthImaging has archived them all."

@@ -21,8 +21,11 @@ from imaging_index.entry import entry
 from imaging_index.faults import Poison
 from imaging_index.indexing import Indexer
 from imaging_index.profile.schema import TABLE_KEYS
+from imaging_index.publishing import event
+from imaging_index.publishing.change import Change
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table import generation
+from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
 from local.capacity import in_index, index_units, item_size, units
 from local.healthimaging.document import Document, Patient, Series, Study, pack
@@ -46,6 +49,7 @@ _DEFAULT_SAMPLES: Final = tuple(
 )
 
 INSTANCES_A_PAGE: Final = 1000
+_CHUNK: Final = 64 * 1024
 
 # What each writing of an entry has of its own.
 _OF_A_WRITE: Final = ("Generation", "Attempt", "ProfileHash", "IndexedAt", "EventTime", "Cause")
@@ -67,6 +71,7 @@ class Sizes:
         page_bytes: of a page without its instances.
         instance_bytes: of each instance in a page.
         geometry_bytes: the part of `instance_bytes` that is the instance's position.
+        event_chunks: how often the event of the entry, with the attributes of the profile's list, begins 64 kB.
     """
 
     image_sets: int
@@ -80,6 +85,7 @@ class Sizes:
     page_bytes: float
     instance_bytes: float
     geometry_bytes: float
+    event_chunks: float
 
     def page(self, instances: float) -> float:
         """The bytes of a page of so many instances."""
@@ -117,7 +123,15 @@ def measure(profile: Profile, sample: Path | None = None) -> Sizes:
         page_bytes=page,
         instance_bytes=instance,
         geometry_bytes=instance - _of_pages(without)[1],
+        event_chunks=fmean(_chunks(found, profile) for found in entries),
     )
+
+
+def _chunks(found: Item, profile: Profile) -> int:
+    """The 64 kB that the event of a new entry begins (Amazon EventBridge pricing page, "Custom events")."""
+    datastore_id, _, image_set_id = found["ImageSet"]["S"].partition("/")
+    made = event.of_change(Change(Key(datastore_id, image_set_id), None, found, "", 0), profile.events)
+    return 0 if made is None else -(-len(made.detail.encode()) // _CHUNK)
 
 
 def _changed(found: Item, index: Index) -> Item:

@@ -6,7 +6,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.deployed import Stack
-from cli.doctor import data_stores, ingestion, storage
+from cli.doctor import announcing, comparing, data_stores, ingestion, storage
 from cli.doctor.finding import Finding, failure, ok, warning
 from imaging_index.searching.refusals import code, denied
 
@@ -47,6 +47,8 @@ _CHECKS: Final[dict[str, Callable[[Stack], Iterable[Finding]]]] = {
     "dead letters": ingestion.dead_letters,
     "mapping": ingestion.mapping,
     "function": ingestion.function,
+    "reconcile": comparing.comparing,
+    "events": announcing.events,
     "table": storage.table,
     "indexes": storage.indexes,
     "key": storage.key,

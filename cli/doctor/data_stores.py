@@ -18,16 +18,21 @@ _DATASTORE: Final = re.compile(r"\b[0-9a-z]{32}\b")
 def data_stores(stack: Stack) -> Iterator[Finding]:
     """Those that the setting names, or all of the account and region."""
     client = stack.session.client("medical-imaging")
-    named = _DATASTORE.findall(stack.outputs["DataStores"])
-    if not named:
-        pages = client.get_paginator("list_datastores").paginate(datastoreStatus="ACTIVE")
-        named = [each["datastoreId"] for page in pages for each in page["datastoreSummaries"]]
+    named = named_or_all(stack)
     if not named:
         yield warning(
             "There are no data stores in this account and region.", "Deploy into the region of your data stores."
         )
     for datastore in named:
         yield from _data_store(stack, client, datastore)
+
+
+def named_or_all(stack: Stack) -> list[str]:
+    """The ids of the data stores that the setting names, or of all in the account and region."""
+    if named := _DATASTORE.findall(stack.outputs["DataStores"]):
+        return named
+    pages = stack.session.client("medical-imaging").get_paginator("list_datastores").paginate(datastoreStatus="ACTIVE")
+    return [each["datastoreId"] for page in pages for each in page["datastoreSummaries"]]
 
 
 def _data_store(stack: Stack, client: Any, datastore: str) -> list[Finding]:

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain, islice
-from typing import Any, Final
-
-from botocore.exceptions import ClientError
+from typing import Final
 
 from cli.dead_letters.letter import WHAT_TO_DO, DeadLetter
 from cli.dead_letters.queue import opened
 from cli.deployed import Stack
-from cli.doctor import policies, repairs
+from cli.doctor import functions, policies, queues, repairs
 from cli.doctor.finding import Finding, failure, ok, warning
 from cli.doctor.repairs import queue_name
 from cli.output import Failure, counted
+
+# The names of its resources in the template begin with this: events have a rule and mappings of their own.
+_PART: Final = "Pipeline"
 
 # A hint that is handled at once waits for seconds. One that is older waits for something.
 _LATE: Final = timedelta(minutes=15)
@@ -25,7 +26,7 @@ _LOOKED_AT: Final = 10
 def rule(stack: Stack) -> list[Finding]:
     """The rule that picks HealthImaging's events."""
     client = stack.session.client("events")
-    (name,) = stack.ids("AWS::Events::Rule")
+    (name,) = stack.ids("AWS::Events::Rule", of=_PART)
     name = name.rpartition("/")[2]
     try:
         state = client.describe_rule(Name=name)["State"]
@@ -45,7 +46,7 @@ def rule(stack: Stack) -> list[Finding]:
 def queue(stack: Stack) -> list[Finding]:
     """The queue of hints: who may send, and how long they wait."""
     url = stack.outputs["QueueUrl"]
-    attributes = _attributes(stack, url)
+    attributes = queues.attributes(stack, url)
     if attributes is None:
         return [
             failure(
@@ -53,7 +54,7 @@ def queue(stack: Stack) -> list[Finding]:
             )
         ]
     problems = _of_policy(stack, url, attributes)
-    waiting, in_flight = _counts(attributes)
+    waiting, in_flight = queues.counts(attributes)
     found = f"{counted(waiting, 'hint')} waiting, {in_flight} being handled"
     age = _oldest(stack, queue_name(url))
     if age is not None:
@@ -70,7 +71,7 @@ def dead_letters(stack: Stack) -> Iterator[Finding]:
 
 
 def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
-    attributes = _attributes(stack, url)
+    attributes = queues.attributes(stack, url)
     if attributes is None:
         return [
             failure(
@@ -78,7 +79,7 @@ def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
             )
         ]
     problems = _of_policy(stack, url, attributes) if sender == "rule" else []
-    if count := sum(_counts(attributes)):
+    if count := sum(queues.counts(attributes)):
         advice = [f"{name}: {WHAT_TO_DO[name]}" for name in sorted(_classes(stack, sender))]
         name = f" --stack {stack.name}"
         commands = f"imaging-index dlq list{name} lists them; imaging-index dlq redrive{name} sends them again."
@@ -103,83 +104,22 @@ def _classes(stack: Stack, sender: str) -> set[str]:
 
 def mapping(stack: Stack) -> list[Finding]:
     """The event source mapping, through which Lambda takes hints from the queue."""
-    client = stack.session.client("lambda")
-    (identifier,) = stack.ids("AWS::Lambda::EventSourceMapping")
-    try:
-        state = client.get_event_source_mapping(UUID=identifier)["State"]
-    except client.exceptions.ResourceNotFoundException:
-        return [
-            failure("The function gets no hints: the event source mapping is gone.", repairs.find_drift(stack)),
-        ]
-    if state in ("Disabled", "Disabling"):
-        return [
-            failure(
-                f"The function gets no hints: the event source mapping is {state}.",
-                f"aws lambda update-event-source-mapping --uuid {identifier} --enabled",
-            )
-        ]
-    if state == "Enabled":
-        return [ok("The function gets hints from the queue.")]
-    return [warning(f"The event source mapping is {state}.", "Look again in a minute.")]
+    (identifier,) = stack.ids("AWS::Lambda::EventSourceMapping", of=_PART)
+    return functions.mapping(stack, identifier, gets="hints from the queue")
 
 
 def function(stack: Stack) -> list[Finding]:
     """The function that indexes."""
-    client = stack.session.client("lambda")
-    name = stack.outputs["FunctionName"]
-    try:
-        configuration = client.get_function_configuration(FunctionName=name)
-    except client.exceptions.ResourceNotFoundException:
-        return [failure(f"The function {name} is gone.", repairs.find_drift(stack))]
-    problems = []
-    if client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions") == 0:
-        problems.append(
-            failure(
-                f"{name} cannot run: its reserved concurrency is 0.",
-                f"aws lambda delete-function-concurrency --function-name {name}",
-            )
-        )
-    variables = configuration.get("Environment", {}).get("Variables", {})
-    wrong = [
-        variable
-        for variable, output in (
-            ("TABLE_NAME", "TableName"),
-            ("QUEUE_URL", "QueueUrl"),
-            ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueueUrl"),
-        )
-        if variables.get(variable) != stack.outputs[output]
-    ]
-    if wrong:
-        problems.append(
-            failure(
-                f"{name} has variables other than the stack's: {', '.join(wrong)}.",
-                repairs.find_drift(stack),
-            )
-        )
-    state, last_update = configuration.get("State", "Active"), configuration.get("LastUpdateStatus")
-    if state not in ("Active", "Inactive") or last_update == "Failed":
-        reason = configuration.get("StateReason", "its last update failed")
-        problems.append(failure(f"{name}: {reason}.", repairs.find_drift(stack)))
-    return problems or [ok(f"{name} was last changed {configuration['LastModified'][:16].replace('T', ' ')}.")]
-
-
-def _attributes(stack: Stack, url: str) -> dict[str, str] | None:
-    """A queue's attributes; None when it does not exist."""
-    client = stack.session.client("sqs")
-    try:
-        attributes: Any = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    except client.exceptions.QueueDoesNotExist:
-        return None
-    return dict(attributes)
-
-
-def _counts(attributes: dict[str, str]) -> tuple[int, int]:
-    return int(attributes["ApproximateNumberOfMessages"]), int(attributes["ApproximateNumberOfMessagesNotVisible"])
+    return functions.function(
+        stack,
+        stack.outputs["FunctionName"],
+        {"TABLE_NAME": "TableName", "QUEUE_URL": "QueueUrl", "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl"},
+    )
 
 
 def _of_policy(stack: Stack, url: str, attributes: dict[str, str]) -> list[Finding]:
     """What keeps the rule from a queue. CloudFormation's drift detection does not cover the policies of queues."""
-    (name,) = stack.ids("AWS::Events::Rule")
+    (name,) = stack.ids("AWS::Events::Rule", of=_PART)
     arn = stack.arn("events", f"rule/{name.rpartition('/')[2]}")
     if policies.lets_rule_send(json.loads(attributes.get("Policy", "{}")), arn):
         return []
@@ -192,19 +132,6 @@ def _of_policy(stack: Stack, url: str, attributes: dict[str, str]) -> list[Findi
 
 
 def _oldest(stack: Stack, name: str) -> timedelta | None:
-    """For how long the oldest message of a queue has waited; None where CloudWatch does not know, or refuses."""
-    now = datetime.now(UTC)
-    try:
-        points = stack.session.client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/SQS",
-            MetricName="ApproximateAgeOfOldestMessage",
-            Dimensions=[{"Name": "QueueName", "Value": name}],
-            StartTime=now - _LATE,
-            EndTime=now,
-            Period=60,
-            Statistics=["Maximum"],
-        )["Datapoints"]
-    except ClientError:
-        return None
-    last = max(points, key=lambda point: point["Timestamp"], default=None)
-    return timedelta(seconds=int(last["Maximum"])) if last else None
+    """For how long the oldest message of a queue has waited; None where that is not known."""
+    seconds = queues.latest(stack, ("AWS/SQS", "ApproximateAgeOfOldestMessage"), ("QueueName", name), within=_LATE)
+    return None if seconds is None else timedelta(seconds=int(seconds))

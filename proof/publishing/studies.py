@@ -1,7 +1,7 @@
 """Studies that grow, change and lose image sets, while events are late, lost and doubled: what is announced of them.
 
 A number is a study, or two of which one takes image sets from the other. When nothing happens any more, each must have
-been announced with what it holds then, and never before it was all there and quiet.
+been announced with what it holds then, and whether it is of another patient, and never before it was there and quiet.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from imaging_index.publishing import agreement, studies
+from imaging_index.publishing import agreement, patients, studies
 from imaging_index.publishing.agreement import digest
 from imaging_index.publishing.message import Sender
 from imaging_index.table import generation, watching
@@ -42,6 +43,7 @@ _CALLS: Final = 40.0
 class Report:
     """What some studies came to.
 
+    `patients` has events that are wrong about whether the study is of another patient, as `corrected` of them say.
     `early` were announced while HealthImaging listed what was not indexed, or had changed it within the quiet time;
     `after_deletion` within that of a deletion only. `late` has by how many seconds each was late that nothing failed
     for.
@@ -53,6 +55,8 @@ class Report:
     early: list[str] = field(default_factory=list)
     after_deletion: int = 0
     lost: list[str] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
+    corrected: int = 0
     late: list[float] = field(default_factory=list)
     parked: int = 0
     changes: int = 0
@@ -62,7 +66,7 @@ class Report:
     def harms(self) -> list[str]:
         """What must not be."""
         too_late = [f"late by {each:.0f} s" for each in self.late if each > RETRY + _CALLS]
-        return self.early + self.lost + too_late + (["a message was parked"] if self.parked else [])
+        return self.early + self.lost + self.patients + too_late + (["a message was parked"] if self.parked else [])
 
 
 def run(first: int, count: int) -> Report:
@@ -88,6 +92,8 @@ class _Story:
         )
         # Some come and go within seconds, so that the index by study has nobody to name.
         self.hasty = number % 5 == 1
+        # Patients are drawn for themselves: what happens to a number is the same with and without them.
+        self.patients = Random(f"patients of {number}")
         self.indexed: dict[str, list[tuple[float, Snapshot]]] = {}
         self.deletions: dict[str, list[float]] = {study: [] for study in STUDIES}
 
@@ -110,16 +116,19 @@ class _Story:
         what = random.random()
         if not live or what < 0.55:
             key = f"{len(world.image_sets):032d}"
-            self._change(key, Snapshot(random.choices(STUDIES, (5, 1))[0], 1, world.now))
+            study = random.choices(STUDIES, (5, 1))[0]
+            # A correction ends in a new image set.
+            patient = self.patients.choices("789", (8, 1, 1))[0]
+            self._change(key, Snapshot(study, 1, world.now, patient=patient))
             return
         key, last = random.choice(live)
         if what < (0.6 if self.hasty else 0.75):
-            self._change(key, Snapshot(last.study, last.version + 1, world.now))
+            self._change(key, Snapshot(last.study, last.version + 1, world.now, patient=last.patient))
         elif what < (0.65 if self.hasty else 0.85):
-            self._change(key, Snapshot(random.choice(STUDIES), last.version + 1, world.now))
+            self._change(key, Snapshot(random.choice(STUDIES), last.version + 1, world.now, patient=last.patient))
         else:
             self.deletions[last.study].append(world.now)
-            self._change(key, Snapshot(last.study, last.version, world.now, deleted=True))
+            self._change(key, Snapshot(last.study, last.version, world.now, deleted=True, patient=last.patient))
 
     def _change(self, key: str, state: Snapshot) -> None:
         """A change, of which the index hears soon, twice, or only from the next reconcile pass."""
@@ -149,6 +158,7 @@ class _Story:
             item |= {
                 "ImageSetVersion": {"N": str(state.version)},
                 "StudyInstanceUID": {"S": state.study},
+                "PatientID": {"S": state.patient},
                 "Modality": {"S": "CT"},
                 "InstanceCount": {"N": "3"},
             }
@@ -171,6 +181,7 @@ class _Story:
             report.doubled += len(events) - len({each.detail["key"] for each in events})
             for each in events:
                 self._check_time(study, each)
+            self._check_patients(study, events)
             truth = world.truth(study)
             content = digest(*sorted((key, state.version) for key, state in truth.items()))
             announced = [each for each in events if each.detail["key"] == content]
@@ -178,6 +189,23 @@ class _Story:
                 report.lost.append(f"number {self.number}: {study} with {len(truth)} image sets was not announced")
             if truth and announced and not world.marred:
                 report.late.append(announced[0].at - self._ready(study, truth))
+
+    def _check_patients(self, study: str, events: list[Any]) -> None:
+        """An announcement must say whether it is of other patients than the one that was noted last."""
+        of = {each.detail["key"]: self._patients(each.detail["imageSets"]) for each in events}
+        for each in events:
+            right = set()
+            for moment in (each.by.began, each.at):  # another invocation may have noted one meanwhile
+                noted = [key for at, of_, key in self.world.noted if at <= moment and of_ == each.detail["study"]]
+                right.add(bool(noted) and of[noted[-1]] != of[each.detail["key"]])
+            if each.detail["patientChanged"] not in right:
+                self.report.patients.append(f"number {self.number}: {study} does not say {right}")
+            self.report.corrected += each.detail["patientChanged"]
+
+    def _patients(self, listed: list[Any]) -> set[str]:
+        """The patients of some image sets at their versions."""
+        states = ((each, state) for each in listed for state in self.world.image_sets[each["imageSetId"]])
+        return {state.patient for each, state in states if state.version == each["imageSetVersion"]}
 
     def _check_time(self, study: str, event: Any) -> None:
         """An announcement must agree with HealthImaging as of its answer, and come after the quiet time."""
@@ -277,7 +305,7 @@ class _Anyone(str):
 def _witness_not_looked_at(self: Watched, study: str) -> StudyMarker | None:
     """The marker as if its witness were always the message's own, so that any later change drops a message."""
     marker = _study_marker(self, study)
-    return marker and StudyMarker(marker.last_change, _Anyone(), marker.announced)
+    return marker and StudyMarker(marker.last_change, _Anyone(), marker.announced, marker.patients)
 
 
 _study_marker, _update, _send = Watched.study_marker, Table.update_item, Sender.send
@@ -312,6 +340,11 @@ VARIANTS: Final = (
         "image sets that leave a study not noted",
         lambda: mock.patch.object(studies.StudyWatch, "_studies", _of_new_images),
         lambda report: len(report.lost),
+    ),
+    Variant(
+        "patients not compared",
+        lambda: mock.patch.object(patients, "changed", return_value=False),
+        lambda r: len(r.patients),
     ),
     Variant(
         "a message dropped though the witness of the later change has left",

@@ -88,8 +88,9 @@ class Announced:
 class World:
     """Everything around the function, from one seed.
 
-    `happened` has what it announced, in order; `crashes` counts the invocations that ended with an error of AWS's.
-    `observed` says that the function's log and metrics are the real ones.
+    `happened` has what it announced, in order, and `noted` the moment, study and content of each note of that.
+    `crashes` counts the invocations that ended with an error of AWS's. `observed` says that the function's log and
+    metrics are the real ones.
     """
 
     seed: int
@@ -106,6 +107,7 @@ class World:
         self.happened: list[Announced] = []
         self.parked: list[str] = []
         self.sent: list[str] = []
+        self.noted: list[tuple[float, str, str]] = []
         self.calls: defaultdict[str, int] = defaultdict(int)
         self.marred = False
         self.counted = self.crashes = 0
@@ -150,6 +152,8 @@ class World:
 
     def _changed(self, key: str, part: str, old: Any, new: Any) -> None:
         """A change of an item becomes a record of the stream, after its delay, in order within its shard."""
+        if part == "stable" and new and "Announced" in new:
+            self.noted.append((self.now, key.removeprefix("study/"), new["Announced"]["S"]))
         shard = sum(key.encode()) % self.shards
         name = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
         data: dict[str, Any] = {
@@ -340,3 +344,4 @@ class Snapshot:
     version: int
     updated_at: float
     deleted: bool = False
+    patient: str = "7"

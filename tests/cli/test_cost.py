@@ -208,6 +208,31 @@ def test_what_stands_is_what_the_stack_has(assembly: Assembly) -> None:
     assert part(told, "Lambda time")["quantity"] == 1000 * memory / 1024
 
 
+def test_events_are_in_the_bill_only_if_they_are_asked_for_and_cost_what_their_parts_do() -> None:
+    numbers = ["--studies", 1000, "--series", 5000, "--instances", 5000, "--updates", 300, "--deletions", 200]
+    off, on = cost(*numbers), cost(*numbers, "--events")
+    stable, jobs = cost(*numbers, "--stable-studies"), cost(*numbers, "--jobs", 10)
+    assert (off["announced"], off["by_kind"]["announcing"]) == (None, 0)
+    assert [each for each in on["parts"] if each["kind"] not in ("announcing", "standing")] == [
+        each for each in off["parts"] if each["kind"] != "standing"
+    ]
+    assert on["announced"] == dict.fromkeys(on["announced"], 0) | {"chunks": 5500, "invocations": 5500}
+    # A marker and a message for each change; another marker, an event and a search for each time of being stable.
+    told = stable["announced"]
+    assert (told["messages"], told["sqs_requests"], told["write_units"]) == (5500, 3 * 5500, 5500 + 1500)
+    assert (told["chunks"], told["searches"], told["invocations"]) == (5500 + 1500, 1500, 2 * 5500)
+    told = jobs["announced"]
+    assert (told["messages"], told["manifests"], told["write_units"], told["chunks"]) == (10, 20, 10, 5510)
+    for each in (on, stable, jobs):
+        assert each["total"] == pytest.approx(math.fsum(part["dollars"] for part in each["parts"]))
+        assert each["total"] > off["total"] + 12 * 8 * 0.10
+
+
+def test_an_event_of_more_than_64_kb_counts_for_each_64_kb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "_CHUNK", 100)
+    assert cost(*volume(10), "--events")["announced"]["chunks"] > 40
+
+
 def test_the_bill_and_reconcile_know_the_same_prices_of_healthimagings_tiers() -> None:
     prices = Prices()
     assert (prices.frequent_gb_month, prices.archive_gb_month) == (tiers.FREQUENT_GB_MONTH, tiers.ARCHIVE_GB_MONTH)
@@ -220,6 +245,7 @@ def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Pa
     for wrong, status, sentence in (
         (numbers, 2, "at least as many series"),
         ([*good, "--deletions", "3", "--existing", "1"], 2, "3 image sets cannot be deleted: 1 exist and 1 are new"),
+        ([*good, "--jobs", "2"], 2, "at least as many series as import jobs"),
         ([*good, "--sample", str(tmp_path)], 1, "holds no DICOM files"),
         ([*good, "--sample", str(tmp_path / "none")], 1, "There is no folder"),
         ([*good, "--profile", "none"], 1, "There is no profile none"),

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from typer.testing import CliRunner
 
 from cli.main import application
 from imaging_index.profile import index_names
+from imaging_index.reconciling.checkpoint import End, Finished
+from imaging_index.reconciling.counts import Counts
+from imaging_index.reconciling.keeping import InTable
+from imaging_index.reconciling.pacing import MachineClock
+from imaging_index.reconciling.settings import Scope
+from imaging_index.table.checkpoints import Checkpoints
 from infra.assembly import Assembly
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
@@ -70,7 +77,7 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     assert status == 0
     assert {each["status"] for each in findings} == {"ok"}
     assert [each["part"] for each in findings if each["part"] != "dead letters"] == [
-        *("stack", "data stores", "rule", "queue", "mapping", "function", "table", "indexes", "key")
+        *("stack", "data stores", "rule", "queue", "mapping", "function", "reconcile", "table", "indexes", "key")
     ]
     shown = CliRunner().invoke(application, ["doctor"])
     assert shown.exit_code == 0
@@ -163,6 +170,104 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     bad = wrong()
     assert bad.keys() == {"rule", "mapping", "function"}
     assert "is gone" in bad["rule"]["found"]
+
+
+def test_a_schedule_that_is_disabled_or_does_not_compare_is_named_with_what_mends_it(
+    session: boto3.Session, outputs: dict[str, str]
+) -> None:
+    assert not wrong()
+    client = session.client("scheduler")
+    (schedule,) = client.list_schedules()["Schedules"]
+    given: Any = client.get_schedule(Name=schedule["Name"])
+    names = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    client.update_schedule(**{name: given[name] for name in names}, State="DISABLED")
+    bad = wrong()
+    assert bad.keys() == {"reconcile"}
+    assert "is disabled" in bad["reconcile"]["found"]
+    run(bad["reconcile"]["next"])
+    assert not wrong()
+    again: Any = client.get_schedule(Name=schedule["Name"])
+    assert {name: again[name] for name in names} == {name: given[name] for name in names}
+
+    (store,) = session.client("medical-imaging").list_datastores()["datastoreSummaries"]
+    finish_a_pass(session, outputs, store["datastoreId"], before=timedelta(minutes=59))
+    assert not wrong()
+    finish_a_pass(session, outputs, store["datastoreId"], before=timedelta(minutes=61))
+    bad = wrong()
+    assert bad.keys() == {"reconcile"}
+    assert f"The last pass over {store['datastoreId']} ended 1:01:" in bad["reconcile"]["found"]
+    finish_a_pass(session, outputs, store["datastoreId"], before=timedelta(0))
+
+    client.delete_schedule(Name=schedule["Name"])
+    assert "is gone" in wrong()["reconcile"]["found"]
+
+
+def finish_a_pass(session: boto3.Session, outputs: dict[str, str], datastore: str, *, before: timedelta) -> None:
+    """Have the last pass over a data store be one that ended a while ago."""
+    now = datetime.now(UTC)
+    last = Finished(Scope.INCREMENTAL, now - before, now - before, End.WHOLE, Counts(), 0, 0)
+    checkpoints = Checkpoints(session.client("dynamodb"), outputs["TableName"])
+    keeper = InTable(checkpoints, datastore, "test", MachineClock())
+    kept = keeper.take()
+    kept.checkpoint.last = {Scope.INCREMENTAL: last}
+    keeper.save(kept)
+    keeper.release()
+
+
+def test_with_events_each_part_of_what_announces_is_looked_at(
+    environment: dict[str, str], session: boto3.Session, tmp_path: Path
+) -> None:
+    settings = {"events": "on", "studyStableMinutes": "1", "importOutputBuckets": '["out"]', "reconcileMinutes": "0"}
+    outputs = deploy(synth_here(tmp_path, **settings), environment)
+    make_datastore(session.client("medical-imaging"), "hospital")
+    status, findings = doctor()
+    assert (status, {each["status"] for each in findings}) == (0, {"ok"})
+    assert "reconcileMinutes" in next(each["found"] for each in findings if each["part"] == "reconcile")
+    assert "events" in [each["part"] for each in findings]
+
+    functions, name = session.client("lambda"), outputs["EventFunctionName"]
+    for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        bad = wrong()
+        gets = "changes of the table" if ":dynamodb:" in mapping["EventSourceArn"] else "studies and import jobs"
+        assert bad["events"]["found"] == f"The function gets no {gets}: the event source mapping is Disabled."
+        run(bad["events"]["next"])
+        assert not wrong()
+
+    rules = session.client("events")
+    (rule,) = (each["Name"] for each in rules.list_rules()["Rules"] if each["Name"].endswith("-jobs"))
+    rules.disable_rule(Name=rule)
+    bad = wrong()
+    assert "no import job is announced" in bad["events"]["found"]
+    run(bad["events"]["next"])
+    assert not wrong()
+
+    sqs = session.client("sqs")
+    for output, found in (
+        ("EventFailureQueueUrl", "1 message of changes that were given up"),
+        ("EventDeadLetterQueueUrl", "1 message of studies and import jobs that could not be checked"),
+    ):
+        sqs.send_message(QueueUrl=outputs[output], MessageBody="{}")
+        bad = wrong()
+        assert bad.keys() == {"events"}
+        assert bad["events"]["found"].startswith(found)
+        sqs.purge_queue(QueueUrl=outputs[output])
+        assert not wrong()
+
+    for hours, is_wrong in ((0.9, False), (1.1, True)):
+        value: Any = {"MetricName": "IteratorAge", "Value": hours * 3_600_000, "Timestamp": datetime.now(UTC)}
+        value["Dimensions"] = [{"Name": "FunctionName", "Value": name}]
+        session.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[value])
+        bad = wrong()
+        assert bool(bad) is is_wrong
+    assert "1:06:00 behind the table" in bad["events"]["found"]
+
+    rules.delete_event_bus(Name=outputs["EventBusName"])
+    functions.delete_function(FunctionName=name)
+    _, findings = doctor()
+    left = [each["found"] for each in findings if each["part"] == "events"]
+    assert any("The bus ImagingIndex is gone" in each for each in left)
+    assert any(f"The function {name} is gone" in each for each in left)
 
 
 def plain(attribute: str | None) -> Any:

@@ -9,36 +9,33 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import jsonschema  # type: ignore[import-untyped]
 import pydicom
 import pydicom.data
 import pytest
-from pydicom.data import get_testdata_file
-from pydicom.uid import generate_uid
+from typer.testing import CliRunner
 
+from cli.main import application
 from imaging_index.dicom import dictionary
-from imaging_index.entry.item import plain
 from imaging_index.publishing.agreement import PATIENT
-from imaging_index.table import generation
-from imaging_index.table.layout import Key
 from infra.config import ROOT
 from local.deployment import deploy
 from local.stack import make_datastore
-from proof.harness.image_sets import PROFILE, delete, wait_for
+from proof.harness.image_sets import PROFILE, delete, throttles_off, wait_for
 from tests.assemblies import synth_here
+from tests.automation import BUCKET, EVERYTHING, Automation, chest_ct, correct, rename, series
 
-BUCKET: Final = "import-output"
-# Also with a minute, the shortest time, a test of stable studies waits for longer than that.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# The shortest time that the setting allows, and what the tests wait for instead.
 MINUTES: Final = "1"
-
-Detail = Mapping[str, Any]
+SECONDS: Final = 5
 
 
 def documented() -> dict[str, Any]:
@@ -53,89 +50,7 @@ def documented() -> dict[str, Any]:
 
 
 RULES: Final = documented()
-CHEST, CHANGED, NON_PRIMARY, ALGORITHM, HUMAN, JOB = RULES
-EVERYTHING: Final = "everything"
-
-
-@dataclass
-class Automation:
-    """The stack with the rules on its bus, each with a queue; and what has reached these."""
-
-    outputs: Mapping[str, str]
-    queues: Mapping[str, str]
-    jobs: list[str] = field(default_factory=list)
-    received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def events(self, rule: str) -> list[dict[str, Any]]:
-        """The events that have reached a rule's queue so far, doubles left out."""
-        sqs, found = boto3.client("sqs"), self.received.setdefault(rule, [])
-        while messages := sqs.receive_message(QueueUrl=self.queues[rule], MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                event = json.loads(message["Body"])
-                if event["detail"]["key"] not in {each["detail"]["key"] for each in found}:
-                    found.append(event)
-                sqs.delete_message(QueueUrl=self.queues[rule], ReceiptHandle=message["ReceiptHandle"])
-        return found
-
-    def of_kind(self, kind: str) -> list[Detail]:
-        """The details of all events of a kind so far."""
-        return [each["detail"] for each in self.events(EVERYTHING) if each["detail-type"] == kind]
-
-    def entries(self) -> list[dict[str, Any]]:
-        """The entries of all image sets, as plain values."""
-        pages: Any = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["TableName"])
-        return [
-            plain(item)
-            for page in pages
-            for item in page["Items"]
-            if item["Part"]["S"] == "entry" and item["Generation"]["S"] != generation.TOMBSTONE
-        ]
-
-    def of_patient(self, patient: str) -> Key:
-        """The image set of a patient who has one."""
-        (entry,) = (each for each in self.entries() if each.get("PatientID") == patient)
-        return Key(entry["DatastoreId"], entry["ImageSetId"])
-
-    def markers(self) -> list[dict[str, Any]]:
-        """The items of studies and jobs."""
-        pages: Any = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["TableName"])
-        found = [plain(item) for page in pages for item in page["Items"] if item["Part"]["S"] in ("stable", "indexed")]
-        return [{name: str(value) for name, value in item.items()} for item in found]
-
-    def import_files(self, datastore: str, folder: Path) -> str:
-        """Import a folder with the job's output in a bucket, and wait for the job. Returns the job's id."""
-        client = boto3.client("medical-imaging")
-        job = client.start_dicom_import_job(
-            clientToken=uuid4().hex,
-            datastoreId=datastore,
-            dataAccessRoleArn="arn:aws:iam::000000000000:role/import",
-            inputS3Uri=folder.resolve().as_uri(),
-            outputS3Uri=f"s3://{BUCKET}/jobs/",
-        )["jobId"]
-
-        def status() -> str:
-            return str(client.get_dicom_import_job(datastoreId=datastore, jobId=job)["jobProperties"]["jobStatus"])
-
-        wait_for(lambda: status() == "COMPLETED")
-        self.jobs.append(job)
-        return str(job)
-
-
-def chest_ct(folder: Path, instances: int, values: Mapping[str, str], first: int = 0) -> None:
-    """Write a series of chest CTs, of which the first images may be there already."""
-    dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
-    dataset.BodyPartExamined, dataset.Modality = "CHEST", "CT"
-    for keyword, value in values.items():
-        setattr(dataset, keyword, value)
-    folder.mkdir(exist_ok=True, parents=True)
-    for number in range(first, first + instances):
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        dataset.InstanceNumber = number + 1
-        dataset.save_as(folder / f"{values['PatientID']}-{number}.dcm")
-
-
-def series(patient: str) -> dict[str, str]:
-    return {"PatientID": patient, "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+CHEST, CORRECTED, CHANGED, NON_PRIMARY, ALGORITHM, HUMAN, JOB = RULES
 
 
 @pytest.fixture(scope="module")
@@ -143,25 +58,38 @@ def automation(environment_of_module: dict[str, str], tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("automation")
     context = {"events": "on", "studyStableMinutes": MINUTES, "importOutputBuckets": json.dumps([BUCKET])}
     outputs = deploy(synth_here(folder / "assembly", **context), environment_of_module)
+    hurry(outputs["EventFunctionName"])
     boto3.client("s3").create_bucket(Bucket=BUCKET)
-    sqs, events = boto3.client("sqs"), boto3.client("events")
+    sqs, events, sns = boto3.client("sqs"), boto3.client("events"), boto3.client("sns")
     queues = {}
     for number, (name, pattern) in enumerate({**RULES, EVERYTHING: {"source": ["imaging-index"]}}.items()):
         url = queues[name] = sqs.create_queue(QueueName=f"target-{number}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = outputs["EventBusName"]
         events.put_rule(Name=f"rule-{number}", EventBusName=bus, EventPattern=json.dumps(pattern))
-        events.put_targets(Rule=f"rule-{number}", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+        if name in (CORRECTED, CHANGED):
+            topic = sns.create_topic(Name=f"target-{number}")["TopicArn"]
+            sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+            arn = topic
+        events.put_targets(Rule=f"rule-{number}", EventBusName=bus, Targets=[{"Id": "target", "Arn": arn}])
     made = Automation(outputs, queues)
-    fill(made, folder)
+    fill(made, folder, environment_of_module["AWS_ENDPOINT_URL"])
     yield made
     # What is in the targets' queues is of the documents, as the profile's list wants it.
     for url in queues.values():
         sqs.delete_queue(QueueUrl=url)
 
 
-def fill(automation: Automation, folder: Path) -> None:
-    """Import pydicom's files, and series that a rule's border runs between; then change one, and delete one."""
+def hurry(function: str) -> None:
+    """Have studies announced after some seconds."""
+    client = boto3.client("lambda")
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    variables["STUDY_STABLE_MINUTES"] = str(SECONDS / 60)
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+
+
+def fill(automation: Automation, folder: Path, endpoint: str) -> None:
+    """Import pydicom's files, and series that a rule's border runs between; then change two, and delete one."""
     client = boto3.client("medical-imaging")
     datastore = make_datastore(client, "hospital")
     files, more = folder / "pydicom", folder / "more"
@@ -170,6 +98,7 @@ def fill(automation: Automation, folder: Path) -> None:
     chest_ct(files, 40, forty)
     chest_ct(files, 30, growing)
     chest_ct(files, 1, two)
+    chest_ct(files, 2, series("mistaken"))
     automation.import_files(datastore, files)
     wait_for(lambda: len(automation.of_kind("Import Job Indexed")) == 1)
     chest_ct(more, 30, growing, first=30)
@@ -178,21 +107,19 @@ def fill(automation: Automation, folder: Path) -> None:
     chest_ct(more, 1, series("deleted"))
     automation.import_files(datastore, more)
     wait_for(lambda: len(automation.of_kind("Import Job Indexed")) == 2)
-    rename(automation.of_patient("other"))
-    delete(client, automation.of_patient("deleted"))
+    rename(automation.of_patient("other"), 1, {"PatientName": "Corrected^Name"})
+    mistaken = automation.of_patient("mistaken")
+    wait_for(lambda: mistaken.image_set_id in stable_image_sets(automation))
+    with throttles_off(endpoint):
+        correct(mistaken, {"PatientID": "corrected"})
+        delete(client, automation.of_patient("deleted"))
     wait_for(lambda: automation.of_kind("Image Set Removed"))
     wait_for(lambda: any("PatientName" in each["changed"] for each in automation.of_kind("Image Set Reindexed")))
 
 
-def rename(key: Key) -> None:
-    """Correct the name of a patient in an image set that is not primary, as operators do."""
-    changes = {"SchemaVersion": 1.1, "Patient": {"DICOM": {"PatientName": "Corrected^Name"}}}
-    boto3.client("medical-imaging").update_image_set_metadata(
-        datastoreId=key.datastore_id,
-        imageSetId=key.image_set_id,
-        latestVersionId="1",
-        updateImageSetMetadataUpdates={"DICOMUpdates": {"updatableAttributes": json.dumps(changes).encode()}},
-    )
+def stable_image_sets(automation: Automation) -> set[str]:
+    """The image sets of all studies that were announced."""
+    return {each["imageSetId"] for study in automation.of_kind("Study Stable") for each in study["imageSets"]}
 
 
 def expected(entries: list[dict[str, Any]], condition: Callable[[dict[str, Any]], bool]) -> set[str]:
@@ -221,11 +148,16 @@ def content(images: list[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(images))
 
 
+def announced(study: Any) -> tuple[tuple[str, int], ...]:
+    """The content of a study, by its event."""
+    return content([(each["imageSetId"], each["imageSetVersion"]) for each in study["imageSets"]])
+
+
 def test_each_image_set_is_announced_once_when_it_is_new_and_again_at_each_version(automation: Automation) -> None:
     entries = automation.entries()
     indexed = [each["imageSetId"] for each in automation.of_kind("Image Set Indexed")]
-    (removed,) = automation.of_kind("Image Set Removed")
-    assert sorted(indexed) == sorted([each["ImageSetId"] for each in entries] + [removed["imageSetId"]])
+    removed = [each["imageSetId"] for each in automation.of_kind("Image Set Removed")]
+    assert sorted(indexed) == sorted([each["ImageSetId"] for each in entries] + removed)
     announced: dict[str, list[int]] = {}
     for each in (*automation.of_kind("Image Set Indexed"), *automation.of_kind("Image Set Reindexed")):
         announced.setdefault(each["imageSetId"], []).append(each["imageSetVersion"])
@@ -251,16 +183,38 @@ def test_a_chest_ct_is_delivered_when_it_has_more_than_forty_images_and_never_be
 
 
 def test_a_changed_name_is_delivered_by_its_attributes_name_alone(automation: Automation) -> None:
-    (event,) = automation.events(CHANGED)
-    assert event["detail"]["imageSetId"] == automation.of_patient("other").image_set_id
-    assert "PatientName" in event["detail"]["changed"]
-    assert "Corrected" not in json.dumps(event)
+    other = automation.of_patient("other").image_set_id
+    events = wait_for(lambda: automation.events(CHANGED))
+    (changed,) = [each["detail"]["changed"] for each in events if each["detail"]["imageSetId"] == other]
+    assert "PatientName" in changed
+    assert "Corrected" not in json.dumps(events)
+    # The others are copies that were corrected before they were promoted.
+    assert not [each for each in events if each["detail"]["isPrimary"]]
+
+
+def test_a_corrected_patient_is_delivered_though_copy_deletion_and_promotion_change_no_entrys_patient(
+    automation: Automation,
+) -> None:
+    new = automation.of_patient("corrected")
+    wait_for(lambda: new.image_set_id in stable_image_sets(automation))
+    (last,) = [each for each in automation.of_kind("Study Stable") if new.image_set_id in str(each["imageSets"])]
+    assert (last["imageSetCount"], last["nonPrimaryCount"], last["conflictCount"]) == (1, 0, 0)
+    notices = wait_for(lambda: automation.events(CORRECTED))
+    # The only other study with two patients is the one into which another's image came.
+    of_two = expected(automation.entries(), lambda each: each.get("PatientID") in ("two", "other"))
+    for notice in notices:
+        listed = {each["imageSetId"] for each in notice["detail"]["imageSets"]}
+        assert notice["detail"]["study"] == last["study"] or listed <= of_two
+    assert last["study"] in {each["detail"]["study"] for each in notices}
+    assert not [each for each in automation.of_kind("Image Set Reindexed") if each["imageSetId"] == new.image_set_id]
 
 
 def test_exactly_the_non_primary_image_sets_are_delivered(automation: Automation) -> None:
     wanted = expected(automation.entries(), lambda each: each["IsPrimary"] is False)
     assert automation.of_patient("other").image_set_id in wanted
-    assert delivered(automation.events(NON_PRIMARY)) == wanted
+    # So is a copy that is corrected; it is promoted, which leaves another image set, and deleted.
+    removed = {each["imageSetId"] for each in automation.of_kind("Image Set Removed")}
+    assert delivered(automation.events(NON_PRIMARY)) - removed == wanted
 
 
 def test_each_job_is_announced_when_its_image_sets_are(automation: Automation) -> None:
@@ -277,19 +231,40 @@ def test_exactly_the_studies_without_a_conflict_reach_the_algorithm_and_the_othe
     automation: Automation,
 ) -> None:
     studies = by_study(automation.entries())
-    wait_for(lambda: len(automation.of_kind("Study Stable")) >= len(studies))
     versions = [content([(each["ImageSetId"], each["ImageSetVersion"]) for each in study]) for study in studies]
+    wait_for(lambda: {announced(each) for each in automation.of_kind("Study Stable")} >= set(versions))
     for rule, condition in (
         (ALGORITHM, lambda study: not needs_a_human(study) and {each.get("Modality") for each in study} & {"CT", "MR"}),
         (HUMAN, needs_a_human),
     ):
         wanted = {version for version, study in zip(versions, studies, strict=True) if condition(study)}
-        got = [
-            content([(each["imageSetId"], each["imageSetVersion"]) for each in event["detail"]["imageSets"]])
-            for event in automation.events(rule)
-        ]
+        got = [announced(each["detail"]) for each in automation.events(rule)]
         assert wanted, rule
-        assert sorted(got) == sorted(wanted), rule
+        # What a study held before it grew may have been stable as well.
+        assert sorted(each for each in got if each in versions) == sorted(wanted), rule
+
+
+def test_the_bill_counts_what_image_sets_take_that_come_one_by_one(automation: Automation, tmp_path: Path) -> None:
+    wait_for(automation.is_idle)
+    before, number = automation.counts(), 3
+    datastore = automation.entries()[0]["DatastoreId"]
+
+    def are_announced(image_sets: int) -> bool:
+        return len(automation.of_kind("Image Set Indexed")) >= image_sets
+
+    for patient in (f"alone-{each}" for each in range(number)):
+        chest_ct(tmp_path / patient, 1, series(patient))
+        indexed = len(automation.of_kind("Image Set Indexed"))
+        automation.import_files(datastore, tmp_path / patient)
+        wait_for(partial(are_announced, indexed + 1))
+    wait_for(automation.is_idle)
+    done = automation.counts() - before
+    options = ["cost", "--json", "--stable-studies", "--jobs", number]
+    options += [part for name in ("--studies", "--series", "--instances") for part in (name, number)]
+    told = json.loads(CliRunner().invoke(application, [*map(str, options)]).output)["announced"]
+    assert (done["events"], done["writes"]) == (told["chunks"], told["write_units"]) == (3 * number, 3 * number)
+    # Of what is looked at, some share an invocation, and a job that was indexed at once needs no second look.
+    assert 2 * number <= done["invocations"] <= told["invocations"]
 
 
 def test_every_event_is_valid_by_the_schema(automation: Automation) -> None:

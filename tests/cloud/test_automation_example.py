@@ -20,7 +20,7 @@ from local.deployment import deploy, packed
 from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import wait_for
 from tests.assemblies import synth_here
-from tests.cloud.test_automation import chest_ct, series
+from tests.automation import chest_ct, series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

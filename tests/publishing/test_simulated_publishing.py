@@ -42,6 +42,7 @@ def test_a_study_is_announced_with_all_that_it_holds_and_never_early(first: int)
     # Lag and kills were there: some were announced within the quiet time of a deletion, some twice.
     assert report.after_deletion > 0
     assert report.doubled > 0
+    assert report.corrected > 10
 
 
 @pytest.mark.parametrize("first", range(0, JOBS, 300))

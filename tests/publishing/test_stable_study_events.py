@@ -37,7 +37,7 @@ def key(number: int) -> Key:
 
 def detail(entries: dict[Key, Any], listed: list[Found]) -> Any:
     """The detail of the event, after a look at the schema."""
-    made = agreement.stable(STUDY, STORE, entries, listed, 10)
+    made = agreement.stable(STUDY, STORE, entries, listed, 10, patient_changed=True)
     said = json.loads(made.detail)
     event = {"source": "imaging-index", "detail-type": made.kind, "detail": said}
     jsonschema.Draft4Validator(SCHEMA).validate(event)
@@ -56,6 +56,7 @@ def test_it_lists_image_sets_with_version_and_primary_and_counts_what_a_human_sh
         "study": STUDY,
         "key": agreement.content([found(1), found(2, 2), found(3)]),
         "stableMinutes": 10,
+        "patientChanged": True,
         "imageSetCount": 3,
         "nonPrimaryCount": 1,
         "instanceCount": 90,

@@ -36,6 +36,7 @@ from imaging_index.publishing.bus import Bus
 from imaging_index.publishing.jobs import JobWatch
 from imaging_index.publishing.manifest import Manifests
 from imaging_index.publishing.message import Job, Sender, StudyMessage, parse
+from imaging_index.publishing.patients import PATIENT_ID
 from imaging_index.publishing.publisher import Publisher
 from imaging_index.publishing.studies import Checked, StudyWatch
 from imaging_index.queue.delivery import Delivery, Queue, to_be_parked
@@ -64,15 +65,16 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
     queue_url: str
     dead_letter_queue_url: str
     table_name: str
-    study_stable_minutes: str = "0"
+    study_stable_minutes: str = "0"  # a fraction in tests
 
 
 _variables: Final = variables(_Variables)
 _datastores: Final = None if _variables.datastores == "all" else frozenset(_variables.datastores.split(","))
-_minutes: Final = int(_variables.study_stable_minutes)
+_minutes: Final[float] = msgspec.json.decode(_variables.study_stable_minutes)
 _bus: Final = Bus(client("events"), _variables.bus_name)
 _table: Final = Watched(client("dynamodb"), _variables.table_name)
-_publisher: Final = Publisher(_bus, toml_file.load(Path(__file__).parents[2] / _variables.profile).events)
+_profile: Final = toml_file.load(Path(__file__).parents[2] / _variables.profile)
+_publisher: Final = Publisher(_bus, _profile.events)
 
 
 @functools.cache
@@ -87,7 +89,15 @@ def _healthimaging() -> HealthImaging:
 
 @functools.cache
 def _studies() -> StudyWatch:
-    return StudyWatch(_bus, _table, _healthimaging(), Sender(client("sqs"), _variables.queue_url), _minutes)
+    patient_id = _profile.find(PATIENT_ID)
+    return StudyWatch(
+        _bus,
+        _table,
+        _healthimaging(),
+        Sender(client("sqs"), _variables.queue_url),
+        _minutes,
+        patient_id.policy if patient_id else None,
+    )
 
 
 @functools.cache

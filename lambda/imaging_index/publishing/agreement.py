@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,8 +61,15 @@ def content(listed: Iterable[Found]) -> str:
     return digest(*sorted((each.image_set_id, each.version) for each in listed))
 
 
-def stable(study: str, datastore_id: str, entries: Mapping[Key, Item], listed: Sequence[Found], minutes: int) -> Event:
-    """The event of a study whose entries and image sets agree."""
+def stable(
+    study: str,
+    datastore_id: str,
+    entries: Mapping[Key, Item],
+    listed: Sequence[Found],
+    minutes: float,
+    patient_changed: bool | None,
+) -> Event:
+    """The event of a study whose entries and image sets agree. `patient_changed` is None where it is not known."""
     ordered = sorted(listed, key=lambda each: each.image_set_id)
     image_sets = []
     for each in ordered[:_MOST_LISTED]:
@@ -74,7 +82,7 @@ def stable(study: str, datastore_id: str, entries: Mapping[Key, Item], listed: S
         "datastoreId": datastore_id,
         "study": study,
         "key": content(listed),
-        "stableMinutes": minutes,
+        "stableMinutes": math.ceil(minutes),
         "imageSetCount": len(listed),
         "nonPrimaryCount": sum(each.is_primary is False for each in listed),
         "instanceCount": sum(int(entry.get("InstanceCount", {}).get("N", 0)) for entry in entries.values()),
@@ -83,6 +91,8 @@ def stable(study: str, datastore_id: str, entries: Mapping[Key, Item], listed: S
         "conflicts": conflicts,
         "imageSets": image_sets,
     }
+    if patient_changed is not None:
+        detail["patientChanged"] = patient_changed
     if len(ordered) > _MOST_LISTED:
         detail |= {"imageSetsOmitted": len(ordered) - _MOST_LISTED, "more": _MORE}
     return event.make(event.STUDY_STABLE, study, detail)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from imaging_index.publishing import agreement
+from imaging_index.publishing import agreement, patients
 from imaging_index.publishing.agreement import digest, is_in
 from imaging_index.publishing.message import StudyMessage
 from imaging_index.table.layout import Key
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
     from imaging_index.entry.item import Item
     from imaging_index.healthimaging import HealthImaging
+    from imaging_index.profile.privacy import Policy
     from imaging_index.publishing.bus import Bus
     from imaging_index.publishing.change import Change
     from imaging_index.publishing.message import Sender
-    from imaging_index.table.watching import Watched
+    from imaging_index.table.watching import StudyMarker, Watched
+
+# Amazon DynamoDB Streams API Reference, "StreamRecord": the time of a change is rounded down to the second. A message
+# that came so much sooner would have the study looked at in vain.
+_ROUNDED: Final = 1.0
 
 # How soon a study that does not agree is looked at again: each look is a SearchImageSets. After an hour it is looked at
 # less often, so that its message outlives the queue's fortnight in less than a thousand receipts.
@@ -72,15 +77,20 @@ class StudyWatch:
         table: Watched,
         healthimaging: HealthImaging,
         sender: Sender,
-        minutes: int,
+        minutes: float,
+        patient_policy: Policy | None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Studies are announced when they have been stable for `minutes`."""
+        """Studies are announced when they have been stable for `minutes`.
+
+        `patient_policy` is what the profile does to a PatientID, or None if it does not select it.
+        """
         self._bus = bus
         self._table = table
         self._healthimaging = healthimaging
         self._sender = sender
         self._minutes = minutes
+        self._patient_policy = patient_policy
         self._now = now
 
     def note(self, changes: Sequence[Change]) -> tuple[int, Exception | None]:
@@ -112,9 +122,9 @@ class StudyWatch:
         due = last + self._minutes * 60
         if due > self._now():
             return Checked(later=due - self._now())
-        return self._check(message, uid, due, marker.announced if marker else None)
+        return self._check(message, uid, due, marker)
 
-    def _check(self, message: StudyMessage, uid: str, due: float, announced: str | None) -> Checked:
+    def _check(self, message: StudyMessage, uid: str, due: float, marker: StudyMarker | None) -> Checked:
         study, datastore_id = message.study, message.witness.datastore_id
         keys = [key for page in self._table.in_study(datastore_id, uid) for key in page]
         found = self._table.parts_of(keys, agreement.READ)
@@ -127,10 +137,12 @@ class StudyWatch:
         if (quiet := self._quiet(agreement.newest((), listed))) > 0:
             return self._later(due, quiet)
         content = agreement.content(listed)
-        if content == announced:
+        if marker and content == marker.announced:
             return Checked()
-        self._bus.put_one(agreement.stable(study, datastore_id, entries, listed, self._minutes))
-        self._table.note_study_announced(study, content)
+        of_patients = patients.digest(self._patient_policy, uid, entries.values())
+        changed = patients.changed(marker, of_patients)
+        self._bus.put_one(agreement.stable(study, datastore_id, entries, listed, self._minutes, changed))
+        self._table.note_study_announced(study, content, of_patients)
         return Checked(announced=True)
 
     def _quiet(self, newest: float) -> float:
@@ -152,7 +164,7 @@ class StudyWatch:
         self._table.mark_study(study, noted.moment, witness)
         # Also where a later change was noted already: its witness may leave, and then this one must speak.
         message = StudyMessage(study, Key(noted.datastore_id, witness), noted.moment)
-        self._sender.send(message, noted.moment + self._minutes * 60 - self._now())
+        self._sender.send(message, noted.moment + _ROUNDED + self._minutes * 60 - self._now())
 
     def _witness(self, noted: _Noted) -> str | None:
         """An image set in the study. None if it has none, or none that the index of studies has already.

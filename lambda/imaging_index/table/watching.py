@@ -1,7 +1,7 @@
 """What the watches keep in the table, a marker for each study and import job, and what they read of its entries.
 
 A marker's partition key is `study/<digest>` or `job/<data store>/<job>`. No index holds it, and it has no value of a
-document.
+document; of the patients of a study it has a digest (`publishing/patients.py`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ _NOT_NEWER: Final = "attribute_not_exists(LastChange) OR LastChange <= :moment"
 
 
 class StudyMarker(msgspec.Struct, frozen=True):
-    """When a study changed last, in seconds since 1970; an image set in it then; and the content last announced."""
+    """When a study changed last, in seconds since 1970; an image set in it then; and the content last announced.
+
+    `patients` is the digest of the PatientIDs that it had when it was announced; None where that is not known.
+    """
 
     last_change: float
     witness: str
     announced: str | None
+    patients: str | None = None
 
 
 class Watched(TableReader):
@@ -70,15 +74,16 @@ class Watched(TableReader):
         if item is None:
             return None
         changed, witness, announced = item.get("LastChange", {}), item.get("Witness", {}), item.get("Announced", {})
-        return StudyMarker(float(changed.get("N", 0)), witness.get("S", ""), announced.get("S"))
+        patients = item.get("Patients", {}).get("S")
+        return StudyMarker(float(changed.get("N", 0)), witness.get("S", ""), announced.get("S"), patients or None)
 
-    def note_study_announced(self, study: str, content: str) -> None:
-        """Note the content of a study that was announced."""
+    def note_study_announced(self, study: str, content: str, patients: str | None) -> None:
+        """Note the content of a study that was announced, and the digest of its PatientIDs, if it is known."""
         self._client.update_item(
             TableName=self._name,
             Key=_study_key(study),
-            UpdateExpression="SET Announced = :content",
-            ExpressionAttributeValues={":content": {"S": content}},
+            UpdateExpression="SET Announced = :content, Patients = :patients",
+            ExpressionAttributeValues={":content": {"S": content}, ":patients": {"S": patients or ""}},
         )
 
     def is_job_announced(self, datastore_id: str, job_id: str) -> bool:
