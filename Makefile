@@ -55,8 +55,8 @@ bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes:
 prove: $(VENV)/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
 	$(BIN)/python -m proof
 
-soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed
-	$(BIN)/python proof/campaigns/soak.py
+soak: $(VENV)/.ready  ## half an hour of everything at once, while functions are killed: make soak SOAK_SECONDS=180
+	$(BIN)/python -m proof.soak $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
 
 lint: $(VENV)/.ready  ## ruff, mypy, and what may import what
 	$(BIN)/ruff check $(SOURCES)
