@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pydicom.uid import generate_uid
 from imaging_index.entry.item import plain
 from imaging_index.table import generation
 from imaging_index.table.layout import Key
+from infra.config import ROOT
 from proof.harness.image_sets import delete, wait_for, wait_for_state
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ BUCKET: Final = "import-output"
 EVERYTHING: Final = "everything"
 
 Detail = Mapping[str, Any]
+
+
+def documented() -> dict[str, Any]:
+    """The patterns of the page, by their headings; the second one of a heading has a mark."""
+    text = (ROOT / "docs" / "automation.md").read_text("utf-8").partition("\n## Ready rules\n")[2].partition("\n## ")[0]
+    found = {}
+    for section in text.split("\n### ")[1:]:
+        heading = section.partition("\n")[0]
+        for number, block in enumerate(re.findall(r"```json\n(.*?)```", section, re.DOTALL)):
+            found[heading + " *" * number] = json.loads(block)
+    return found
 
 
 @dataclass

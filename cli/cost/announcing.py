@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from local.capacity import READ_UNIT, units
 
 if TYPE_CHECKING:
-    from cli.cost.bill import Volume
     from cli.cost.sizes import Sizes
+    from cli.cost.volume import Volume
 
 # AWS HealthImaging API Reference, "SearchImageSets": what a page has at most.
 _A_SEARCH: Final = 50

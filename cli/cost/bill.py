@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cli.cost.announcing import Wanted
     from cli.cost.sizes import Sizes
+    from cli.cost.volume import Volume
     from imaging_index.profile.profile import Profile
     from infra.prices import Prices
 
@@ -91,23 +92,6 @@ class Kind(StrEnum):
     COMPARING = "comparing"
     ANNOUNCING = "announcing"
     STANDING = "standing"
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A year: what is new in it, and what existed before. Each series is an image set."""
-
-    studies: int
-    series: int
-    instances: int
-    updates: int = 0
-    deletions: int = 0
-    existing: int = 0
-
-    @property
-    def kept_on_average(self) -> float:
-        """Image sets that exist, on average over the year."""
-        return self.existing + (self.series - self.deletions) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from rich.table import Column, Table
 from cli import profiles
 from cli.cost import sizes
 from cli.cost.announcing import Wanted, announced
-from cli.cost.bill import Kind, Part, Volume, bill, reading_anew, rotations, use
+from cli.cost.bill import Kind, Part, bill, reading_anew, rotations, use
+from cli.cost.volume import Volume
 from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile.profile import ProfileError
 from infra.prices import AS_OF, REGION, Prices

@@ -49,6 +49,8 @@ def _facts(detail: Mapping[str, Any]) -> list[str]:
         facts.append(f"changed: {', '.join(names)}")
     if detail.get("nonPrimaryCount") or detail.get("conflictCount"):
         facts.append(f"{detail['nonPrimaryCount']} not primary, {detail['conflictCount']} conflicts")
+    if detail.get("patientChanged"):
+        facts.append("another patient than before")
     if detail.get("cause", "event") != "event":
         facts.append(f"by {detail['cause']}")
     return facts

@@ -116,10 +116,9 @@ class _Story:
         what = random.random()
         if not live or what < 0.55:
             key = f"{len(world.image_sets):032d}"
-            study = random.choices(STUDIES, (5, 1))[0]
             # A correction ends in a new image set.
             patient = self.patients.choices("789", (8, 1, 1))[0]
-            self._change(key, Snapshot(study, 1, world.now, patient=patient))
+            self._change(key, Snapshot(random.choices(STUDIES, (5, 1))[0], 1, world.now, patient=patient))
             return
         key, last = random.choice(live)
         if what < (0.6 if self.hasty else 0.75):
@@ -328,7 +327,7 @@ VARIANTS: Final = (
         partial(_sent_if_noted, "<="),
         lambda report: len(report.lost),
     ),
-    Variant("no marker", _no_marker, lambda report: report.after_deletion),
+    Variant("no marker", _no_marker, lambda report: max(report.doubled - report.announced // 4, 0)),
     Variant("marker only, neither entries nor HealthImaging looked at", _entries_not_looked_at, lambda r: len(r.early)),
     Variant("HealthImaging not asked", _healthimaging_not_asked, lambda report: len(report.early)),
     Variant(

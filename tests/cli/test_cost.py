@@ -21,7 +21,7 @@ from imaging_index.queue.hint import Kind
 from imaging_index.reconciling import tiers
 from imaging_index.table.layout import Key
 from infra.assembly import Assembly
-from infra.config import ROOT
+from infra.config import EVENT_FUNCTION_MB, ROOT
 from infra.prices import Prices
 from local.capacity import item_size
 from local.cloud import LocalCloud
@@ -40,6 +40,7 @@ from proof.harness.image_sets import (
     update,
     wait_for,
 )
+from tests.assemblies import synth_here
 
 
 def cost(*options: object) -> Any:
@@ -231,6 +232,25 @@ def test_events_are_in_the_bill_only_if_they_are_asked_for_and_cost_what_their_p
 def test_an_event_of_more_than_64_kb_counts_for_each_64_kb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "_CHUNK", 100)
     assert cost(*volume(10), "--events")["announced"]["chunks"] > 40
+
+
+def test_what_events_cost_without_changes_is_what_they_add_to_the_stack(assembly: Assembly, tmp_path: Path) -> None:
+    def resources(of: Assembly, kind: str) -> list[Any]:
+        found = json.loads(of.template.read_text())["Resources"].values()
+        return [each["Properties"] for each in found if each["Type"] == kind]
+
+    with_events = synth_here(tmp_path, events="on", studyStableMinutes="5")
+    told = cost(*volume(1000), "--stable-studies")
+    kind = "AWS::CloudWatch::Alarm"
+    assert part(told, "Alarms of events")["quantity"] == 12 * (
+        len(resources(with_events, kind)) - len(resources(assembly, kind))
+    )
+    (memory,) = {
+        each["MemorySize"]
+        for each in resources(with_events, "AWS::Lambda::Function")
+        if "BUS_NAME" in each["Environment"]["Variables"]
+    }
+    assert memory == EVENT_FUNCTION_MB
 
 
 def test_the_bill_and_reconcile_know_the_same_prices_of_healthimagings_tiers() -> None:

@@ -7,7 +7,6 @@ does when an invocation fails: tests/infra/test_publishing.py has those settings
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from local.deployment import deploy
 from local.stack import make_datastore
 from proof.harness.image_sets import PROFILE, delete, throttles_off, wait_for
 from tests.assemblies import synth_here
-from tests.automation import BUCKET, EVERYTHING, Automation, chest_ct, correct, rename, series
+from tests.automation import BUCKET, EVERYTHING, Automation, chest_ct, correct, documented, rename, series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,17 +35,6 @@ if TYPE_CHECKING:
 # The shortest time that the setting allows, and what the tests wait for instead.
 MINUTES: Final = "1"
 SECONDS: Final = 5
-
-
-def documented() -> dict[str, Any]:
-    """The patterns of the page, by their headings; the second one of a heading has a mark."""
-    text = (ROOT / "docs" / "automation.md").read_text("utf-8").partition("\n## Ready rules\n")[2].partition("\n## ")[0]
-    found = {}
-    for section in text.split("\n### ")[1:]:
-        heading = section.partition("\n")[0]
-        for number, block in enumerate(re.findall(r"```json\n(.*?)```", section, re.DOTALL)):
-            found[heading + " *" * number] = json.loads(block)
-    return found
 
 
 RULES: Final = documented()
@@ -67,7 +55,7 @@ def automation(environment_of_module: dict[str, str], tmp_path_factory: pytest.T
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = outputs["EventBusName"]
         events.put_rule(Name=f"rule-{number}", EventBusName=bus, EventPattern=json.dumps(pattern))
-        if name in (CORRECTED, CHANGED):
+        if name in (CORRECTED, CHANGED, JOB):
             topic = sns.create_topic(Name=f"target-{number}")["TopicArn"]
             sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
             arn = topic

@@ -10,20 +10,21 @@ import boto3
 import pytest
 
 from imaging_index.publishing.agreement import digest
+from imaging_index.table.layout import Key
 from imaging_index.table.reading import TableReader
 from local.cloud import DEFAULT_ACCOUNT, LocalCloud
 from local.deployment import deploy
-from proof.harness.image_sets import make_image_set, wait_for
+from local.stack import import_folder, make_datastore
+from proof.harness.image_sets import wait_for
 from proof.harness.pipeline import record
 from tests.accounts import signed_in
 from tests.assemblies import synth_here
+from tests.automation import chest_ct, series
 from tests.grants import Grant, Policies
 from tests.invoking import invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from imaging_index.table.layout import Key
 
 BUCKET: Final = "import-output"
 JOB: Final = "0123456789abcdef0123456789abcdef"
@@ -53,6 +54,7 @@ PROVEN: Final[dict[Grant, str]] = {
     ("dynamodb:UpdateItem", "the table"): "change",
     ("events:PutEvents", "the bus"): "change",
     ("medical-imaging:GetImageSet", "the data stores"): "job",
+    ("medical-imaging:GetImageSet", "the image sets of the data stores"): "job",
     ("medical-imaging:SearchImageSets", "the data stores"): "study",
     ("s3:GetObject", "manifests"): "job",
     ("sqs:ChangeMessageVisibility", "its queue"): "early study",
@@ -67,8 +69,6 @@ PINNED: Final[set[Grant]] = {
         "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo"
     )),
     *((f"logs:{each}", "the function's log group") for each in ("CreateLogStream", "PutLogEvents")),
-    # With all data stores, the pattern of a data store matches its image sets too.
-    ("medical-imaging:GetImageSet", "the image sets of the data stores"),
     ("s3:ListBucket", "the buckets"),
     *((f"sqs:{each}", "its queue") for each in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
     ("sqs:SendMessage", "the queue of failures"),
@@ -150,11 +150,21 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("event-permissions")
-    (folder / "dicom").mkdir()
+    chest_ct(folder / "dicom", 1, series("somebody"))
     with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
-        context = {"events": "on", "studyStableMinutes": "1", "importOutputBuckets": json.dumps([BUCKET])}
+        client = boto3.client("medical-imaging")
+        store = make_datastore(client, "hospital")
+        context = {
+            "events": "on",
+            "studyStableMinutes": "1",
+            "importOutputBuckets": json.dumps([BUCKET]),
+            # With all data stores, a grant on a data store would be one on its image sets as well.
+            "dataStores": json.dumps([{"id": store}]),
+        }
         outputs = deploy(synth_here(folder / "assembly", **context), cloud.environment())
-        yield Deployed(make_image_set(boto3.client("medical-imaging"), folder / "dicom"), outputs)
+        import_folder(client, store, folder / "dicom")
+        (found,) = client.search_image_sets(datastoreId=store)["imageSetsMetadataSummaries"]
+        yield Deployed(Key(store, found["imageSetId"]), outputs)
 
 
 @pytest.mark.parametrize("grant", PROVEN, ids=" on ".join)

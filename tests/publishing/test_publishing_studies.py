@@ -36,6 +36,20 @@ def test_a_stable_study_is_announced_once_and_again_for_new_content_only(world: 
     assert (counted["StudyStable"], counted["Published"], counted["StudyWaiting"]) == (2, 2, 0)
 
 
+def test_a_study_that_only_a_backfill_wrote_does_not_have_the_cause_that_rules_match(world: World) -> None:
+    index(world, 1, Cause={"S": "reindex"})
+    index(world, 2, Cause={"S": "reconcile"})
+    world.now = EPOCH + 1_000
+    assert invoke(message(check(1))) == []
+    index(world, 3, Cause={"S": "event"})
+    world.now += 1_000
+    assert invoke(message(check(3))) == []
+    assert [each.detail["causes"] for each in world.happened] == [
+        ["reconcile", "reindex"],
+        ["event", "reconcile", "reindex"],
+    ]
+
+
 def test_a_study_that_does_not_agree_comes_again_and_is_counted_after_an_hour(
     world: World, counted: Counter[str]
 ) -> None:

@@ -53,6 +53,12 @@ def test_an_import_job_is_announced_once_and_never_early(first: int) -> None:
     assert report.parked > 0
 
 
+@pytest.mark.parametrize("part", [changes, studies, jobs], ids=["changes", "studies", "jobs"])
+def test_the_right_way_shows_none_of_what_the_wrong_ones_do(part: ModuleType) -> None:
+    report = part.run(0, AT_A_TIME)
+    assert [variant.name for variant in part.VARIANTS if variant.shows(report)] == []
+
+
 VARIANTS = [(part, variant) for part in (changes, studies, jobs) for variant in part.VARIANTS]
 
 

@@ -46,7 +46,7 @@ def detail(entries: dict[Key, Any], listed: list[Found]) -> Any:
 
 def test_it_lists_image_sets_with_version_and_primary_and_counts_what_a_human_should_see() -> None:
     entries = {
-        key(2): entry(2, Modality="MR", PatientID="7", PatientName="Doe^Jane"),
+        key(2): entry(2, Cause="reindex", Modality="MR", PatientID="7", PatientName="Doe^Jane"),
         key(1): entry(1, Modality="CT", PatientID="8", PatientName="Doe^Jane"),
         key(3): entry(1, Modality="CT"),
     }
@@ -60,6 +60,7 @@ def test_it_lists_image_sets_with_version_and_primary_and_counts_what_a_human_sh
         "imageSetCount": 3,
         "nonPrimaryCount": 1,
         "instanceCount": 90,
+        "causes": ["event", "reindex"],
         "modalities": ["CT", "MR"],
         "conflictCount": 1,
         "conflicts": {"PatientID": 2},

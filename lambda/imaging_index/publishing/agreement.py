@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The values of a patient that all image sets of a study should share: a study of two patients needs a human.
 PATIENT: Final = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 # What is read of each entry.
-READ: Final = ("StudyInstanceUID", "ImageSetVersion", "IndexedAt", "InstanceCount", "Modality", *PATIENT)
+READ: Final = ("StudyInstanceUID", "ImageSetVersion", "IndexedAt", "Cause", "InstanceCount", "Modality", *PATIENT)
 
 _MOST_LISTED: Final = 500
 _MORE: Final = (
@@ -86,6 +86,7 @@ def stable(
         "imageSetCount": len(listed),
         "nonPrimaryCount": sum(each.is_primary is False for each in listed),
         "instanceCount": sum(int(entry.get("InstanceCount", {}).get("N", 0)) for entry in entries.values()),
+        "causes": sorted({event.cause(entry) for entry in entries.values()}),
         "modalities": sorted(_values(entries, "Modality")),
         "conflictCount": len(conflicts),
         "conflicts": conflicts,

@@ -93,7 +93,7 @@ def _common(change: Change, entry: Item) -> dict[str, Any]:
         "imageSetVersion": int(entry["ImageSetVersion"]["N"]),
         "generation": entry["Generation"]["S"],
         "key": f"{change.key}/{entry['Generation']['S']}/{_attempt(entry)}",
-        "cause": entry.get("Cause", {}).get("S", "event"),
+        "cause": cause(entry),
     }
     if "IsPrimary" in entry:
         detail["isPrimary"] = entry["IsPrimary"]["BOOL"]
@@ -101,6 +101,12 @@ def _common(change: Change, entry: Item) -> dict[str, Any]:
         if own in entry:
             detail[name] = int(entry[own]["N"])
     return detail
+
+
+def cause(entry: Item) -> str:
+    """Why an entry was written."""
+    found: str = entry.get("Cause", {}).get("S", "event")
+    return found
 
 
 def _attempt(entry: Item) -> str:
