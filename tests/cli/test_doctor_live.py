@@ -67,15 +67,17 @@ def live(folder: Path, wait: float) -> tuple[dict[str, Any], dict[str, Any]]:
     return bad, json.loads(text)
 
 
+def made(session: boto3.Session, outputs: dict[str, str]) -> list[Any]:
+    """The rules on the bus, the queues, and how many items the table has."""
+    rules = session.client("events").list_rules(EventBusName=outputs["EventBusName"])["Rules"]
+    queues = session.client("sqs").list_queues()["QueueUrls"]
+    return [rules, queues, len(session.client("dynamodb").scan(TableName=outputs["TableName"])["Items"])]
+
+
 def test_a_hint_of_its_own_goes_the_whole_way_and_leaves_nothing_behind(
     session: boto3.Session, outputs: dict[str, str], tmp_path: Path
 ) -> None:
-    def there() -> list[Any]:
-        rules = session.client("events").list_rules(EventBusName=outputs["EventBusName"])["Rules"]
-        queues = session.client("sqs").list_queues()["QueueUrls"]
-        return [rules, queues, len(session.client("dynamodb").scan(TableName=outputs["TableName"])["Items"])]
-
-    before, (entry,) = there(), entries(session, outputs)
+    before, (entry,) = made(session, outputs), entries(session, outputs)
     bad, report = live(tmp_path, wait=60)
     assert not bad
     (after,) = entries(session, outputs)
@@ -85,7 +87,7 @@ def test_a_hint_of_its_own_goes_the_whole_way_and_leaves_nothing_behind(
     assert {name: after[name] for name in after.keys() - of_a_write} == {
         name: entry[name] for name in entry.keys() - of_a_write
     }
-    assert there() == before
+    assert made(session, outputs) == before
 
     steps = {each["part"]: each["found"] for each in report["findings"]}
     assert "which has a key of its own" in steps["live hint"]
@@ -154,3 +156,20 @@ def test_a_missing_permission_is_a_warning_and_the_report_is_written(session: bo
     assert bad["live hint"]["status"] == "warning"
     assert "PutEvents" in bad["live hint"]["next"]
     assert report["findings"]
+
+
+def test_an_interrupted_self_test_leaves_nothing_behind(
+    session: boto3.Session, outputs: dict[str, str], tmp_path: Path
+) -> None:
+    before, during = made(session, outputs), []
+
+    def interrupt(**_: Any) -> None:
+        during.append(made(boto3.Session(), outputs))
+        raise KeyboardInterrupt
+
+    session.events.register("before-send.eventbridge.PutEvents", interrupt)
+    ended = CliRunner().invoke(application, ["doctor", "--live", "--report", str(tmp_path / "report.json")])
+    assert ended.exit_code
+    assert during[0] != before
+    assert made(session, outputs) == before
+    assert not [*tmp_path.iterdir()]
