@@ -39,13 +39,13 @@ node_modules/.ready: package.json package-lock.json $(VENV)/.ready
 demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or on yours: make demo DICOM=~/scans STAY=1
 	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)") $(if $(filter 1,$(STAY)),--stay)
 
-test: $(VENV)/.ready node_modules/.ready  ## all tests
+test: $(VENV)/.ready node_modules/.ready $(VENV)/audit/.ready  ## all tests
 	$(PYTEST)
 
 test-fast: $(VENV)/.ready  ## the tests of the functions' package alone, without a cloud: in a minute
 	$(PYTEST) -m 'not long' tests/package
 
-coverage: $(VENV)/.ready node_modules/.ready  ## all tests, and which lines none of them runs in its own process
+coverage: $(VENV)/.ready node_modules/.ready $(VENV)/audit/.ready  ## all tests, and which lines none of them runs in its own process
 	@mkdir -p build
 	COVERAGE_FILE=build/coverage $(PYTEST) $(patsubst %,--cov=%,imaging_index infra local cli tools) --cov-report=term-missing:skip-covered
 
@@ -55,8 +55,8 @@ bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes:
 prove: $(VENV)/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
 	$(BIN)/python -m proof $(PROVE)
 
-soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed
-	$(BIN)/python proof/campaigns/soak.py
+soak: $(VENV)/.ready  ## half an hour of everything at once, while functions are killed: make soak SOAK_SECONDS=180
+	$(BIN)/python -m proof.soak $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
 
 lint: $(VENV)/.ready  ## ruff, mypy, and what may import what
 	$(BIN)/ruff check $(SOURCES)
@@ -90,6 +90,8 @@ lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
 		pyproject.toml --all-extras --group dev -c requirements/lambda.txt -o requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 		--group docs -o requirements/docs.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
+		--group audit -o requirements/audit.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
 
 docs: $(VENV)/docs/.ready build/mermaid.min.js  ## the pages as a site, every link checked, into build/site/
@@ -98,6 +100,11 @@ docs: $(VENV)/docs/.ready build/mermaid.min.js  ## the pages as a site, every li
 $(VENV)/docs/.ready: requirements/docs.txt $(VENV)/.ready
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/docs
 	VIRTUAL_ENV=$(VENV)/docs $(BIN)/uv pip sync --quiet --require-hashes requirements/docs.txt
+	@touch $@
+
+$(VENV)/audit/.ready: requirements/audit.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/audit
+	VIRTUAL_ENV=$(VENV)/audit $(BIN)/uv pip sync --quiet --require-hashes requirements/audit.txt
 	@touch $@
 
 # One file of the npm package: tools/site.py compares it with its hash.

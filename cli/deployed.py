@@ -95,6 +95,23 @@ class Stack:
             if each["ResourceType"] == kind and name.startswith(of)
         ]
 
+    @cached_property
+    def mapping(self) -> tuple[str, dict[str, Any]]:
+        """The event source mapping of the queue in the template: its name and its properties.
+
+        A stack with events has others: of the table's stream, and of a queue of its own.
+        """
+        (queue,) = (
+            name for name, each in self.resources.items() if each["PhysicalResourceId"] == self.outputs["QueueUrl"]
+        )
+        (found,) = (
+            (name, each["Properties"])
+            for name, each in self.template["Resources"].items()
+            if each["Type"] == "AWS::Lambda::EventSourceMapping"
+            and each["Properties"]["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}
+        )
+        return found
+
     @property
     def account(self) -> str:
         """The account that the stack is in."""

@@ -115,8 +115,9 @@ class Pipeline(Construct):
                     conditions={"ArnEquals": {"aws:SourceArn": arn}},
                 )
             )
-        # No condition here: EventBridge passes neither rule nor account to KMS, so a condition would silently reject
-        # every event. The queues' own policies limit what EventBridge may send.
+        # No condition here. For encrypted topics, conditions on EventBridge's source are not supported (Amazon SNS
+        # Developer Guide, "Key management"); for queues no document says that they are, and a rejected event leaves no
+        # trace. The queues' own policies limit what EventBridge may send.
         storage.key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[event_bridge], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"]

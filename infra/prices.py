@@ -20,7 +20,7 @@ class Prices:
     backup_gb_month: float = 0.20  # point-in-time recovery
     # aws.amazon.com/lambda/pricing, arm64
     invocation: float = 0.20e-6
-    gb_second: float = 0.0000133334
+    gb_second: float = 0.0000133334  # also of the INIT phase of a cold start
     # aws.amazon.com/sqs/pricing, standard queues
     sqs_request: float = 0.40e-6
     # aws.amazon.com/eventbridge/pricing: events of AWS's services are free
@@ -34,6 +34,7 @@ class Prices:
     archive_gb_month: float = 0.006
     # aws.amazon.com/kms/pricing
     key_month: float = 1.00
+    key_rotation_month: float = 1.00  # for each of the first two rotations
     kms_request: float = 0.03e-4
     # aws.amazon.com/cloudwatch/pricing
     log_gb: float = 0.50

@@ -34,6 +34,8 @@ _LONGEST = (
     "cloud/test_hostile_principal.py",
     "cli/test_demo.py",
     "cli/test_doctor.py",
+    "infra/test_aws.py",
+    "cli/test_doctor_live.py",
     "cloud/test_permissions.py",
     "cloud/test_dicomweb_api.py",
     "clients/test_dicomweb_clients.py",

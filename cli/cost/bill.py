@@ -65,6 +65,14 @@ _LOG_BYTES: Final = 1500
 _TRACED_A_SECOND: Final = 1
 _TRACED_BEYOND: Final = 0.05
 
+# AWS Compute Blog, "AWS Lambda standardizes billing for INIT Phase": it is in under 1 % of invocations. Besides these,
+# a function that was idle begins anew: at most so often.
+_COLD_SHARE: Final = 0.01
+_COLD_AFTER: Final = 300  # seconds
+# Of the index function's imports, its clients and the profile on Lambda, which was not measured there.
+_INIT_SECONDS: Final = 0.5
+# KMS charges for the first two of the yearly rotations (aws.amazon.com/kms/pricing).
+_CHARGED_ROTATIONS: Final = 2
 # Lambda's mean for a batch with one change of the table, a study or a job: estimated.
 _ANNOUNCING_SECONDS: Final = 0.05
 # Lambda at the stream and at the queue of studies and jobs, and the function's log.
@@ -173,6 +181,7 @@ def bill(
         changes=volume.series + volume.updates, there=volume.kept_on_average, table_bytes=used.backed_up_bytes
     )
     gb_seconds = used.hints * seconds * _memory_mb() / 1024
+    cold = min(used.hints, _SECONDS / _COLD_AFTER + _COLD_SHARE * used.hints)
 
     def parts() -> Iterator[tuple[str, Kind, float, str, float]]:
         indexing, keeping, comparing, announcing, standing = Kind
@@ -181,6 +190,7 @@ def bill(
         yield "HealthImaging calls", indexing, used.healthimaging_calls, "calls", prices.healthimaging_call
         yield "Lambda requests", indexing, used.hints, "requests", prices.invocation
         yield "Lambda time", indexing, gb_seconds, "GB-s", prices.gb_second
+        yield "Lambda: INIT", indexing, cold * _INIT_SECONDS * _memory_mb() / 1024, "GB-s", prices.gb_second
         yield "SQS", indexing, used.hints * _SQS_REQUESTS, "requests", prices.sqs_request
         yield "EventBridge: AWS's events", indexing, used.hints, "events", prices.aws_event
         yield "Logs", indexing, used.hints * _LOG_BYTES / _GB, "GB", prices.log_gb
@@ -218,6 +228,11 @@ def bill(
             yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
 
     return [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]
+
+
+def rotations(prices: Prices) -> list[float]:
+    """What the key's rotations add to the bill of the second year, and to that of each later one."""
+    return [number * _MONTHS * prices.key_rotation_month for number in range(1, _CHARGED_ROTATIONS + 1)]
 
 
 def _standing_of_events(wanted: Wanted, prices: Prices) -> Iterator[tuple[str, Kind, float, str, float]]:

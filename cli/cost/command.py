@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from cli import profiles
 from cli.cost import sizes
 from cli.cost.announcing import Wanted, announced
-from cli.cost.bill import Kind, Part, bill, reading_anew, use
+from cli.cost.bill import Kind, Part, bill, reading_anew, rotations, use
 from cli.cost.volume import Volume
 from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile.profile import ProfileError
@@ -81,6 +81,7 @@ def cost(
                 "by_kind": {kind.value: _dollars(parts, kind) for kind in Kind},
                 "total": total,
                 "reading_anew": anew,
+                "rotations": rotations(prices),
             }
         )
         return
@@ -99,6 +100,11 @@ def cost(
         f"The pages of a million image sets take {pages_of_all:,.1f} GB. {geometry:,.1f} GB of this is the position of "
         "each instance in space; `geometry = false` under [instances] in the profile leaves it out.",
         markup=False,
+    )
+    second, later = rotations(prices)
+    screen.print(
+        f"This is the first year. The key's first two yearly rotations cost as well: {second:,.2f} more in the second "
+        f"year, and {later:,.2f} more in each later one."
     )
     if wanted:
         screen.print(

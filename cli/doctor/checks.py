@@ -1,6 +1,6 @@
 """The checks of all parts of a stack, in the order of an event's way through it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,12 +10,19 @@ from cli.doctor import announcing, comparing, data_stores, ingestion, storage
 from cli.doctor.finding import Finding, failure, ok, warning
 from imaging_index.searching.refusals import code, denied
 
+Check = Callable[[Stack], Iterable[Finding]]
+
 _EVENTS: Final = "Look for the first failure in the stack's events, and deploy again."
 
 
-def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
-    """The findings, each with its part. A part about which AWS does not answer has a warning."""
-    for part, check in _CHECKS.items():
+def examine(stack: Stack, checks: Mapping[str, Check] | None = None) -> Generator[tuple[str, Finding]]:
+    """The findings, each with its part. A part about which AWS does not answer has a warning.
+
+    Args:
+        stack: the stack.
+        checks: the checks by their parts; by default those of all parts of a stack.
+    """
+    for part, check in (_CHECKS if checks is None else checks).items():
         try:
             for finding in check(stack):
                 yield part, finding
@@ -39,7 +46,7 @@ def _stack(stack: Stack) -> list[Finding]:
     return [failure(f"{stack.name} is {status}.", _EVENTS)]
 
 
-_CHECKS: Final[dict[str, Callable[[Stack], Iterable[Finding]]]] = {
+_CHECKS: Final[dict[str, Check]] = {
     "stack": _stack,
     "data stores": data_stores.data_stores,
     "rule": ingestion.rule,

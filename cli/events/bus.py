@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -38,8 +39,12 @@ def name_of(stack: Stack) -> str:
 
 
 @contextlib.contextmanager
-def listening(stack: Stack) -> Iterator[Iterator[dict[str, Any]]]:
-    """The events of a stack's bus from now on, without end; nothing is left behind when the context is left.
+def listening(stack: Stack, patience: float | None = None) -> Iterator[Iterator[dict[str, Any]]]:
+    """The events of a stack's bus from now on; nothing is left behind when the context is left.
+
+    Args:
+        stack: the stack.
+        patience: the events end when none came for so many seconds; by default never.
 
     Raises:
         Failure: AWS refuses what it takes: a queue and a rule of the command's own.
@@ -47,7 +52,7 @@ def listening(stack: Stack) -> Iterator[Iterator[dict[str, Any]]]:
     bus, name = name_of(stack), f"{stack.name[:40]}-watch-{uuid4().hex[:12]}"
     try:
         with contextlib.ExitStack() as leaving:
-            yield _events(stack, _make(stack, bus, name, leaving))
+            yield _events(stack, _make(stack, bus, name, leaving), patience)
     except (ClientError, BotoCoreError) as error:
         raise Failure(why("AWS", error, f"to make a queue and a rule {name} on the bus")) from None
 
@@ -74,12 +79,13 @@ def _make(stack: Stack, bus: str, name: str, leaving: contextlib.ExitStack) -> s
     return url
 
 
-def _events(stack: Stack, url: str) -> Iterator[dict[str, Any]]:
-    sqs = stack.session.client("sqs")
-    while True:
+def _events(stack: Stack, url: str, patience: float | None) -> Iterator[dict[str, Any]]:
+    sqs, heard = stack.session.client("sqs"), time.monotonic()
+    while patience is None or time.monotonic() - heard < patience:
         messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=_WAIT).get("Messages", [])
         for message in messages:
             yield json.loads(message["Body"])
         if messages:
+            heard = time.monotonic()
             entries: Any = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(messages)]
             sqs.delete_message_batch(QueueUrl=url, Entries=entries)

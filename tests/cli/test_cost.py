@@ -21,7 +21,7 @@ from imaging_index.queue.hint import Kind
 from imaging_index.reconciling import tiers
 from imaging_index.table.layout import Key
 from infra.assembly import Assembly
-from infra.config import EVENT_FUNCTION_MB
+from infra.config import EVENT_FUNCTION_MB, ROOT
 from infra.prices import Prices
 from local.capacity import item_size
 from local.cloud import LocalCloud
@@ -158,6 +158,8 @@ def test_indexing_grows_with_what_comes_and_what_stands_does_not() -> None:
     assert one["total"] == pytest.approx(math.fsum(each["dollars"] for each in one["parts"]))
     full = cost(*volume(10_000), "--existing", 10_000)
     assert full["by_kind"]["keeping"] == pytest.approx(3 * one["by_kind"]["keeping"])
+    # A function that has much to do begins anew less often.
+    assert part(cost(*volume(10**6)), "Lambda: INIT")["quantity"] < 20 * part(one, "Lambda: INIT")["quantity"]
     assert two["by_kind"]["comparing"] > one["by_kind"]["comparing"]
     long = cost("--studies", 1, "--series", 1, "--instances", 2000)
     page = long["sizes"]["page_bytes"] + 1000 * long["sizes"]["instance_bytes"]
@@ -271,6 +273,15 @@ def test_numbers_that_cannot_be_and_a_sample_without_dicom_are_told(tmp_path: Pa
         ended = CliRunner().invoke(application, ["cost", *wrong])
         assert ended.exit_code == status
         assert sentence in " ".join(ended.output.split())
+
+
+def test_the_keys_first_two_rotations_are_in_the_bill_of_the_second_and_of_later_years() -> None:
+    told = cost(*volume(10))
+    assert told["rotations"] == [12.0, 24.0]
+    page = (ROOT / "docs" / "cost.md").read_text("utf-8")
+    fixed = round(told["by_kind"]["standing"])
+    assert f"| ${fixed} | ${fixed} | ${fixed} |" in page
+    assert f"${fixed + 12} in the second year, and ${fixed + 24} in each later one" in page
 
 
 def test_the_table_ends_with_the_sum() -> None:

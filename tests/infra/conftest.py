@@ -115,6 +115,7 @@ def private_dicomweb_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "dicomwebEmptyStatus": "204",
         "dicomwebReadUnits": "on",
         "dicomwebBudget": "5000",
+        "alarmEmail": "radiology@example.org",
     }
     return synthesize(folder / "out", context)
 

@@ -45,8 +45,14 @@ GRAPH = grimp.build_graph(
 
 
 def distributions(packages: set[str]) -> set[str]:
-    by_package = packages_distributions()
-    return {canonicalize_name(by_package[package][0]) for package in packages}
+    by_package, ours = packages_distributions(), declared("local")
+
+    def distribution(package: str) -> str:
+        # Several have modules in `aws_cdk`.
+        names = [canonicalize_name(each) for each in by_package[package]]
+        return next((each for each in names if each in ours), names[0])
+
+    return {distribution(package) for package in packages}
 
 
 @pytest.mark.parametrize(
