@@ -113,7 +113,8 @@ def test_a_profile_needs_a_revision(revision: str) -> None:
 
 def test_an_unknown_field_is_told_with_those_that_are_known() -> None:
     assert _mistakes(f"revision = 1\n{ATTRIBUTES}\nindices = 1") == [
-        "Unknown field 'indices'. Allowed fields: revision, attributes, named, privacy, instances, indexes, events."
+        "Unknown field 'indices'. Allowed fields: revision, attributes, named, privacy, instances, geometry, indexes, "
+        "events."
     ]
     assert _mistakes(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]\nprojection = "ALL"')) == [
         "[indexes.patient] has an unknown field 'projection'. Allowed fields: partition, sort, holds."

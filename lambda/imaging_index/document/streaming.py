@@ -3,7 +3,6 @@
 Of an instance that is large itself the ids of its frames are held, and what differs in their functional groups.
 """
 
-import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from imaging_index.document.types import (
     FRAMES,
     MEMBERS,
     MOST_IN_ORDER,
+    MOST_SLICES,
     Frame,
     Instance,
     LevelShape,
@@ -30,6 +30,7 @@ from imaging_index.document.types import (
     border_of_instances,
     field,
     in_order,
+    of_each_slice,
 )
 from imaging_index.faults import Poison
 from imaging_index.profile.attributes import Source
@@ -43,6 +44,8 @@ MOST_FRAMES: Final = 1_000_000
 _MOST_OF_FRAMES: Final = 64 * 2**20
 # What is held of the geometry of one instance's frames, in bytes: a place and a direction take 200.
 _MOST_IN_ORDER_BYTES: Final = 4 * 2**20
+# The same, where a volume is derived from it and not more frames are in the pages.
+_MOST_OF_SLICES: Final = 16 * 2**20
 # What is held of one instance's functional groups, in bytes.
 _MOST_OF_MACROS: Final = 32 * 2**20
 # The keys of private elements that are selected, with those of their creators: one source may have many blocks.
@@ -247,16 +250,25 @@ class Streaming:
         parts: dict[str, list[bytes]] = {macro: [] for macro in self._shapes.macros}
         counts = dict.fromkeys(parts, 0)
         sizes = dict.fromkeys(parts, 0)
-        frames: dict[str, list[bytes]] = {macro: [] for macro in sorted(self._shapes.in_order)}
-        count = 0
+        frames: dict[str, list[tuple[bytes, int]]] = {macro: [] for macro in sorted(self._shapes.in_order)}
+        most, most_bytes = MOST_IN_ORDER, _MOST_IN_ORDER_BYTES
+        if self._shapes.of_slices:
+            most, most_bytes = MOST_SLICES, _MOST_OF_SLICES
+        count = size = 0
         for groups in self._many_groups():
             count += len(groups)
-            for macro, texts in frames.items():
-                raws = map(self._shapes.macros[macro], filter(_is_item, groups))
-                texts.extend(self._selected(macro, raw) for raw in raws)
-            if count > MOST_IN_ORDER or sum(map(len, itertools.chain(*frames.values()))) > _MOST_IN_ORDER_BYTES:
+            texts = self._by_macro([each for each in groups if isinstance(each, msgspec.Struct)])
+            for macro, held in frames.items():
+                # Most macros say the same of many frames.
+                if several := texts[macro]:
+                    held.append((several[0], len(several)) if len({*several}) == 1 else (b",".join(several), 0))
+                    size += len(held[-1][0])
+            if count > most or size > most_bytes:
                 frames = {}
-            for macro, values in self._by_macro(groups):
+            # What is no item has no macro, and is named when it is typed.
+            others = [_NULL if each is None else UNUSABLE for each in groups if not isinstance(each, msgspec.Struct)]
+            for macro, each in texts.items():
+                values = [*dict.fromkeys((*each, *others))]
                 counts[macro] += len(values)
                 sizes[macro] += sum(map(len, values))
                 parts[macro].append(b"[%b]" % b",".join(values))
@@ -269,7 +281,10 @@ class Streaming:
             for macro, several in parts.items()
             for part in (several if counts[macro] <= MOST_OF_AN_ATTRIBUTE else [UNUSABLE])
         ]
-        found += [(in_order(macro), b"[%b]" % b",".join(texts)) for macro, texts in frames.items()]
+        if count <= MOST_IN_ORDER and size <= _MOST_IN_ORDER_BYTES:
+            found += [(in_order(macro), b"[%b]" % _together(held)) for macro, held in frames.items()]
+        else:
+            found += [(of_each_slice(macro), b"[%b]" % text) for macro, held in frames.items() for text, _ in held]
         return found or None
 
     def _many_groups(self) -> Iterator[list[Any]]:
@@ -296,34 +311,30 @@ class Streaming:
         values = vars(self._large_values(self._shapes.macros, None))
         return self._shapes.group(**{field(macro): value for macro, value in values.items()})
 
-    def _by_macro(self, groups: list[Any]) -> Iterator[tuple[str, list[bytes]]]:
-        """Of some frames' functional groups, for each macro the JSON of its values in them, each once.
-
-        Whole items are nearly all distinct, since each frame has its own place; of most macros there is one.
-        """
-        others: list[bytes] = []
-        if {*map(type, groups)} != {self._shapes.group}:
-            # What is no item has no macro, and is named when it is typed.
-            others = [_NULL if each is None else UNUSABLE for each in groups if not isinstance(each, msgspec.Struct)]
-            groups = [each for each in groups if isinstance(each, msgspec.Struct)]
+    def _by_macro(self, groups: list[Any]) -> dict[str, list[bytes]]:
+        """Of some frames' functional groups, for each macro the JSON of its values in them."""
+        texts = {}
         for macro, get in self._shapes.macros.items():
             raws = [*map(get, groups)]
             if not any(raws):
-                texts: Iterable[bytes] = [_NULL for _ in raws[:1]]
+                texts[macro] = [_NULL] * len(raws)
             elif macro in self._shapes.reduced:
-                texts = (self._selected(macro, raw) for raw in raws)
+                texts[macro] = [self._selected(macro, raw) for raw in raws]
             else:
-                texts = (_NULL if raw is None else bytes(raw) for raw in raws)
-            yield macro, [*dict.fromkeys((*texts, *others))]
+                texts[macro] = [_NULL if raw is None else bytes(raw) for raw in raws]
+        return texts
 
     def _selected(self, macro: str, raw: msgspec.Raw | None) -> bytes:
         """Of what a macro says of a frame, what the profile selects: of that, many frames say the same."""
         if raw is None:
             return _NULL
+        text = bytes(raw)
+        if text.count(b'":') == 1 and text.startswith(self._shapes.alone.get(macro, _NULL)):
+            return text
         try:
             return msgspec.json.encode(self._shapes.reduced[macro].decode(raw))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return bytes(raw)  # no list of items: it is named when it is typed
+            return text  # no list of items: it is named when it is typed
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -358,8 +369,11 @@ def _twice() -> Poison:
     return Poison("a key comes twice in the document's structure")
 
 
-def _is_item(group: Any) -> bool:
-    return isinstance(group, msgspec.Struct)
+def _together(held: Iterable[tuple[bytes, int]]) -> bytes:
+    """What some runs of frames say, or once what all of them say alike; with how many times a run says the same."""
+    if len({text for text, _ in held}) == 1 and all(times for _, times in held):
+        return next(iter(held))[0]
+    return b",".join(b",".join([text] * times) if times else text for text, times in held)
 
 
 _NULL: Final = b"null"

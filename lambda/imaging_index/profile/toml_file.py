@@ -13,10 +13,10 @@ from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.profile import declared_indexes, event_attributes
 from imaging_index.profile.attributes import Attribute, SelectionError, select, select_named
-from imaging_index.profile.derived import BY_NAME, PATIENT_AGE
+from imaging_index.profile.derived import BY_NAME, OF_SLICES, SELECTED, VOLUME
 from imaging_index.profile.mistakes import TOO_DEEP, Mistakes, one_line
 from imaging_index.profile.privacy import Policy
-from imaging_index.profile.profile import Instances, Profile, ProfileError
+from imaging_index.profile.profile import ANGLE, Instances, Profile, ProfileError
 from imaging_index.profile.schema import (
     LARGEST_ENTRY,
     LONGEST_LIST,
@@ -40,6 +40,8 @@ _GEOMETRY: Final = (
     "TemporalPositionIdentifier",
     "EchoNumbers",
 )
+# Slices at a larger angle are nearer to another plane.
+_WIDEST: Final = 45
 
 
 def load(path: Path) -> Profile:
@@ -71,7 +73,7 @@ def parse(text: str) -> Profile:
         # Python's own bounds: of nested calls, and of the digits of a number.
         raise ProfileError([TOO_DEEP]) from None
     mistakes = Mistakes(text)
-    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes", "events")
+    fields = ("revision", "attributes", "named", "privacy", "instances", "geometry", "indexes", "events")
     for field in document:
         if field not in fields:
             mistakes.add(f"Unknown field '{field}'. Allowed fields: {', '.join(fields)}.", field)
@@ -90,6 +92,8 @@ def parse(text: str) -> Profile:
         keep=tuple(_protected({each.name: each for each in instances.keep}, private).values()),
         geometry=tuple(each for each in instances.geometry if _is_kept(each, private)),
     )
+    angle = _angle(document.get("geometry", {}), mistakes)
+    volume = _volume(private) if any(each.name in attributes for each in VOLUME) else ()
     indexes = declared_indexes.read(document.get("indexes", {}), attributes, selected, mistakes)
     events = event_attributes.read(document.get("events"), attributes, selected, mistakes)
     if (size := LONGEST_SEVERAL + sum(map(largest, attributes.values()))) > LARGEST_ENTRY:
@@ -100,7 +104,8 @@ def parse(text: str) -> Profile:
         )
     mistakes.raise_any()
     warnings = [*_warnings(selected), *declared_indexes.warnings(indexes, attributes)]
-    return Profile(revision, tuple(attributes.values()), indexes, private, instances, tuple(warnings), events)
+    every = tuple(attributes.values())
+    return Profile(revision, every, indexes, private, instances, tuple(warnings), events, volume, angle)
 
 
 def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Attribute]:
@@ -167,8 +172,8 @@ def _privacy(
             meant = dictionary.nearest(name, [*every, *dictionary.keywords()])
             hint = f" Did you mean '{meant}'?" if meant else ""
             mistakes.add(f"[privacy] names '{name}', which is neither selected nor a DICOM keyword.{hint}", *where)
-        elif name == PATIENT_AGE.name and word == Policy.HASH:
-            mistakes.add(f"[privacy] cannot hash {name}, which is a number of its own; drop it.", *where)
+        elif name in SELECTED and word == Policy.HASH:
+            mistakes.add(f"[privacy] cannot hash {name}, which is derived; drop it.", *where)
         elif word != Policy.KEEP:
             private[name] = Policy(word)
     for name, attribute in every.items():
@@ -262,13 +267,42 @@ def _instances(table: Any, mistakes: Mistakes) -> Instances:
     return Instances(frames=frames, keep=tuple(kept.values()), geometry=_geometry() if geometry else ())
 
 
-def _geometry() -> tuple[Attribute, ...]:
+def _geometry(names: Iterable[str] = _GEOMETRY) -> tuple[Attribute, ...]:
     """The attributes of where an instance lies, without the sequences of converted frames for what has no macro."""
     converted = set(CONVERTED.values())
     return tuple(
-        structs.replace(each, sources=tuple(source for source in each.sources if converted.isdisjoint(source.path)))
-        for each in map(select, _GEOMETRY)
+        structs.replace(
+            each,
+            sources=tuple(
+                source for source in each.sources if converted.isdisjoint(source.path) and source.part is None
+            ),
+        )
+        for each in map(select, names)
     )
+
+
+def _volume(private: Mapping[str, Policy]) -> tuple[Attribute, ...]:
+    """The attributes that the geometry of a volume is derived from; none where positions or directions are private."""
+    kept = tuple(each for each in _geometry(OF_SLICES) if _is_kept(each, private))
+    return kept if {"ImagePositionPatient", "ImageOrientationPatient"} <= {each.name for each in kept} else ()
+
+
+def _angle(table: Any, mistakes: Mistakes) -> float:
+    """Within how many degrees of a plane slices have its name."""
+    angle = table.get("angle", ANGLE) if isinstance(table, dict) else None
+    if (
+        not isinstance(angle, int | float)
+        or isinstance(angle, bool)
+        or not 0 < angle <= _WIDEST
+        or table.keys() - {"angle"}
+    ):
+        mistakes.add(
+            f"Geometry is a table: [geometry] with angle = {ANGLE}, the degrees within which slices are axial, coronal "
+            f"or sagittal, up to {_WIDEST}.",
+            "geometry",
+        )
+        return ANGLE
+    return angle
 
 
 def _is_kept(attribute: Attribute, private: Mapping[str, Policy]) -> bool:
