@@ -255,23 +255,25 @@ class Streaming:
         if self._shapes.of_slices:
             most, most_bytes = MOST_SLICES, _MOST_OF_SLICES
         count = size = 0
-        for groups in self._many_groups():
-            count += len(groups)
-            texts = self._by_macro([each for each in groups if isinstance(each, msgspec.Struct)])
-            for macro, held in frames.items():
-                # Most macros say the same of many frames.
-                if several := texts[macro]:
-                    held.append((several[0], len(several)) if len({*several}) == 1 else (b",".join(several), 0))
-                    size += len(held[-1][0])
-            if count > most or size > most_bytes:
-                frames = {}
+        for items in self._many_groups():
+            count += len(items)
+            groups = [*filter(_is_item, items)]
             # What is no item has no macro, and is named when it is typed.
-            others = [_NULL if each is None else UNUSABLE for each in groups if not isinstance(each, msgspec.Struct)]
-            for macro, each in texts.items():
-                values = [*dict.fromkeys((*each, *others))]
+            others = [_NULL if each is None else UNUSABLE for each in items if not _is_item(each)]
+            for macro, texts in self._by_macro(groups):
+                if groups and (held := frames.get(macro)) is not None:
+                    # Most macros say the same of many frames.
+                    each = [*texts]
+                    held.append((each[0], len(groups)) if len({*each}) == 1 else (b",".join(each), 0))
+                    size += len(held[-1][0])
+                    values = [*dict.fromkeys((*each, *others))]
+                else:
+                    values = [*dict.fromkeys((*texts, *others))]
                 counts[macro] += len(values)
                 sizes[macro] += sum(map(len, values))
                 parts[macro].append(b"[%b]" % b",".join(values))
+            if count > most or size > most_bytes:
+                frames = {}
             for macro in sorted(parts, key=sizes.__getitem__, reverse=True):
                 if counts[macro] > MOST_OF_AN_ATTRIBUTE or sum(sizes.values()) > _MOST_OF_MACROS:
                     parts[macro], sizes[macro] = [], 0
@@ -311,18 +313,16 @@ class Streaming:
         values = vars(self._large_values(self._shapes.macros, None))
         return self._shapes.group(**{field(macro): value for macro, value in values.items()})
 
-    def _by_macro(self, groups: list[Any]) -> dict[str, list[bytes]]:
-        """Of some frames' functional groups, for each macro the JSON of its values in them."""
-        texts = {}
+    def _by_macro(self, groups: list[Any]) -> Iterator[tuple[str, Iterable[bytes]]]:
+        """Of some frames' functional groups, for each macro the JSON of its values in them: once, if none has it."""
         for macro, get in self._shapes.macros.items():
             raws = [*map(get, groups)]
             if not any(raws):
-                texts[macro] = [_NULL] * len(raws)
+                yield macro, [_NULL for _ in raws[:1]]
             elif macro in self._shapes.reduced:
-                texts[macro] = [self._selected(macro, raw) for raw in raws]
+                yield macro, (self._selected(macro, raw) for raw in raws)
             else:
-                texts[macro] = [_NULL if raw is None else bytes(raw) for raw in raws]
-        return texts
+                yield macro, (_NULL if raw is None else bytes(raw) for raw in raws)
 
     def _selected(self, macro: str, raw: msgspec.Raw | None) -> bytes:
         """Of what a macro says of a frame, what the profile selects: of that, many frames say the same."""
@@ -367,6 +367,10 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", text: bytes) -> Any:
 
 def _twice() -> Poison:
     return Poison("a key comes twice in the document's structure")
+
+
+def _is_item(group: Any) -> bool:
+    return isinstance(group, msgspec.Struct)
 
 
 def _together(held: Iterable[tuple[bytes, int]]) -> bytes:
