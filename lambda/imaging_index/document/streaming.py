@@ -320,7 +320,14 @@ class Streaming:
             if not any(raws):
                 yield macro, [_NULL for _ in raws[:1]]
             elif macro in self._shapes.reduced:
-                yield macro, (self._selected(macro, raw) for raw in raws)
+                # Of most macros all frames say the same, which need not be decoded for each of them.
+                alike = raws[0] is not None and all(map(raws[0].__eq__, raws))
+                yield (
+                    macro,
+                    [self._selected(macro, raws[0])] * len(raws)
+                    if alike
+                    else (self._selected(macro, raw) for raw in raws),
+                )
             else:
                 yield macro, (_NULL if raw is None else bytes(raw) for raw in raws)
 
