@@ -357,7 +357,7 @@ def _bytes(value: Any) -> int:
     return 3 + sum(1 + len(name) + _bytes(each) for name, each in content.items())
 
 
-@pytest.mark.parametrize("file", ["radiology", "minimal"])
+@pytest.mark.parametrize("file", ["radiology", "minimal", "research"])
 @pytest.mark.parametrize(
     "texts",
     [
