@@ -326,11 +326,11 @@ def test_a_hundred_thousand_slices_take_32_bytes_each_and_one_more_is_too_many()
     assert len(gathered.kinds) == len(gathered.directions) == 1
     held = sum(map(sys.getsizeof, (gathered.positions, gathered.keys)))
     assert held <= 32 * 100_000 * 1.15  # an array grows by an eighth at a time
-    item = geometry(gathered, [], profile(), Flaws())
+    item = geometry(gathered, [], 10, Flaws())
     assert (item["VolumeGeometry"], item["SliceCount"]) == ({"S": "volume"}, {"N": "100000"})
     gathering.add({name: column[:1] for name, column in pages[0].items()}, 1)
     flaws = Flaws()
-    assert geometry(gathering.slices, [], profile(), flaws) == {"VolumeGeometry": {"S": "none"}}
+    assert geometry(gathering.slices, [], 10, flaws) == {"VolumeGeometry": {"S": "none"}}
     assert flaws.truncated == {"VolumeGeometry"}
 
 
@@ -354,7 +354,7 @@ def test_the_pages_say_the_same_as_the_document() -> None:
     for instances in every:
         whole = content(instances, reader)
         rows, _ = unpack(whole.pages)
-        item = geometry(of_rows(rows), [], reader.profile, Flaws())
+        item = geometry(of_rows(rows), [], 10, Flaws())
         assert item == {name: value for name, value in whole.attributes.items() if name in NAMES}
 
 

@@ -55,10 +55,13 @@ def derived(attributes: Item, patient: Values, study: Values, profile: Profile, 
     return item
 
 
-def geometry(slices: Slices, series: Iterable[Values], profile: Profile, flaws: Flaws) -> Item:
-    """The geometry of an image set that has some slices, and series that say so much of themselves."""
+def geometry(slices: Slices, series: Iterable[Values], angle: float, flaws: Flaws) -> Item:
+    """The geometry of an image set that has some slices, and series that say so much of themselves.
+
+    A plane has its name within `angle` degrees; `flaws` gets what cannot be told.
+    """
     frames_of_reference = {only_uid(decoded(getattr(values, "FrameOfReferenceUID", None))) for values in series}
-    volume = judged(slices, len(frames_of_reference), profile.angle)
+    volume = judged(slices, len(frames_of_reference), angle)
     if slices.unusable:
         flaws.invalid.add(VOLUME_GEOMETRY.name)
     if volume.unknown:
@@ -74,7 +77,7 @@ def geometry(slices: Slices, series: Iterable[Values], profile: Profile, flaws: 
     return {
         name: stored(value if isinstance(value, str) else round(Decimal(value), _DIGITS).normalize())
         for name, value in values.items()
-        if value is not None and profile.find(name)
+        if value is not None
     }
 
 

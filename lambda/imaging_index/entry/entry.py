@@ -80,7 +80,8 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
     attributes |= summed
     attributes |= derived(attributes, document.patient, document.study, profile, flaws)
     if instances.slices:
-        attributes |= geometry(instances.slices.slices, document.series.values(), profile, flaws)
+        found = geometry(instances.slices.slices, document.series.values(), profile.angle, flaws)
+        attributes |= {name: value for name, value in found.items() if profile.find(name)}
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
     attributes["FrameBytes"] = {"N": str(instances.frame_bytes)}

@@ -14,7 +14,6 @@ import operator
 from array import array
 from collections import Counter
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -167,7 +166,7 @@ class _Stack:
     @property
     def spacing(self) -> float | None:
         """The median distance between neighbouring positions, if there are two."""
-        return median(self._steps) / self._length if self._steps else None
+        return _median(self._steps) / self._length if self._steps else None
 
     def straight(self) -> bool:
         """Whether all slices lie along the normal, as seen from the first and from the last one."""
@@ -222,7 +221,7 @@ class _Stack:
             return fewer
         # Where whole slices are missing, the others are the unit.
         least = min(self._steps)
-        unit = median(step for step in self._steps if step < 1.5 * least)
+        unit = _median(step for step in self._steps if step < 1.5 * least)
         missing = 0
         for step in self._steps:
             times = round(step / unit)
@@ -247,6 +246,13 @@ class _Stack:
         for name, times in zip(_BY, most, strict=True):
             volumes[name] *= times
         return {name: times for name, times in volumes.items() if times > 1}
+
+
+def _median(values: Iterable[float]) -> float:
+    """The median, without `statistics`, whose import takes long."""
+    ascending = sorted(values)
+    middle = len(ascending) // 2
+    return ascending[middle] if len(ascending) % 2 else (ascending[middle - 1] + ascending[middle]) / 2
 
 
 def _differing(rows: Iterable[tuple[object, ...]], level: int) -> int:
