@@ -296,6 +296,21 @@ def test_each_frame_is_a_slice_also_where_pages_have_none_of_it(count: int, padd
     assert (geometry["VolumeGeometry"], geometry["VolumesByAcquisition"]) == ("several", count // 5)
 
 
+@pytest.mark.parametrize("padding", [0, 200, 60_000])
+def test_frames_at_one_position_are_as_many_as_they_are(padding: int) -> None:
+    positions = [["0", "0", "7"]] * 12
+    assert found([frames(positions, padding=padding)])["VolumeGeometry"] == "duplicates"
+    contents = [{"FrameAcquisitionNumber": number} for number in range(12)]
+    geometry = found([frames(positions, contents, padding=padding)])
+    assert (geometry["VolumeGeometry"], geometry["VolumesByAcquisition"]) == ("several", 12)
+
+
+@pytest.mark.parametrize("padding", [0, 60_000])
+def test_a_frame_without_a_position_among_equal_ones_is_not_like_them(padding: int) -> None:
+    positions = [["0", "0", "7"], ["0", "0", "7"], None, ["0", "0", "7"]] * 3
+    assert word([frames(positions, padding=padding)]) == "mixed"
+
+
 def test_frames_of_several_instances_are_gatheredof_one_stack() -> None:
     assert word([frames([["0", "0", str(z)] for z in range(3)]), *slices([(0, 0, 3), (0, 0, 4)])]) == "volume"
     assert word([frames([["0", "0", "1"], None, ["0", "0", "3"]]), *slices([(0, 0, 4)])]) == "mixed"

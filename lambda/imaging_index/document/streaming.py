@@ -15,13 +15,12 @@ from imaging_index.dicom.functional_groups import PER_FRAME
 from imaging_index.document import cursor
 from imaging_index.document.cursor import MOST_KEYS, JsonCursor, Long
 from imaging_index.document.document import Document, Run
+from imaging_index.document.frames import Frames
 from imaging_index.document.mending import UNUSABLE
 from imaging_index.document.private_elements import Places
 from imaging_index.document.types import (
     FRAMES,
     MEMBERS,
-    MOST_IN_ORDER,
-    MOST_SLICES,
     Frame,
     Instance,
     LevelShape,
@@ -29,12 +28,10 @@ from imaging_index.document.types import (
     Values,
     border_of_instances,
     field,
-    in_order,
-    of_each_slice,
 )
 from imaging_index.faults import Poison
 from imaging_index.profile.attributes import Source
-from imaging_index.profile.schema import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE
+from imaging_index.profile.schema import LONGEST_TEXT
 
 # What a document may at most have; beyond it is a hostile one. (Its bytes are bounded where they are unpacked.)
 MOST_SERIES: Final = 10_000
@@ -42,12 +39,6 @@ MOST_INSTANCES: Final = 1_000_000
 MOST_FRAMES: Final = 1_000_000
 # What is held of one instance's frames, in bytes of their texts: HealthImaging's ids have 32 each.
 _MOST_OF_FRAMES: Final = 64 * 2**20
-# What is held of the geometry of one instance's frames, in bytes: a place and a direction take 200.
-_MOST_IN_ORDER_BYTES: Final = 4 * 2**20
-# The same, where a volume is derived from it and not more frames are in the pages.
-_MOST_OF_SLICES: Final = 16 * 2**20
-# What is held of one instance's functional groups, in bytes.
-_MOST_OF_MACROS: Final = 32 * 2**20
 # The keys of private elements that are selected, with those of their creators: one source may have many blocks.
 _MOST_PRIVATE: Final = 256
 
@@ -243,51 +234,11 @@ class Streaming:
         return frame
 
     def _per_frame(self) -> list[tuple[str, bytes]] | None:
-        """Of a long sequence of functional groups, each macro with the JSON list of its values in some frames.
-
-        A macro of which too much differs is `UNUSABLE`.
-        """
-        parts: dict[str, list[bytes]] = {macro: [] for macro in self._shapes.macros}
-        counts = dict.fromkeys(parts, 0)
-        sizes = dict.fromkeys(parts, 0)
-        frames: dict[str, list[tuple[bytes, int]]] = {macro: [] for macro in sorted(self._shapes.in_order)}
-        most, most_bytes = MOST_IN_ORDER, _MOST_IN_ORDER_BYTES
-        if self._shapes.of_slices:
-            most, most_bytes = MOST_SLICES, _MOST_OF_SLICES
-        count = size = 0
-        for items in self._many_groups():
-            count += len(items)
-            groups = [*filter(_is_item, items)]
-            # What is no item has no macro, and is named when it is typed.
-            others = [_NULL if each is None else UNUSABLE for each in items if not _is_item(each)]
-            for macro, texts in self._by_macro(groups):
-                if groups and (held := frames.get(macro)) is not None:
-                    # Most macros say the same of many frames.
-                    each = [*texts]
-                    held.append((each[0], len(groups)) if len({*each}) == 1 else (b",".join(each), 0))
-                    size += len(held[-1][0])
-                    values = [*dict.fromkeys((*each, *others))]
-                else:
-                    values = [*dict.fromkeys((*texts, *others))]
-                counts[macro] += len(values)
-                sizes[macro] += sum(map(len, values))
-                parts[macro].append(b"[%b]" % b",".join(values))
-            if count > most or size > most_bytes:
-                frames = {}
-            for macro in sorted(parts, key=sizes.__getitem__, reverse=True):
-                if counts[macro] > MOST_OF_AN_ATTRIBUTE or sum(sizes.values()) > _MOST_OF_MACROS:
-                    parts[macro], sizes[macro] = [], 0
-                    counts[macro] = MOST_OF_AN_ATTRIBUTE + 1
-        found = [
-            (macro, part)
-            for macro, several in parts.items()
-            for part in (several if counts[macro] <= MOST_OF_AN_ATTRIBUTE else [UNUSABLE])
-        ]
-        if count <= MOST_IN_ORDER and size <= _MOST_IN_ORDER_BYTES:
-            found += [(in_order(macro), b"[%b]" % _together(held)) for macro, held in frames.items()]
-        else:
-            found += [(of_each_slice(macro), b"[%b]" % text) for macro, held in frames.items() for text, _ in held]
-        return found or None
+        """Of a long sequence of functional groups, each macro with the JSON list of its values in some frames."""
+        frames = Frames(self._shapes)
+        for groups in self._many_groups():
+            frames.take(groups)
+        return frames.found()
 
     def _many_groups(self) -> Iterator[list[Any]]:
         """The functional groups of some frames at a time, however few of them a run has."""
@@ -312,36 +263,6 @@ class Streaming:
             return False  # like `UNUSABLE`, what no macro is in
         values = vars(self._large_values(self._shapes.macros, None))
         return self._shapes.group(**{field(macro): value for macro, value in values.items()})
-
-    def _by_macro(self, groups: list[Any]) -> Iterator[tuple[str, Iterable[bytes]]]:
-        """Of some frames' functional groups, for each macro the JSON of its values in them: once, if none has it."""
-        for macro, get in self._shapes.macros.items():
-            raws = [*map(get, groups)]
-            if not any(raws):
-                yield macro, [_NULL for _ in raws[:1]]
-            elif macro in self._shapes.reduced:
-                # Of most macros all frames say the same, which need not be decoded for each of them.
-                alike = raws[0] is not None and all(map(raws[0].__eq__, raws))
-                yield (
-                    macro,
-                    [self._selected(macro, raws[0])] * len(raws)
-                    if alike
-                    else (self._selected(macro, raw) for raw in raws),
-                )
-            else:
-                yield macro, (_NULL if raw is None else bytes(raw) for raw in raws)
-
-    def _selected(self, macro: str, raw: msgspec.Raw | None) -> bytes:
-        """Of what a macro says of a frame, what the profile selects: of that, many frames say the same."""
-        if raw is None:
-            return _NULL
-        text = bytes(raw)
-        if text.count(b'":') == 1 and text.startswith(self._shapes.alone.get(macro, _NULL)):
-            return text
-        try:
-            return msgspec.json.encode(self._shapes.reduced[macro].decode(raw))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return text  # no list of items: it is named when it is typed
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -376,18 +297,6 @@ def _twice() -> Poison:
     return Poison("a key comes twice in the document's structure")
 
 
-def _is_item(group: Any) -> bool:
-    return isinstance(group, msgspec.Struct)
-
-
-def _together(held: Iterable[tuple[bytes, int]]) -> bytes:
-    """What some runs of frames say, or once what all of them say alike; with how many times a run says the same."""
-    if len({text for text, _ in held}) == 1 and all(times for _, times in held):
-        return next(iter(held))[0]
-    return b",".join(b",".join([text] * times) if times else text for text, times in held)
-
-
-_NULL: Final = b"null"
 # What a frame may say of itself in little memory, if it is short.
 _SMALL: Final = frozenset({str, int, float, bool, type(None)})
 

@@ -89,6 +89,10 @@ def in_order(macro: str) -> str:
     return f"{macro} of each frame"
 
 
+# The name under which is how many frames each of these runs has.
+RUNS_OF_FRAMES: Final = "runs of frames"
+
+
 def of_each_slice(macro: str) -> str:
     """The name under which they are kept of more frames than that, some frames at a time."""
     return f"{macro} of each slice"

@@ -7,16 +7,14 @@ from decimal import Decimal
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from imaging_index.dicom.functional_groups import GROUPS, PER_FRAME, SHARED
 from imaging_index.document.texts import decoded, present
-from imaging_index.document.types import MOST_SLICES, in_order, of_each_slice
-from imaging_index.entry.conversion import inside
+from imaging_index.document.types import MOST_SLICES
+from imaging_index.entry.frame_values import as_bytes, column, parts
 from imaging_index.entry.volume import KIND_BITS, Kind, Slices, usable_directions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from imaging_index.entry.conversion import Text
     from imaging_index.profile.attributes import Attribute
@@ -38,10 +36,6 @@ _KIND: Final = (
 _OF_KIND: Final = tuple(name for names in _KIND for name in names)
 # The time of an image of one frame is in the first of these that it has, that of a frame in the second.
 _TIMES: Final = ("AcquisitionTime", "AcquisitionDateTime")
-
-# The macro of positions (PS3.3, section C.7.6.16.2.3), and what is before each of them.
-_POSITIONS: Final = "PlanePositionSequence"
-_BEFORE_POSITION: Final = b'[{"ImagePositionPatient":["'
 
 # What is in the rows of pages, and which of it is one number of an image, and so a list of several frames.
 _IN_ROWS: Final = frozenset({POSITION, DIRECTIONS, SPACING, "Rows", "Columns", *_OF_KIND, *_TIMES})
@@ -92,7 +86,7 @@ class Gathering:
             points = [*map(_point, positions)]
             usable = [each is not None for each in points]
             if not all(usable):
-                self._note_lacking(zip((decoded(_whole(text)) for text in positions), points, strict=True))
+                self._note_lacking(zip((decoded(as_bytes(text)) for text in positions), points, strict=True))
                 columns = {name: [*compress(column, usable)] for name, column in columns.items()}
             found = [part for point in points if point for part in point]
         if not self._has_room_for(len(found) // 3):
@@ -137,23 +131,16 @@ class Gathering:
     def _multi_frame(self, texts: Mapping[str, Text]) -> None:
         """The frames of an instance that has several, or functional groups."""
         per_frame = texts.get(PER_FRAME)
-        shared = decoded(_whole(texts.get(SHARED)))
-        for groups in _parts(per_frame):
+        shared = decoded(as_bytes(texts.get(SHARED)))
+        for frames, groups in parts(per_frame):
             if groups is None:
-                self.slices.lost = True
+                self.slices = Slices(lost=True)
                 return
-            columns = {name: _column(paths, texts, shared, groups) for name, paths in self._sources.items()}
-            if isinstance(groups, list):
-                count = len(groups)
-            elif groups:
-                # Of a macro that says the same of all, there is one.
-                count = max(map(len, groups.values()))
-            else:
-                number = _numbers(decoded(_whole(texts.get("NumberOfFrames"))))
-                count = int(number[0]) if number and number[0] > 1 else 1
-                if count > 1 and texts.get(POSITION) is not None:
-                    columns[POSITION] = ()  # that of the first frame
-            self._frames(columns, count)
+            columns = {name: column(paths, texts, shared, groups) for name, paths in self._sources.items()}
+            number = None if frames else _numbers(decoded(as_bytes(texts.get("NumberOfFrames"))))
+            if number and number[0] > 1 and texts.get(POSITION) is not None:
+                columns[POSITION] = ()  # that of the first frame
+            self._frames(columns, frames or max(1, int(number[0]) if number else 1))
 
     def take_row(self, row: Mapping[str, Any]) -> None:
         """An instance as the pages have it."""
@@ -231,16 +218,12 @@ def _points(texts: Sequence[Any]) -> list[float] | None:
 
 
 def _point(text: Text) -> Numbers | None:
-    numbers = _numbers(decoded(_whole(text)))
+    numbers = _numbers(decoded(as_bytes(text)))
     return numbers if numbers is not None and len(numbers) == 3 else None
 
 
 def _read(texts: Iterable[Text]) -> list[Numbers | None]:
-    return [_numbers(decoded(_whole(text))) for text in texts]
-
-
-def _whole(text: Text) -> bytes | None:
-    return text if isinstance(text, bytes) else None
+    return [_numbers(decoded(as_bytes(text))) for text in texts]
 
 
 def _text(value: object) -> bytes | None:
@@ -295,67 +278,8 @@ def _numbered(column: Column, count: int) -> list[Numbers | None]:
     return [*map(_numbers, column)] if len(column) == count else [None] * count
 
 
-def _unpacked(macro: str, part: bytes) -> list[Any]:
-    """The values of a macro in some frames, of which there are so many that positions are read without JSON."""
-    if macro == _POSITIONS and (points := _positions(part)):
-        return [[{POSITION: point}] for point in points]
-    try:
-        found: list[Any] = msgspec.json.decode(part)
-    except (ValueError, RecursionError):
-        return []
-    return found
-
-
-def _positions(part: bytes) -> list[tuple[float, float, float]] | None:
-    """The positions of some frames, written as nearly all are; None if there are others."""
-    first, *points = part.split(_BEFORE_POSITION)
-    try:
-        found = [(float(x), float(y), float(z[: z.index(b'"')])) for x, y, z in (each.split(b'","') for each in points)]
-    except ValueError:
-        return None
-    length = sum(map(len, points)) + len(points) * len(_BEFORE_POSITION)
-    rests = {each[each.rfind(b'"') :] for each in points}
-    if first != b"[" or length + 1 != len(part) or not rests <= {b'"]}],', b'"]}]]'} or b"_" in part:
-        return None
-    return found if math.isfinite(math.fsum(part for point in found for part in point)) else None
-
-
 def _note(noted: set[Any], found: Iterable[Any]) -> None:
     """What differs, as far as two of it: it is then known that it differs."""
     for each in found:
         if len(noted) < 2:
             noted.add(each)
-
-
-def _parts(per_frame: Text) -> Iterator[Any]:
-    """The functional groups of frames: a list; of very many by macros, some frames at a time; None if they are lost."""
-    if not isinstance(per_frame, tuple):
-        yield decoded(per_frame) if per_frame else {}
-        return
-    for name in (in_order, of_each_slice):
-        known = {name(macro): macro for macro, _ in per_frame}
-        parts: dict[str, list[bytes]] = {}
-        for macro, part in per_frame:
-            if macro in known:
-                parts.setdefault(known[macro], []).append(part)
-        if parts:
-            for several in zip(*parts.values(), strict=True):
-                yield {macro: _unpacked(macro, part) for macro, part in zip(parts, several, strict=True)}
-            return
-    yield None
-
-
-def _column(paths: Iterable[Sequence[str]], texts: Mapping[str, Text], shared: object, groups: Any) -> Column:
-    """The values of an attribute in some frames, from the first of its places that has one."""
-    for first, *path in paths:
-        if not path:
-            found = [decoded(_whole(texts.get(first)))]
-        elif first == SHARED:
-            found = inside(path, [shared])
-        elif isinstance(groups, dict):
-            found = inside(path[1:], groups.get(path[0], []))
-        else:
-            found = inside(path, [groups])
-        if any(each is not None for each in found):
-            return found
-    return ()
