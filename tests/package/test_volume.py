@@ -15,6 +15,7 @@ import pytest
 
 from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
+from imaging_index.entry import slices as slices_module
 from imaging_index.entry.conversion import Flaws
 from imaging_index.entry.deriving import geometry
 from imaging_index.entry.item import plain
@@ -140,6 +141,7 @@ def test_neither_the_slice_location_nor_the_written_spacing_counts() -> None:
         ([(0, 0, 0), (0, 0.5, 1), (0, 1, 2)], "tilted", 1, None),
         ([(0, 0, 0), (0, 0.001, 1), (0, -0.002, 2)], "volume", 1, 0),
         ([(0, 0, 0), (5, 0, 0), (0, 0, 1)], "tilted", 1, None),
+        ([(0, 0, 0), (0, 0, 50), (0, 1, 50), (0, 0, 100)], "tilted", 50, None),
         ([(0, 0, 0), (0, 0, 1), (0, 0.05, 99), (0, 0, 100)], "tilted", 1, None),
     ],
 )
@@ -236,6 +238,23 @@ def test_scanners_tell_gatheredapart_in_other_ways_too(pair: list[dict[str, Any]
     assert word([each for values in pair for each in slices(range(3), **values)]) == "several"
     same = [each for values in (pair[0], pair[0]) for each in slices(range(3), **values)]
     assert word(same) == "duplicates"
+
+
+def test_a_position_without_slices_is_missing_in_each_of_several_volumes() -> None:
+    geometry = found([each for values in TOLD_APART["Echo"] for each in slices([0, 1, 3, 4], **values)])
+    assert (geometry["VolumeGeometry"], geometry["SliceGaps"], geometry["VolumesByEcho"]) == ("gaps", 2, 2)
+
+
+def test_rows_and_columns_that_are_not_quite_at_right_angles_are_tilted() -> None:
+    assert word(slices(range(4), ["1", "0", "0", "0.00005", "1", "0"])) == "volume"
+    assert word(slices(range(4), ["1", "0", "0", "0.005", "0.9999875", "0"])) == "tilted"
+
+
+def test_slices_that_too_many_kinds_tell_apart_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices_module, "_MOST_KINDS", 3)
+    several = [each for number in range(4) for each in slices(range(2), AcquisitionNumber=str(number))]
+    assert found(several) == {"VolumeGeometry": "none", "TruncatedAttributes": ["VolumeGeometry"]}
+    assert word([each | {"AcquisitionNumber": str(n)} for n, each in enumerate(slices(range(9)))]) == "volume"
 
 
 def test_the_time_of_each_echo_is_not_counted_as_a_volume_by_time() -> None:
