@@ -34,6 +34,7 @@ from bench.results import (
     RADIOLOGY,
     Document,
     Events,
+    Geometry,
     Imports,
     Job,
     Reading,
@@ -66,6 +67,7 @@ class Plan:
     done: tuple[str, ...]
     events: int
     image_sets: int
+    volumes: tuple[str, ...]
 
 
 _FULL: Final = Plan(
@@ -76,6 +78,7 @@ _FULL: Final = Plan(
     done=("mr_50000",),
     events=200,
     image_sets=1000,
+    volumes=("mr_1000", "ct_1000", "mr_10000", "ct_10000", "mf_20000"),
 )
 _QUICK: Final = Plan(
     rounds=1,
@@ -85,6 +88,7 @@ _QUICK: Final = Plan(
     done=(),
     events=100,
     image_sets=100,
+    volumes=("mr_1000", "ct_1000", "mf_1000"),
 )
 
 
@@ -118,12 +122,14 @@ def run(plan: Plan, screen: Console) -> Results:
         imported = msgspec.convert(imports.measure("index"), Imports)
         dicomweb = msgspec.convert(imports.measure("dicomweb"), Imports)
     with screen.status("Making the documents"):
-        sizes = {name: _sizes(packed(name)) for name in (*plan.compared, *plan.read, *plan.both, *plan.done)}
+        every = (*plan.compared, *plan.read, *plan.both, *plan.done, *plan.volumes)
+        sizes = {name: _sizes(packed(name)) for name in every}
     readings = _readings(plan, screen)
     jobs = _jobs(plan, screen)
     events = _events(plan, screen)
     searches = _searches(plan, screen)
     work_list = _work_list(plan, screen)
+    volumes = _volumes(plan, screen)
     with screen.status(f"{plan.image_sets:,} image sets through the local cloud"):
         piped = pipeline.measure(plan.image_sets)
     return Results(
@@ -139,6 +145,7 @@ def run(plan: Plan, screen: Console) -> Results:
         dicomweb=dicomweb,
         work_list=work_list,
         pipeline=piped,
+        geometry=volumes,
     )
 
 
@@ -216,6 +223,14 @@ def _searches(plan: Plan, screen: Console) -> list[Search]:
             for way in ("botocore", "ours"):
                 found[way].append(measured("bench.search", way, variables=variables))
     return [Search(way, **medians(results)) for way, results in found.items()]
+
+
+def _volumes(plan: Plan, screen: Console) -> list[Geometry]:
+    with screen.status("The geometry of volumes"):
+        return [
+            Geometry(name, **medians(measured("bench.geometry", str(packed(name))) for _ in range(plan.rounds)))
+            for name in plan.volumes
+        ]
 
 
 def _work_list(plan: Plan, screen: Console) -> float:

@@ -7,6 +7,8 @@ from bench.results import PROTOTYPE, Results, instances
 
 _MIB: Final = 2**20
 _MANY: Final = 1_000
+# Of smaller figures two decimals are shown.
+_SMALL: Final = 1.2
 _LARGEST: Final = "mr_50000"
 
 
@@ -29,7 +31,7 @@ def _at_least(promise: str, figure: float, bound: float) -> Bound:
 
 
 def _at_most(promise: str, figure: float, bound: float) -> Bound:
-    return Bound(promise, f"{figure:.2f}" if figure < 1 else f"{figure:.1f}", f"≤ {bound:g}", figure <= bound)
+    return Bound(promise, f"{figure:.2f}" if figure < _SMALL else f"{figure:.1f}", f"≤ {bound:g}", figure <= bound)
 
 
 def _of_reading(results: Results) -> Iterator[Bound]:
@@ -45,6 +47,9 @@ def _of_reading(results: Results) -> Iterator[Bound]:
     if one:
         less = min(results.times_less(each, "ours") for each in one)
         yield _at_least("one instance: times less CPU than json", less, 1)
+    if results.geometry:
+        more = max(each.reader for each in results.geometry)
+        yield _at_most("the geometry of volumes: times the reader's CPU without", more, 1.1)
     ours = [each for each in results.readings if each.method == "ours"]
     yield _at_most("growth of memory, MiB", max(each.growth for each in ours) / _MIB, 8)
     flat = [each.growth / _MIB for each in ours if each.profile == PROTOTYPE and _is_large(each.document)]

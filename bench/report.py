@@ -32,7 +32,7 @@ class Table:
 def tables(results: Results) -> list[Table]:
     """All tables of a run, the bounds last."""
     made = [_cpu(results), _memory(results), _jobs(results), _events(results)]
-    made += [_searches(results), _others(results), _bounds(results)]
+    made += [_searches(results), _geometry(results), _others(results), _bounds(results)]
     return [table for table in made if table.rows]
 
 
@@ -138,6 +138,13 @@ def _events(results: Results) -> Table:
     ]
     columns = ["image set", "call takes, ms", "events/s", "CPU ms", "calls alone", "ratio", "calls", "write units"]
     return Table("Events through one handler, one after the other", columns, rows)
+
+
+def _geometry(results: Results) -> Table:
+    rows = [[each.document, f"x{each.reader:.2f}", f"x{each.entry:.2f}"] for each in results.geometry]
+    return Table(
+        "The geometry of volumes: CPU with it, by CPU without", ["document", "reader", "making an entry"], rows
+    )
 
 
 def _searches(results: Results) -> Table:

@@ -92,6 +92,14 @@ class Imports(msgspec.Struct, frozen=True):
     ratio: float
 
 
+class Geometry(msgspec.Struct, frozen=True):
+    """The CPU with the geometry of volumes as a multiple of that without: of the reader, and of making an entry."""
+
+    document: str
+    reader: float
+    entry: float
+
+
 class Pipeline(msgspec.Struct, frozen=True):
     """Image sets through the whole local cloud: how many, how many a second, write units of each."""
 
@@ -119,6 +127,7 @@ class Results(msgspec.Struct, frozen=True):
     dicomweb: Imports | None = None
     work_list: float | None = None
     pipeline: Pipeline | None = None
+    geometry: list[Geometry] = []
 
     def reading(self, document: str, method: str, profile: str = "") -> Reading:
         """One reading; our reader's is that of the prototype's attributes, unless another profile is named."""

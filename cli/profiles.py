@@ -16,8 +16,9 @@ from imaging_index.profile.form import Form
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.profile import Index, Profile, ProfileError
 from imaging_index.profile.schema import MOST_HELD_TOGETHER
-from infra import profile_lock
+from infra import profile_lock, write_units
 from infra.config import ROOT
+from infra.prices import Prices
 
 DEFAULT: Final = "radiology"
 
@@ -47,8 +48,8 @@ def _path(name: str) -> Path:
     if name not in shipped:
         raise ProfileError(
             [
-                f"There is no profile {name}. The shipped ones are {', '.join(shipped)}. To use a file of your own, "
-                "give a path that ends in .toml."
+                f"There is no profile {name}. The shipped ones are {', '.join(shipped[:-1])} and {shipped[-1]}. To use "
+                "a file of your own, give a path that ends in .toml."
             ]
         )
     return _FOLDER / f"{name}.toml"
@@ -83,11 +84,18 @@ def show(name: Name = DEFAULT, json: Annotated[bool, typer.Option("--json", help
     selected = _load(name)
     rows = [_row(attribute, selected) for attribute in selected.attributes]
     indexes = [_index_row(index_name, index) for index_name, index in selected.indexes.items()]
+    cost = {"new": write_units.new(selected), "again": write_units.again(selected)}
     if json:
-        print_json({"attributes": rows, "indexes": indexes})
+        print_json({"attributes": rows, "indexes": indexes, "write_units": cost})
         return
     _print(rows)
     _print(indexes)
+    dollars = cost["new"] * Prices().write_unit * 1_000_000
+    screen.print(
+        f"An image set of up to ten instances takes about {cost['new']} write units when it is new, and "
+        f"{cost['again']} when it is indexed again. A million new ones cost {dollars:.2f} dollars. imaging-index cost "
+        "measures it on your own."
+    )
 
 
 def _print(rows: list[dict[str, str | list[str]]]) -> None:

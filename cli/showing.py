@@ -14,7 +14,10 @@ from cli.output import Failure, Misuse, attributes_table, counted, print_json, s
 from cli.search.columns import of_level, within_a_study
 from cli.search.records import attributes_of, record
 from cli.search.text import print_rows
+from imaging_index.entry.conversion import Flaws
+from imaging_index.entry.deriving import geometry as of_slices
 from imaging_index.entry.item import Item, plain
+from imaging_index.entry.slices import of_rows
 from imaging_index.profile.profile import Profile
 from imaging_index.searching.grammar import parse
 from imaging_index.searching.question import Level, Question
@@ -34,6 +37,9 @@ def show(
     instances: Annotated[
         bool, typer.Option("--instances", help="List the instances of the image set as well.")
     ] = False,
+    geometry: Annotated[
+        bool, typer.Option("--geometry", help="Say whether the slices are a volume, from the positions in the pages.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, with the instances.")] = False,
     stack: deployed.StackName = deployed.DEFAULT_STACK,
 ) -> None:
@@ -42,12 +48,14 @@ def show(
         raise Misuse("Give either an image set, DATASTORE/IMAGESET, or --study with a StudyInstanceUID.")
     if instances and study:
         raise Misuse("--instances is for one image set; --study --json prints the entries of a study.")
+    if geometry and study:
+        raise Misuse("--geometry is for one image set: give DATASTORE/IMAGESET.")
     found = deployed.find(stack)
     with deployed.reading():
         if study is not None:
             _show_study(found, study, json=json)
         else:
-            _show_image_set(found, image_set or "", instances=instances, json=json)
+            _show_image_set(found, image_set or "", instances=instances, geometry=geometry, json=json)
 
 
 def _show_study(stack: Stack, uid: str, *, json: bool) -> None:
@@ -96,7 +104,7 @@ def parts(study: Row, level: Level) -> list[Row]:
     return sorted(rows, key=lambda row: (row.value("SeriesNumber") or 0, key_of(row.entries[0], level)))
 
 
-def _show_image_set(stack: Stack, image_set: str, *, instances: bool, json: bool) -> None:
+def _show_image_set(stack: Stack, image_set: str, *, instances: bool, geometry: bool, json: bool) -> None:
     ids = _IMAGE_SET.fullmatch(image_set)
     if not ids:
         raise Misuse("Write an image set as DATASTORE/IMAGESET: two ids of 32 lower-case letters and digits.")
@@ -112,10 +120,15 @@ def _show_image_set(stack: Stack, image_set: str, *, instances: bool, json: bool
         head = stack.table.head(key)
         raise Failure("This image set was deleted." if head else "The table has no entry of this image set.")
     entry = plain(whole.entry)
+    derived = (
+        {"geometry": plain(of_slices(of_rows(whole.instances), [], stack.profile.angle, Flaws()))} if geometry else {}
+    )
     if json:
-        print_json({"entry": entry, "instances": whole.instances})
+        print_json({"entry": entry, "instances": whole.instances} | derived)
         return
     screen.print(attributes_table(entry))
+    for each in derived.values():
+        screen.print(attributes_table(each))
     if instances:
         table = Table(*_COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
         for each in whole.instances:

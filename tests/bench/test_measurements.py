@@ -32,6 +32,12 @@ def test_a_median_is_taken_of_each_figure() -> None:
     assert fresh.medians([{"a": 1, "b": 9}, {"a": 5, "b": 2}, {"a": 3, "b": 4}]) == {"a": 3, "b": 4}
 
 
+def test_what_the_geometry_of_volumes_costs_is_a_ratio() -> None:
+    figures = fresh.measured("bench.geometry", str(packed("mr_30")))
+    assert figures.keys() == {"reader", "entry"}
+    assert all(figure > 0 for figure in figures.values())
+
+
 def test_an_items_size_is_that_of_its_names_and_values() -> None:
     # DynamoDB Developer Guide, "DynamoDB item sizes and formats".
     assert item_size({"Ä": {"S": "né"}}) == 2 + 3

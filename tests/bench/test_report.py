@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from bench import bounds, plot, report, results
-from bench.results import METHODS, Document, Events, Imports, Job, Reading, Results, Search
+from bench.results import METHODS, Document, Events, Geometry, Imports, Job, Reading, Results, Search
 from infra.config import ROOT
 
 MIB = 2**20
@@ -74,6 +74,13 @@ def test_a_dear_job_and_dear_imports_are_told() -> None:
         "whole process, 50,000 instances, MiB",
         "imports and clients: share of the usual set",
     }
+
+
+def test_a_dear_geometry_of_volumes_is_told() -> None:
+    promise = "the geometry of volumes: times the reader's CPU without"
+    for reader, kept in ((1.1, set()), (1.11, {promise})):
+        geometry = [Geometry("mr_10000", 1, 1.3), Geometry("mf_20000", reader, 3)]
+        assert missed(msgspec.structs.replace(of_run(), geometry=geometry)) == kept
 
 
 def test_dear_events_and_searches_are_told() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.cost.sizes import measure
 from cli.main import application
 from cli.output import screen
+from cli.profiles import load
 from imaging_index.profile import toml_file
 from infra import profile_lock
 
@@ -96,6 +98,18 @@ def test_each_index_is_shown_with_what_it_holds_and_its_name_in_dynamodb(tmp_pat
     assert "Holds" not in run("show", str(tmp_path / "none.toml"))[1]
 
 
+@pytest.mark.parametrize(("name", "new", "again"), [("minimal", 7, 4), ("radiology", 11, 6), ("research", 8, 6)])
+def test_what_a_profile_costs_is_shown_and_is_what_entries_take(name: str, new: int, again: int) -> None:
+    assert json.loads(run("show", name, "--json")[1])["write_units"] == {"new": new, "again": again}
+    sentence = f"takes about {new} write units when it is new, and {again} when it is indexed again."
+    shown = " ".join(run("show", name)[1].split())
+    assert sentence in shown
+    assert f"A million new ones cost {new * 0.625:.2f} dollars." in shown
+    measured = measure(load(name))
+    assert new == measured.entry_units + measured.index_units + 1
+    assert measured.entry_bytes < 2_048
+
+
 def test_the_places_that_the_lists_of_indexes_take_are_counted() -> None:
     assert run("check", "radiology")[1].strip() == (
         "radiology is valid: revision 2, 64 attributes, 8 indexes that list 96 of 100 attributes."
@@ -130,8 +144,8 @@ def test_an_unknown_name_is_answered_with_the_shipped_profiles(name: str) -> Non
     status, _, errors = run("check", name)
     assert status == 1
     assert errors == (
-        f"There is no profile {name}. The shipped ones are {', '.join(SHIPPED)}. To use a file of your own, give a "
-        "path that ends in .toml.\n"
+        f"There is no profile {name}. The shipped ones are {', '.join(SHIPPED[:-1])} and {SHIPPED[-1]}. To use a file of "
+        "your own, give a path that ends in .toml.\n"
     )
 
 

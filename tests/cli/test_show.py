@@ -52,6 +52,11 @@ def test_an_image_set_and_a_study_are_shown_as_the_table_has_them(
     assert [each["SOPInstanceUID"] for each in whole["instances"]] == [
         "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
     ]
+    # From the positions in the pages: the profile does not select what is derived of them.
+    assert "VolumeGeometry" not in whole["entry"]
+    geometry = json.loads(show(str(key), "--geometry", "--json").stdout)["geometry"]
+    assert geometry == {"VolumeGeometry": "single", "SliceCount": 1, "Orientation": "axial"}
+    assert "single" in show(str(key), "--geometry").stdout
     of_study = show("--study", STUDY).stdout
     tables = of_study.split("\n\n")[:3]
     study, of_series, of_image_sets = ([*csv.DictReader(io.StringIO(each), delimiter="\t")] for each in tables)

@@ -45,7 +45,7 @@ def test_a_profile_may_be_laid_out_anew_without_another_revision(tmp_path: Path)
     profile_lock.check(path, toml_file.load(path))
 
 
-@pytest.mark.parametrize("name", ["radiology", "minimal", "research-pseudonymous"])
+@pytest.mark.parametrize("name", ["radiology", "minimal", "research", "research-pseudonymous"])
 def test_the_locks_of_the_shipped_profiles_are_up_to_date(name: str) -> None:
     shipped = toml_file.load(ROOT / "profiles" / f"{name}.toml")
     locked = json.loads((ROOT / "profiles" / f"{name}.lock").read_text())

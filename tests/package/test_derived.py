@@ -19,11 +19,30 @@ from imaging_index.table.reading import TableDescription
 
 PROFILE = parse("""
 revision = 1
-attributes = ["PatientName", "StudyDate", "StudyTime", "PatientAgeYears"]
+attributes = ["PatientName", "StudyDate", "StudyTime", "PatientAgeYears", "VolumeGeometry", "SliceSpacing",
+    "SliceCount", "SliceGaps", "Orientation", "VolumesByEcho", "VolumesByBValue", "VolumesByTime",
+    "VolumesByAcquisition"]
 """)
+# A cardiac scan of two slices for each echo, b-value, phase and acquisition.
+INSTANCES = {
+    f"1.2.{number}": {
+        "DICOM": {
+            "ImagePositionPatient": ["0", "0", str(number % 2)],
+            "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
+            "EchoNumbers": [str(number // 2 % 2)],
+            "DiffusionBValue": number // 4 % 2,
+            "TriggerTime": str(number // 8 % 2),
+            "AcquisitionNumber": str(number // 16),
+        }
+    }
+    for number in range(32)
+}
 DOCUMENT = {
     "Patient": {"DICOM": {"PatientName": "Doe^John", "PatientBirthDate": "19800101"}},
-    "Study": {"DICOM": {"StudyDate": "20240131", "StudyTime": "0835"}},
+    "Study": {
+        "DICOM": {"StudyDate": "20240131", "StudyTime": "0835"},
+        "Series": {"1.2": {"DICOM": {}, "Instances": INSTANCES}},
+    },
 }
 
 ALL = pytest.mark.parametrize("derived", BY_NAME.values(), ids=BY_NAME)

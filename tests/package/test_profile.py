@@ -113,8 +113,8 @@ def test_a_profile_needs_a_revision(revision: str) -> None:
 
 def test_an_unknown_field_is_told_with_those_that_are_known() -> None:
     assert _mistakes(f"revision = 1\n{ATTRIBUTES}\nindices = 1") == [
-        "Unknown field 'indices'. Allowed fields: revision, attributes, named, privacy, instances, indexes, events, "
-        "pseudonymous, retain."
+        "Unknown field 'indices'. Allowed fields: revision, attributes, named, privacy, instances, geometry, indexes, "
+        "events, pseudonymous, retain."
     ]
     assert _mistakes(_index('partition = ["PatientID"]\nsort = ["ImageSetId"]\nprojection = "ALL"')) == [
         "[indexes.patient] has an unknown field 'projection'. Allowed fields: partition, sort, holds."
@@ -357,7 +357,7 @@ def _bytes(value: Any) -> int:
     return 3 + sum(1 + len(name) + _bytes(each) for name, each in content.items())
 
 
-@pytest.mark.parametrize("file", ["radiology", "minimal"])
+@pytest.mark.parametrize("file", ["radiology", "minimal", "research"])
 @pytest.mark.parametrize(
     "texts",
     [

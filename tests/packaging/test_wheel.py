@@ -81,7 +81,7 @@ def test_the_command_answers(run: Run) -> None:
 
 
 def test_a_profile_is_checked_by_name_and_by_path(run: Run, tmp_path: Path) -> None:
-    for name in ("radiology", "minimal"):
+    for name in ("radiology", "minimal", "research"):
         checked = run("imaging-index", "profile", "check", name)
         assert checked.stdout.startswith(f"{name} is valid: revision "), checked.stderr
     (tmp_path / "own.toml").write_text('revision = 1\nattributes = ["PatientId"]\n', "utf-8")

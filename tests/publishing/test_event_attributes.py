@@ -31,7 +31,7 @@ def test_without_a_list_events_have_those_of_the_usual_attributes_that_the_profi
 
 def test_the_shipped_profiles_give_events_the_usual_attributes_and_keep_their_locks() -> None:
     usual = ("Modality", "BodyPartExamined", "Manufacturer", "SOPClassUID")
-    for name in ("radiology", "minimal"):
+    for name in ("radiology", "minimal", "research"):
         shipped = toml_file.load(ROOT / "profiles" / f"{name}.toml")
         assert shipped.events == tuple(each for each in usual if shipped.find(each))
         assert json.loads((ROOT / "profiles" / f"{name}.lock").read_text("utf-8"))["hash"] == shipped.hash

@@ -3,7 +3,6 @@
 Of an instance that is large itself the ids of its frames are held, and what differs in their functional groups.
 """
 
-import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from types import SimpleNamespace
@@ -16,12 +15,12 @@ from imaging_index.dicom.functional_groups import PER_FRAME
 from imaging_index.document import cursor
 from imaging_index.document.cursor import MOST_KEYS, JsonCursor, Long
 from imaging_index.document.document import Document, Run
+from imaging_index.document.frames import Frames
 from imaging_index.document.mending import UNUSABLE
 from imaging_index.document.private_elements import Places
 from imaging_index.document.types import (
     FRAMES,
     MEMBERS,
-    MOST_IN_ORDER,
     Frame,
     Instance,
     LevelShape,
@@ -29,11 +28,10 @@ from imaging_index.document.types import (
     Values,
     border_of_instances,
     field,
-    in_order,
 )
 from imaging_index.faults import Poison
 from imaging_index.profile.attributes import Source
-from imaging_index.profile.schema import LONGEST_TEXT, MOST_OF_AN_ATTRIBUTE
+from imaging_index.profile.schema import LONGEST_TEXT
 
 # What a document may at most have; beyond it is a hostile one. (Its bytes are bounded where they are unpacked.)
 MOST_SERIES: Final = 10_000
@@ -41,10 +39,6 @@ MOST_INSTANCES: Final = 1_000_000
 MOST_FRAMES: Final = 1_000_000
 # What is held of one instance's frames, in bytes of their texts: HealthImaging's ids have 32 each.
 _MOST_OF_FRAMES: Final = 64 * 2**20
-# What is held of the geometry of one instance's frames, in bytes: a place and a direction take 200.
-_MOST_IN_ORDER_BYTES: Final = 4 * 2**20
-# What is held of one instance's functional groups, in bytes.
-_MOST_OF_MACROS: Final = 32 * 2**20
 # The keys of private elements that are selected, with those of their creators: one source may have many blocks.
 _MOST_PRIVATE: Final = 256
 
@@ -240,37 +234,11 @@ class Streaming:
         return frame
 
     def _per_frame(self) -> list[tuple[str, bytes]] | None:
-        """Of a long sequence of functional groups, each macro with the JSON list of its values in some frames.
-
-        A macro of which too much differs is `UNUSABLE`.
-        """
-        parts: dict[str, list[bytes]] = {macro: [] for macro in self._shapes.macros}
-        counts = dict.fromkeys(parts, 0)
-        sizes = dict.fromkeys(parts, 0)
-        frames: dict[str, list[bytes]] = {macro: [] for macro in sorted(self._shapes.in_order)}
-        count = 0
+        """Of a long sequence of functional groups, each macro with the JSON list of its values in some frames."""
+        frames = Frames(self._shapes)
         for groups in self._many_groups():
-            count += len(groups)
-            for macro, texts in frames.items():
-                raws = map(self._shapes.macros[macro], filter(_is_item, groups))
-                texts.extend(self._selected(macro, raw) for raw in raws)
-            if count > MOST_IN_ORDER or sum(map(len, itertools.chain(*frames.values()))) > _MOST_IN_ORDER_BYTES:
-                frames = {}
-            for macro, values in self._by_macro(groups):
-                counts[macro] += len(values)
-                sizes[macro] += sum(map(len, values))
-                parts[macro].append(b"[%b]" % b",".join(values))
-            for macro in sorted(parts, key=sizes.__getitem__, reverse=True):
-                if counts[macro] > MOST_OF_AN_ATTRIBUTE or sum(sizes.values()) > _MOST_OF_MACROS:
-                    parts[macro], sizes[macro] = [], 0
-                    counts[macro] = MOST_OF_AN_ATTRIBUTE + 1
-        found = [
-            (macro, part)
-            for macro, several in parts.items()
-            for part in (several if counts[macro] <= MOST_OF_AN_ATTRIBUTE else [UNUSABLE])
-        ]
-        found += [(in_order(macro), b"[%b]" % b",".join(texts)) for macro, texts in frames.items()]
-        return found or None
+            frames.take(groups)
+        return frames.found()
 
     def _many_groups(self) -> Iterator[list[Any]]:
         """The functional groups of some frames at a time, however few of them a run has."""
@@ -295,35 +263,6 @@ class Streaming:
             return False  # like `UNUSABLE`, what no macro is in
         values = vars(self._large_values(self._shapes.macros, None))
         return self._shapes.group(**{field(macro): value for macro, value in values.items()})
-
-    def _by_macro(self, groups: list[Any]) -> Iterator[tuple[str, list[bytes]]]:
-        """Of some frames' functional groups, for each macro the JSON of its values in them, each once.
-
-        Whole items are nearly all distinct, since each frame has its own place; of most macros there is one.
-        """
-        others: list[bytes] = []
-        if {*map(type, groups)} != {self._shapes.group}:
-            # What is no item has no macro, and is named when it is typed.
-            others = [_NULL if each is None else UNUSABLE for each in groups if not isinstance(each, msgspec.Struct)]
-            groups = [each for each in groups if isinstance(each, msgspec.Struct)]
-        for macro, get in self._shapes.macros.items():
-            raws = [*map(get, groups)]
-            if not any(raws):
-                texts: Iterable[bytes] = [_NULL for _ in raws[:1]]
-            elif macro in self._shapes.reduced:
-                texts = (self._selected(macro, raw) for raw in raws)
-            else:
-                texts = (_NULL if raw is None else bytes(raw) for raw in raws)
-            yield macro, [*dict.fromkeys((*texts, *others))]
-
-    def _selected(self, macro: str, raw: msgspec.Raw | None) -> bytes:
-        """Of what a macro says of a frame, what the profile selects: of that, many frames say the same."""
-        if raw is None:
-            return _NULL
-        try:
-            return msgspec.json.encode(self._shapes.reduced[macro].decode(raw))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return bytes(raw)  # no list of items: it is named when it is typed
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -358,11 +297,6 @@ def _twice() -> Poison:
     return Poison("a key comes twice in the document's structure")
 
 
-def _is_item(group: Any) -> bool:
-    return isinstance(group, msgspec.Struct)
-
-
-_NULL: Final = b"null"
 # What a frame may say of itself in little memory, if it is short.
 _SMALL: Final = frozenset({str, int, float, bool, type(None)})
 

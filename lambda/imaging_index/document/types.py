@@ -80,11 +80,22 @@ class LevelShape(msgspec.Struct):
 
 # Up to this many frames, the geometry is kept for each frame.
 MOST_IN_ORDER: Final = 2_000
+# Up to this many slices, the geometry of a volume is derived.
+MOST_SLICES: Final = 100_000
 
 
 def in_order(macro: str) -> str:
     """The name under which a macro's values are kept for each frame, beside the list of distinct ones."""
     return f"{macro} of each frame"
+
+
+# The name under which is how many frames each of these runs has.
+RUNS_OF_FRAMES: Final = "runs of frames"
+
+
+def of_each_slice(macro: str) -> str:
+    """The name under which they are kept of more frames than that, some frames at a time."""
+    return f"{macro} of each slice"
 
 
 class Shapes:
@@ -113,6 +124,7 @@ class Shapes:
             )
         )
         self.in_order = profile.in_order()
+        self.of_slices = bool(profile.volume)
         macros = profile.per_frame()
         self.macros = {macro: attrgetter(field(macro)) for macro in macros}
         # Of macros in which most frames differ, only what is selected is held.
@@ -121,6 +133,9 @@ class Shapes:
             for macro, keys in macros.items()
             if macro in self.in_order or macro == CONVERTED[PER_FRAME]
         }
+        # How such a macro begins that says one thing alone, which is then not decoded.
+        alone = {macro: keys for macro, keys in macros.items() if macro in self.reduced and len(keys) == 1}
+        self.alone = {macro: b'[{"%b":' % min(keys).encode() for macro, keys in alone.items()}
         self.group = _values(self.macros)
         item = self.group | None | bool | int | float | str | list[Any]
         self.groups = Long(b"[]", msgspec.json.Decoder(list[item]), _border_of_groups)  # type: ignore[valid-type]

@@ -25,6 +25,7 @@ from imaging_index.entry.geometry import placed
 from imaging_index.entry.item import Item
 from imaging_index.entry.pages import Columns, Pages, leave_out_what_does_not_fit
 from imaging_index.entry.siblings import Siblings
+from imaging_index.entry.slices import Gathering
 from imaging_index.entry.summary import Summary
 from imaging_index.faults import Poison
 from imaging_index.profile.attributes import Attribute, Source
@@ -52,7 +53,10 @@ _To = TypeVar("_To")
 
 
 class Instances:
-    """Takes the instances of one document; `count`, `frames` and `frame_bytes` say how many there were."""
+    """Takes the instances of one document; `count`, `frames` and `frame_bytes` say how many there were.
+
+    `slices` gathers where they lie, if the profile wants it.
+    """
 
     def __init__(self, conversion: Conversion) -> None:
         self._conversion = conversion
@@ -83,6 +87,7 @@ class Instances:
             for each in profile.summed_up()
         ]
         self._summaries = [(each, _Origin(each.sources)) for each in summaries]
+        self.slices = Gathering(profile.volume) if profile.volume else None
 
     def take(self, run: Run) -> None:
         """More instances, in the order of the document."""
@@ -186,6 +191,8 @@ class Instances:
         size = len(self._keys[rows])
         for summary, origin in self._summaries:
             summary.add(origin.texts(filled, size))
+        if self.slices:
+            self.slices.add(filled, size)
         if self._profile.instances.on:
             self._pages.add(self._rows(columns, rows))
         for column in self._columns.values():

@@ -95,11 +95,11 @@ class Conversion(msgspec.Struct):
             _, wanted, *further = source.path
             whole = in_order(wanted)
             name = whole if any(macro == whole for macro, _ in text) else wanted
-            parts = [_inside(further, _items(decoded(part))) for macro, part in text if macro == name]
+            parts = [inside(further, items(decoded(part))) for macro, part in text if macro == name]
             raws, complete = [raw for part in parts for raw in part], name == whole
         else:
             value = decoded(text)
-            raws, complete = [value] if len(source.path) == 1 else _inside(source.path[1:], [value]), True
+            raws, complete = [value] if len(source.path) == 1 else inside(source.path[1:], [value]), True
         wholes = (self._whole(attribute, source, raw) for raw in self._counted([attribute], raws))
         return [next(iter(found), None) for found in wholes], complete
 
@@ -148,14 +148,14 @@ class Conversion(msgspec.Struct):
             found: list[_Read] = []
             for macro, part in text:
                 if macro == wanted:
-                    raws = self._counted(attributes, _inside(further, _items(decoded(part))))
+                    raws = self._counted(attributes, inside(further, items(decoded(part))))
                     # Most of the frames say the same.
                     found += dict.fromkeys(each for raw in raws for each in read(raw))
             return found
         value = decoded(text)
         if value is None:
             return []
-        raws = [value] if len(path) == 1 else _inside(path[1:], [value])
+        raws = [value] if len(path) == 1 else inside(path[1:], [value])
         return [each for raw in self._counted(attributes, raws) for each in read(raw)]
 
     def _counted(self, attributes: Iterable[Attribute], raws: list[object]) -> list[object]:
@@ -225,7 +225,7 @@ class Conversion(msgspec.Struct):
 
     def _rows(self, columns: Sequence[tuple[Attribute, Sequence[Source]]], raw: object) -> list[Whole]:
         """The values of some attributes in the items of a sequence; of an item without any of them none."""
-        rows = (tuple(self._of_item(*column, item) for column in columns) for item in _items(raw))
+        rows = (tuple(self._of_item(*column, item) for column in columns) for item in items(raw))
         return [row for row in rows if any(value != "" for value in row)]
 
     def _of_item(self, attribute: Attribute, sources: Iterable[Source], item: object) -> Value:
@@ -256,10 +256,10 @@ class Conversion(msgspec.Struct):
         return self.bounded(attribute, value) if isinstance(value, str) else value
 
 
-def _inside(path: Iterable[str], values: list[object]) -> list[object]:
+def inside(path: Iterable[str], values: list[object]) -> list[object]:
     """The values at the end of a path within some values of the sequence that it begins in: one an item."""
     for keyword in path:
-        values = [_in_item(item, keyword) for value in values for item in _items(value)]
+        values = [_in_item(item, keyword) for value in values for item in items(value)]
     return values
 
 
@@ -281,7 +281,7 @@ def _or_empty(value: Value | None) -> Value:
     return "" if value is None else value
 
 
-def _items(value: object) -> list[object]:
+def items(value: object) -> list[object]:
     """The items of a sequence; an absent or empty one counts as one empty item."""
     return value or [None] if isinstance(value, list) else [value]
 

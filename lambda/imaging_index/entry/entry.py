@@ -20,7 +20,7 @@ from imaging_index.document.texts import series_uid
 from imaging_index.document.types import Values
 from imaging_index.entry.columns import Instances
 from imaging_index.entry.conversion import LONGEST_PARTITION, Conversion, Flaws
-from imaging_index.entry.deriving import derived
+from imaging_index.entry.deriving import derived, geometry
 from imaging_index.entry.item import Item, fitting, folded, size, stored, stored_list
 from imaging_index.profile.attributes import Attribute
 from imaging_index.profile.derived import PATIENT_NAME_KEY, SEVERAL
@@ -84,6 +84,9 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
 
         attributes = applied(attributes, document, conversion)
     attributes |= derived(attributes, document.patient, document.study, profile, flaws)
+    if instances.slices:
+        found = geometry(instances.slices.slices, document.series.values(), profile.angle, flaws)
+        attributes |= {name: value for name, value in found.items() if profile.find(name)}
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
     attributes["FrameBytes"] = {"N": str(instances.frame_bytes)}

@@ -11,7 +11,7 @@ from msgspec import structs
 from imaging_index.dicom import dictionary, functional_groups, vrs
 from imaging_index.dicom.dictionary import Level
 from imaging_index.profile import form
-from imaging_index.profile.derived import FOLDED, PARTS, PATIENT_AGE, SEVERAL
+from imaging_index.profile.derived import BY_NAME, FOLDED, PARTS, SELECTED, SEVERAL
 from imaging_index.profile.form import Form
 from imaging_index.profile.privacy import Policy
 
@@ -112,8 +112,8 @@ def select(name: str) -> Attribute:
     Raises:
         SelectionError: there is no such attribute, or it is not searchable.
     """
-    if name == PATIENT_AGE.name:
-        return Attribute(name, "DS", False, Level.STUDY, ())
+    if (derived := BY_NAME.get(name)) and derived.level:
+        return Attribute(name, derived.vr, False, derived.level, ())
     path = tuple(name.split("."))
     elements = [_element(keyword) for keyword in path]
     for element in elements[:-1]:
@@ -209,12 +209,14 @@ def _named_source(where: str, source: Any) -> tuple[tuple[Source, ...], str, boo
             raise SelectionError(f"{where} needs whole numbers from 1 to {_LARGEST} for component and modulo.", field)
     settings: dict[str, Any] = {"component": component, "modulo": tuple(sorted(modulo, reverse=True)), "gaps": False}
     if "path" in source:
-        if source["path"] == PATIENT_AGE.name:
-            raise SelectionError(
-                f"{where} cannot read {PATIENT_AGE.name}, which is derived itself; read PatientAge.", "path"
-            )
         if not isinstance(source["path"], str):
             raise SelectionError(f"{where} has a path that is not a text; write it like path = 'PatientID'.", "path")
+        if source["path"] in SELECTED:
+            raise SelectionError(
+                f"{where} cannot read {source['path']}, which is derived itself; read what it is made of, like "
+                f"{BY_NAME[source['path']].made_of[0]}.",
+                "path",
+            )
         try:
             attribute = select(source["path"])
         except SelectionError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import structs
 
 from imaging_index.dicom import dictionary
-from imaging_index.profile.derived import PATIENT_AGE
+from imaging_index.profile.derived import PATIENT_AGE, SELECTED
 from imaging_index.profile.privacy import Policy
 
 if TYPE_CHECKING:
@@ -143,6 +143,8 @@ def _wrong_policy(policy: Policy, name: str, attribute: Attribute | None) -> str
     of_age = name == PATIENT_AGE.name
     if of_age and policy not in (Policy.KEEP, Policy.DROP, Policy.CAP):
         return "which is a number of its own; cap or drop it."
+    if name in SELECTED and not of_age and policy not in (Policy.KEEP, Policy.DROP):
+        return "which is derived; drop it."
     if policy is Policy.UID and vr != "UI":
         return f"which holds {vr or 'no value'} and no UIDs; hash or drop it."
     if policy is Policy.UID and _is_of_a_kind(name, attribute):

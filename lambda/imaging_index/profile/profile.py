@@ -26,6 +26,10 @@ IDENTITY: Final = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID")
 _IN_HASH: Final = {Policy.KEEP: False, Policy.HASH: True}
 
 
+# Degrees.
+ANGLE: Final = 10
+
+
 class ProfileError(ValueError):
     """A profile that cannot be used. Its text has one line for each mistake, and says what to do."""
 
@@ -70,6 +74,9 @@ class Profile(msgspec.Struct, frozen=True):
     `events` has the names of the attributes that the index's own events have. `pseudonymous` says that whatever may
     identify somebody has a policy, and `retained` the options of de-identification under which some of it is kept. All
     three leave entries as they are.
+
+    `volume` has what the geometry of a volume is derived from, if any of that is selected and nothing private is in
+    the way; `angle` is within how many degrees of a plane slices have its name.
     """
 
     revision: int
@@ -81,6 +88,8 @@ class Profile(msgspec.Struct, frozen=True):
     events: tuple[str, ...] = ()
     pseudonymous: bool = False
     retained: tuple[str, ...] = ()
+    volume: tuple[Attribute, ...] = ()
+    angle: float = ANGLE
 
     @property
     def hash(self) -> str:
@@ -90,6 +99,8 @@ class Profile(msgspec.Struct, frozen=True):
         instances = [self.instances.on, self.instances.frames]
         content = [_contents(self.attributes), keys, sorted(self.private.items())]
         content.append([[*instances, _contents(self.instances.keep), _contents(self.instances.geometry)]])
+        if self.volume:
+            content.append([_contents(self.volume), self.angle])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
@@ -161,7 +172,7 @@ class Profile(msgspec.Struct, frozen=True):
     @property
     def read(self) -> tuple[Attribute, ...]:
         """The attributes that a document is read for: those of the entry, and those that the pages have."""
-        return (*self.attributes, *self.instances.keep, *self.instances.geometry)
+        return (*self.attributes, *self.instances.keep, *self.instances.geometry, *self.volume)
 
     def keywords(self, level: Level) -> frozenset[str]:
         """The top keywords that a document is read for at one level."""
@@ -202,7 +213,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     def in_order(self) -> frozenset[str]:
         """The sequences in an item of PerFrameFunctionalGroupsSequence whose values are kept frame by frame."""
-        paths = (source.path for attribute in self.instances.geometry for source in attribute.sources)
+        placed = (*self.instances.geometry, *self.volume)
+        paths = (source.path for attribute in placed for source in attribute.sources)
         return frozenset(path[1] for path in paths if path[0] == PER_FRAME)
 
     def find(self, name: str) -> Attribute | None:

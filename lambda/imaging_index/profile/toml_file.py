@@ -13,9 +13,10 @@ from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.profile import declared_indexes, declared_privacy, event_attributes
 from imaging_index.profile.attributes import Attribute, SelectionError, select, select_named
-from imaging_index.profile.derived import BY_NAME
+from imaging_index.profile.derived import BY_NAME, OF_SLICES, VOLUME
 from imaging_index.profile.mistakes import TOO_DEEP, Mistakes, one_line
-from imaging_index.profile.profile import Instances, Profile, ProfileError
+from imaging_index.profile.privacy import Policy
+from imaging_index.profile.profile import ANGLE, Instances, Profile, ProfileError
 from imaging_index.profile.schema import (
     LARGEST_ENTRY,
     LONGEST_LIST,
@@ -39,6 +40,8 @@ _GEOMETRY: Final = (
     "TemporalPositionIdentifier",
     "EchoNumbers",
 )
+# Slices at a larger angle are nearer to another plane.
+_WIDEST: Final = 45
 
 
 def load(path: Path, *, checked: bool = False) -> Profile:
@@ -70,7 +73,18 @@ def parse(text: str, *, checked: bool = False) -> Profile:
         # Python's own bounds: of nested calls, and of the digits of a number.
         raise ProfileError([TOO_DEEP]) from None
     mistakes = Mistakes(text)
-    fields = ("revision", "attributes", "named", "privacy", "instances", "indexes", "events", "pseudonymous", "retain")
+    fields = (
+        "revision",
+        "attributes",
+        "named",
+        "privacy",
+        "instances",
+        "geometry",
+        "indexes",
+        "events",
+        "pseudonymous",
+        "retain",
+    )
     for field in document:
         if field not in fields:
             mistakes.add(f"Unknown field '{field}'. Allowed fields: {', '.join(fields)}.", field)
@@ -92,6 +106,8 @@ def parse(text: str, *, checked: bool = False) -> Profile:
         geometry=tuple(each for each in instances.geometry if declared_privacy.is_kept(each, private)),
     )
     declared_privacy.check(attributes, instances, private, mistakes)
+    angle = _angle(document.get("geometry", {}), mistakes)
+    volume = _volume(private) if any(each.name in attributes for each in VOLUME) else ()
     indexes = declared_indexes.read(document.get("indexes", {}), attributes, selected, mistakes)
     events = event_attributes.read(document.get("events"), attributes, selected, mistakes)
     if (size := LONGEST_SEVERAL + sum(map(largest, attributes.values()))) > LARGEST_ENTRY:
@@ -112,6 +128,8 @@ def parse(text: str, *, checked: bool = False) -> Profile:
         events,
         pseudonymous=document.get("pseudonymous", False),
         retained=tuple(document.get("retain", ())),
+        volume=volume,
+        angle=angle,
     )
 
 
@@ -226,13 +244,44 @@ def _instances(table: Any, mistakes: Mistakes) -> Instances:
     return Instances(frames=frames, keep=tuple(kept.values()), geometry=_geometry() if geometry else ())
 
 
-def _geometry() -> tuple[Attribute, ...]:
+def _geometry(names: Iterable[str] = _GEOMETRY) -> tuple[Attribute, ...]:
     """The attributes of where an instance lies, without the sequences of converted frames for what has no macro."""
     converted = set(CONVERTED.values())
     return tuple(
-        structs.replace(each, sources=tuple(source for source in each.sources if converted.isdisjoint(source.path)))
-        for each in map(select, _GEOMETRY)
+        structs.replace(
+            each,
+            sources=tuple(
+                source for source in each.sources if converted.isdisjoint(source.path) and source.part is None
+            ),
+        )
+        for each in map(select, names)
     )
+
+
+def _volume(private: Mapping[str, Policy]) -> tuple[Attribute, ...]:
+    """The attributes that the geometry of a volume is derived from; none where positions or directions are private."""
+    # Frames of reference are only told apart, and mapped UIDs are as different as the others.
+    hidden = {name: policy for name, policy in private.items() if policy is not Policy.UID}
+    kept = tuple(each for each in _geometry(OF_SLICES) if declared_privacy.is_kept(each, hidden))
+    return kept if {"ImagePositionPatient", "ImageOrientationPatient"} <= {each.name for each in kept} else ()
+
+
+def _angle(table: Any, mistakes: Mistakes) -> float:
+    """Within how many degrees of a plane slices have its name."""
+    angle = table.get("angle", ANGLE) if isinstance(table, dict) else None
+    if (
+        not isinstance(angle, int | float)
+        or isinstance(angle, bool)
+        or not 0 < angle <= _WIDEST
+        or table.keys() - {"angle"}
+    ):
+        mistakes.add(
+            f"Geometry is a table: [geometry] with angle = {ANGLE}, the degrees within which slices are axial, coronal "
+            f"or sagittal, up to {_WIDEST}.",
+            "geometry",
+        )
+        return ANGLE
+    return angle
 
 
 def largest(attribute: Attribute) -> int:

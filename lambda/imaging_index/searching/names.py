@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imaging_index.dicom import dictionary
-from imaging_index.profile.derived import PATIENT_AGE
+from imaging_index.profile.derived import SELECTED
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.schema import MOMENTS, OWN_KEYS
 from imaging_index.searching.errors import SearchError
@@ -162,7 +162,7 @@ def _refusal(name: str, names: Sequence[str]) -> str:
     inside = [each for each in names if each.startswith(f"{name}.") or each.endswith(f".{name}")]
     if inside:
         return f"The profile does not select {name} alone. Did you mean {inside[0]}?"
-    if all(map(dictionary.lookup, path)) or name == PATIENT_AGE.name:
+    if all(map(dictionary.lookup, path)) or name in SELECTED:
         said = _EVERYDAY.get(name.lower())
         instead = f", or ask for {said}" if said in names else ""
         return (
