@@ -144,8 +144,8 @@ def test_an_unknown_name_is_answered_with_the_shipped_profiles(name: str) -> Non
     status, _, errors = run("check", name)
     assert status == 1
     assert errors == (
-        f"There is no profile {name}. The shipped ones are {', '.join(SHIPPED[:-1])} and {SHIPPED[-1]}. To use a file of "
-        "your own, give a path that ends in .toml.\n"
+        f"There is no profile {name}. The shipped ones are {', '.join(SHIPPED[:-1])} and {SHIPPED[-1]}. To use a file "
+        "of your own, give a path that ends in .toml.\n"
     )
 
 

@@ -29,7 +29,7 @@ from imaging_index.profile.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 # Where an instance lies, and what distinguishes those that lie at one place (PS3.3, sections C.7.6.2 and C.8.3.1).
