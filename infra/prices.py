@@ -29,6 +29,10 @@ class Prices:
     healthimaging_call: float = 0.005e-3
     frequent_gb_month: float = 0.105
     archive_gb_month: float = 0.006
+    # aws.amazon.com/s3/pricing, S3 Standard: PUT and LIST; GET; deleting is free
+    s3_put: float = 0.005e-3
+    s3_get: float = 0.0004e-3
+    s3_gb_month: float = 0.023
     # aws.amazon.com/kms/pricing
     key_month: float = 1.00
     kms_request: float = 0.03e-4

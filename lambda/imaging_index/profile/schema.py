@@ -33,6 +33,7 @@ OWN_NAMES: Final = frozenset(OWN_KEYS) | {
     "ProfileHash",
     "Pages",
     "PagesChecksum",
+    "DocumentIn",
     "SeriesInstanceUIDs",
     "MissingIn",
     "InvalidAttributes",
