@@ -53,7 +53,7 @@ bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes:
 	$(BIN)/python -m bench $(BENCH)
 
 prove: $(VENV)/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
-	$(BIN)/python -m proof
+	$(BIN)/python -m proof $(PROVE)
 
 soak: $(VENV)/.ready  ## half an hour of a local index while its functions are killed
 	$(BIN)/python proof/campaigns/soak.py

@@ -211,24 +211,26 @@ def wrong_rule(number: int) -> Outcome:
     return Outcome(1, notes=[f"{RULES[number].name}: {violation}"])
 
 
-def pairs_of_kills() -> Outcome:
-    """Kill twice, everywhere, in a local cloud."""
+def kills_at_calls() -> Outcome:
+    """Kill once and twice, everywhere, in a local cloud."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
         os.environ.update(cloud.environment())
         aws = boto3.Session()
         client = aws.client("medical-imaging")
         stage = kills.Stage(aws, client, rows=2, requests=2)
-        return Outcome(sum(kills.pairs(stage, each) for each in kills.scenarios(client, Path(folder)).values()))
+        every = kills.scenarios(client, Path(folder)).values()
+        return Outcome(sum(kills.singles(stage, each) + kills.pairs(stage, each) for each in every))
 
 
-def pairs_of_errors() -> Outcome:
-    """Refuse two calls, everywhere, in a local cloud."""
+def errors_at_calls() -> Outcome:
+    """Refuse one call with every code, and two, everywhere, in a local cloud."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud, throttles_off(cloud.endpoint):
         os.environ.update(cloud.environment())
         aws = boto3.Session()
         stage = refusals.Stage(make_pipeline(aws, os.environ.__setitem__))
         cases = refusals.cases(aws.client("medical-imaging"), Path(folder))
-        return Outcome(sum(refusals.pairs(stage, each) for each in cases.values()))
+        every = cases.values()
+        return Outcome(sum(refusals.singles(stage, each) + refusals.pairs(stage, each) for each in every))
 
 
 def made_up_for(count: int) -> Outcome:
@@ -268,8 +270,8 @@ def programme() -> list[Suite]:
     models = range(len(configurations.CONFIGURATIONS) + len(configurations.PROVE))
     return [
         Suite("Lost events and deletions, local cloud", "image sets", [(made_up_for, (n,)) for n in (50_000, 2_000)]),
-        Suite("Kills in pairs, local cloud", "pairs", [(pairs_of_kills, ())]),
-        Suite("Errors in pairs, local cloud", "pairs", [(pairs_of_errors, ())]),
+        Suite("Kills, single and in pairs, local cloud", "runs", [(kills_at_calls, ())]),
+        Suite("Errors, single and in pairs, local cloud", "runs", [(errors_at_calls, ())]),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
         Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),
         Suite("Lost events and a reconcile pass", "histories", [(losses, (10_000,))]),
@@ -383,9 +385,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--only", metavar="TEXT", default="", help="the suites whose names contain this")
     options = parser.parse_args()
     begun = time.monotonic()
-    suites = programme()
+    suites = [suite for suite in programme() if options.only.lower() in suite.name.lower()]
+    if not suites:
+        parser.error(f"no suite has '{options.only}' in its name: {', '.join(suite.name for suite in programme())}")
     run(suites, options.minutes, options.cores)
     text = "\n".join([*map(str, suites), f"{(time.monotonic() - begun) / 60:.0f} minutes on {options.cores} cores"])
     REPORT.parent.mkdir(exist_ok=True)

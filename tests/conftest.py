@@ -15,6 +15,7 @@ import pytest
 from infra.assembly import Assembly
 from local.cloud import LocalCloud
 from proof.harness import canary
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 
 _accounts = itertools.count(100_000_000_001)
@@ -62,14 +63,9 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 @contextlib.contextmanager
-def _account(cloud: LocalCloud, folder: Path) -> Iterator[dict[str, str]]:
+def _account(cloud: LocalCloud) -> Iterator[dict[str, str]]:
     variables = cloud.environment(str(next(_accounts)))
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AWS_PROFILE", raising=False)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # nor what the developer has configured
-            monkeypatch.setenv(name, str(folder / "none"))
+    with signed_in(variables):
         account = canary.Account(variables)
         yield variables
         harms = account.harms()
@@ -78,16 +74,16 @@ def _account(cloud: LocalCloud, folder: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def environment(cloud: LocalCloud, tmp_path: Path) -> Iterator[dict[str, str]]:
+def environment(cloud: LocalCloud) -> Iterator[dict[str, str]]:
     """A new account's variables, which this process and its children have for the time of the test."""
-    with _account(cloud, tmp_path) as variables:
+    with _account(cloud) as variables:
         yield variables
 
 
 @pytest.fixture(scope="module")
-def environment_of_module(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment_of_module(cloud: LocalCloud) -> Iterator[dict[str, str]]:
     """The same for all tests of a module, which share what they deploy."""
-    with _account(cloud, tmp_path_factory.mktemp("account")) as variables:
+    with _account(cloud) as variables:
         yield variables
 
 

@@ -40,7 +40,7 @@ def table() -> str:
         shipped = _accepted(Path(folder) / "shipped", {})
         other = _accepted(Path(folder) / "other", {"profile": str(hashing), "dataStores": json.dumps([{"id": _STORE}])})
         dicomweb = _accepted(Path(folder) / "dicomweb", {"dicomweb": "iam"})
-        settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["<bucket>"]}
+        settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["import-output"]}
         events = _accepted(Path(folder) / "events", settings)
         documents = _accepted(Path(folder) / "documents", {"documents": "s3"})
     every = (shipped, other, dicomweb, events, documents)

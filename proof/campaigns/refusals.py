@@ -335,11 +335,19 @@ def one_of_each_class(call: Call) -> list[Refusal]:
     return list(first.values())
 
 
-def singles(stage: Stage, case: Case, progress: Progress = lambda *_: None) -> int:
-    """Refuse every call of the case once with every code, and once late in the message's life with each class."""
+def singles(stage: Stage, case: Case, progress: Progress = lambda *_: None, *, refused: set[Call] | None = None) -> int:
+    """Refuse every call of the case once with every code, and once late in the message's life with each class.
+
+    With calls that were `refused` before, to which the case's are added, they get one code of each class.
+    """
     message = stage.receive(case)
     calls = _calls(stage, case, message)
-    every = [(at, refusal, False) for at, call in enumerate(calls) for refusal in refusals_of(call)]
+    every = []
+    for at, call in enumerate(calls):
+        codes = one_of_each_class(call) if refused is not None and call in refused else refusals_of(call)
+        every += [(at, refusal, False) for refusal in codes]
+        if refused is not None:
+            refused.add(call)
     every += [(at, refusal, True) for at, call in enumerate(calls) for refusal in one_of_each_class(call)]
     for number, (at, refusal, late) in enumerate(every):
         stage.prepare(case)

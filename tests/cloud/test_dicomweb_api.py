@@ -21,6 +21,7 @@ from local.cloud import LocalCloud
 from local.deployment import deploy
 from proof.harness import canary
 from proof.harness.image_sets import make_image_set, wait_for
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import Grant, Policies, documented, rows
 
@@ -178,10 +179,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("dicomweb")
     (folder / "dicom").mkdir()
     (folder / "hashing.toml").write_text(PROFILE)
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         aws = boto3.Session()
         assembly = synth_here(folder / "assembly", profile=str(folder / "hashing.toml"), dicomweb="iam")
         outputs = deploy(assembly, cloud.environment())

@@ -14,6 +14,7 @@ import urllib3
 
 from local.cloud import LocalCloud
 from local.deployment import deploy
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 
 PAGE = "https://viewer.example.org"
@@ -21,12 +22,9 @@ POOL = "arn:aws:cognito-idp:us-east-1:000000000000:userpool/us-east-1_abcDEF123"
 
 
 @pytest.fixture
-def local_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
+def local_cloud() -> Iterator[LocalCloud]:
     """A cloud of the test's own: requests that are not signed reach its default account alone."""
-    with LocalCloud() as running:
-        for name, value in running.environment().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud() as running, signed_in(running.environment()):
         yield running
 
 

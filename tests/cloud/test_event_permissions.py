@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +15,10 @@ from local.cloud import DEFAULT_ACCOUNT, LocalCloud
 from local.deployment import deploy
 from proof.harness.image_sets import make_image_set, wait_for
 from proof.harness.pipeline import record
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import Grant, Policies
+from tests.invoking import invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -104,9 +105,7 @@ class Deployed:
         """Have the function handle something in a new execution environment. Returns the reasons of what failed."""
         self._lambda.update_function_configuration(FunctionName=self._name, Timeout=60)
         self._forget()
-        payload = json.dumps({"Records": [self._record(what)]}, default=str)
-        answer = self._lambda.invoke(FunctionName=self._name, Payload=payload, LogType="Tail")
-        lines = [json.loads(line) for line in base64.b64decode(answer["LogResult"]).splitlines()]
+        lines = invoke(self._lambda, self._name, {"Records": [self._record(what)]}).lines
         return [f"{line['fault']}: {line['reason']}" for line in lines if "fault" in line]
 
     def _forget(self) -> None:
@@ -152,10 +151,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("event-permissions")
     (folder / "dicom").mkdir()
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         context = {"events": "on", "studyStableMinutes": "1", "importOutputBuckets": json.dumps([BUCKET])}
         outputs = deploy(synth_here(folder / "assembly", **context), cloud.environment())
         yield Deployed(make_image_set(boto3.client("medical-imaging"), folder / "dicom"), outputs)

@@ -36,7 +36,7 @@ from proof.harness.forgeries import INTRUDER, LARGE, forged, lies, malformed
 from proof.harness.image_sets import wait_for
 
 _BACKLOG = 200  # forged messages that wait at any time
-_POURED = 600
+_POURED = 400
 
 
 class Hospital:

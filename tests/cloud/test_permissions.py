@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import re
@@ -23,8 +22,10 @@ from local.deployment import deploy
 from local.stack import import_folder
 from proof.harness.image_sets import delete, make_image_set, update, wait_for
 from proof.harness.pipeline import record
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import STORE_KEY, Grant, Policies, documented, rows
+from tests.invoking import invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -115,12 +116,10 @@ class Deployed:
         self._lambda.update_function_configuration(FunctionName=name, Timeout=60)
         self.send(message)
         (received,) = self._sqs.receive_message(QueueUrl=queue, AttributeNames=["All"])["Messages"]
-        payload = json.dumps({"Records": [record(received)]})
-        answer = self._lambda.invoke(FunctionName=name, Payload=payload, LogType="Tail")
+        answer, _, lines = invoke(self._lambda, name, {"Records": [record(received)]})
         self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=received["ReceiptHandle"])
-        lines = [json.loads(line) for line in base64.b64decode(answer["LogResult"]).splitlines()]
         return Handled(
-            comes_back=bool(json.loads(answer["Payload"].read())["batchItemFailures"]),
+            comes_back=bool(answer["batchItemFailures"]),
             failures=[line for line in lines if "fault" in line],
         )
 
@@ -147,10 +146,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("permissions")
     (folder / "dicom").mkdir()
     (folder / "hashing.toml").write_text(PROFILE)
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         aws = boto3.Session()
         key = make_image_set(aws.client("medical-imaging"), folder / "dicom")
         context = {

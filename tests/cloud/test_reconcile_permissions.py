@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +17,10 @@ from imaging_index.table.layout import item_key
 from local.cloud import LocalCloud
 from local.deployment import deploy
 from proof.harness.image_sets import make_image_set
+from tests.accounts import signed_in
 from tests.assemblies import synth_here
 from tests.grants import Grant, Policies, documented, rows
+from tests.invoking import invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -109,10 +110,9 @@ class Deployed:
         self._lambda.update_function_configuration(
             FunctionName=self._name, Environment={"Variables": self._variables | changes}
         )
-        answer = self._lambda.invoke(FunctionName=self._name, Payload=b"{}", LogType="Tail")
-        lines = [json.loads(line) for line in base64.b64decode(answer["LogResult"]).splitlines() if line[:1] == b"{"]
-        failed = answer["Payload"].read().decode() if "FunctionError" in answer else ""
-        return [line["reason"] for line in lines if line.get("message") == "not compared"], failed
+        answer, failed, lines = invoke(self._lambda, self._name, {})
+        reasons = [line["reason"] for line in lines if line.get("message") == "not compared"]
+        return reasons, json.dumps(answer) if failed else ""
 
     @property
     def hints(self) -> int:
@@ -125,10 +125,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("permissions")
     (folder / "dicom").mkdir()
-    with LocalCloud(policies=True) as cloud, pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with LocalCloud(policies=True) as cloud, signed_in(cloud.environment()):
         aws = boto3.Session()
         # Before there is a rule that would index it.
         key = make_image_set(aws.client("medical-imaging"), folder / "dicom")

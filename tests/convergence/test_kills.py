@@ -35,11 +35,15 @@ def test_a_kill_before_or_after_any_call_in_any_order_of_three_hints_changes_not
     aws: boto3.Session, client: Any, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     stage = Stage(aws, client, rows=2, requests=2)
-    killed = {name: kills.singles(stage, each) for name, each in kills.scenarios(client, tmp_path).items()}
-    record_property("single kills", f"{sum(killed.values())}, in ten scenarios and six orders")
+    # Each scenario in half of the orders; make prove: in all.
+    killed = {
+        name: kills.singles(stage, each, kills.ORDERS[number % 2 :: 2])
+        for number, (name, each) in enumerate(kills.scenarios(client, tmp_path).items())
+    }
+    record_property("single kills", f"{sum(killed.values())}, in ten scenarios and three orders of each")
     # Before a call nothing has happened since the one before was answered: the first of a delivery is its own case.
-    assert sum(killed.values()) >= 800
-    assert min(killed.values()) >= 6 * 3 * (1 + 2)  # orders, hints, before the first call and after two at least
+    assert sum(killed.values()) >= 400
+    assert min(killed.values()) >= 3 * 3 * (1 + 2)  # orders, hints, before the first call and after two at least
 
 
 def test_a_second_kill_changes_nothing_either(

@@ -39,6 +39,7 @@ from local.deployment import deploy
 from proof.campaigns.refusals import event
 from proof.harness.image_sets import PROFILE_FILE, delete, make_image_set, update, wait_for
 from proof.harness.pipeline import Pipeline, import_handler, response
+from tests.accounts import signed_in
 from tests.infra.conftest import INDEX, RECONCILE, synthesize
 
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
@@ -133,15 +134,9 @@ class Account:
 
 
 @pytest.fixture(scope="module")
-def account(cloud: LocalCloud, assembly: Assembly, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    with pytest.MonkeyPatch.context() as patched:
-        environment = cloud.environment("300000000001")
-        nowhere = str(tmp_path_factory.mktemp("aws") / "none")
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patched.setenv(name, nowhere)
-        patched.delenv("AWS_PROFILE", raising=False)
+def account(cloud: LocalCloud, assembly: Assembly) -> Iterator[Account]:
+    environment = cloud.environment("300000000001")
+    with signed_in(environment) as patched:
         aws = boto3.Session()
         outputs = deploy(assembly, environment)
         # This process stands in for Lambda.
