@@ -34,6 +34,10 @@ def cost(
         Path | None, typer.Option(help="A folder of your DICOM files, to measure the size of their entries.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="The function's mean duration for a hint, in seconds.")] = 0.25,
+    documents: Annotated[
+        float,
+        typer.Option(min=0, metavar="KB", help="Keep documents, of so many kB each on average as they are compressed."),
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Estimate what a year costs, part by part, at AWS's list prices. Searches are not included."""
@@ -53,9 +57,9 @@ def cost(
     measured = sizes.measure(selected, sample and sample.expanduser())
     volume = Volume(studies, series, instances, updates, deletions, existing)
     prices = Prices()
-    parts = bill(volume, measured, selected, seconds, prices)
+    parts = bill(volume, measured, selected, seconds, prices, documents)
     total = math.fsum(part.dollars for part in parts)
-    anew = reading_anew(volume, measured, prices)
+    anew = reading_anew(volume, measured, prices, kept=documents > 0)
     if json:
         print_json(
             {
@@ -89,7 +93,8 @@ def cost(
     )
     screen.print(
         "Not included: searches, and new revisions of the profile. Reading all documents again for a revision costs "
-        f"{anew:,.2f} if HealthImaging has archived them all."
+        f"{anew:,.2f}"
+        + (" from the bucket where they are kept." if documents else " if HealthImaging has archived them all.")
     )
 
 
