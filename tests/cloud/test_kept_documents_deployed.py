@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
 from bench.pipeline import write_files
+from cli.main import application
 from imaging_index.entry.entry import FORMAT
 from imaging_index.kept_documents import name_of
 from imaging_index.profile import toml_file
@@ -105,6 +107,10 @@ def test_a_new_revision_takes_no_call_of_getimagesetmetadata_and_no_dollars_as_t
     assert drifted.found(plan) == {"Outdated": COUNT}
     takes = plan["datastores"][0]["takes"]
     assert (takes["documents"], takes["kept"], takes["asked"], takes["dollars"]) == (0, COUNT, 0, 0)
+
+    printed = " ".join(CliRunner().invoke(application, ["reconcile", "--full", "--plan"]).output.split())
+    assert f"takes {COUNT} hints, 0 calls of GetImageSetMetadata and 0 of GetImageSet ($0.00)" in printed
+    assert f"Besides, {COUNT} documents that the stack keeps are read from its bucket ($0.00)" in printed
 
     calls, accessed = stage.counted(), stage.counted("accessed")
     done = drifted.command("--full", "--apply", "--most-dollars", "0")
