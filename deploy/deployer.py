@@ -124,7 +124,8 @@ class Deployer:
         old, new = (toml_file.parse(each["Metadata"]["Profile"]) for each in (template, wanted))
         before, after = map(_generation, (template, wanted))
         if old.hash != new.hash or before not in (None, after):
-            say(index_again.advice(self._stack, new, table, before, str(after)))
+            kept = "DocumentsBucketName" in template.get("Outputs", {})
+            say(index_again.advice(self._stack, new, table, before, str(after), keeps_documents=kept))
         return plan(deployed_indexes, old, wanted_indexes, new)
 
     def _prepare(self, folder: Path) -> bool:

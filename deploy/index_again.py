@@ -14,7 +14,9 @@ _SMALLEST_IMAGE_SET_GB: Final = 5 / 1024
 _A_HINT: Final = 4e-6
 
 
-def advice(stack: str, profile: Profile, table: Mapping[str, Any], before: str | None, after: str) -> str:
+def advice(
+    stack: str, profile: Profile, table: Mapping[str, Any], before: str | None, after: str, *, keeps_documents: bool
+) -> str:
     """What to know before a profile is deployed that entries were not made by.
 
     Args:
@@ -23,16 +25,18 @@ def advice(stack: str, profile: Profile, table: Mapping[str, Any], before: str |
         table: the deployed table, as DescribeTable describes it.
         before: the deployed generation, as `1.3`; None for a stack without reconcile.
         after: the new one.
+        keeps_documents: whether the deployed stack keeps documents, of which HealthImaging is not asked.
     """
     entries = _entries(table)
     making = entries * (_PRICES.healthimaging_call + write_units.again(profile) * _PRICES.write_unit + _A_HINT)
     storing = entries * _SMALLEST_IMAGE_SET_GB * (_PRICES.frequent_gb_month - _PRICES.archive_gb_month)
+    kept = "" if not keeps_documents else " What the stack keeps documents of takes neither calls nor storage."
     named = "" if stack == "ImagingIndex" else f" --stack {stack}"
     return (
         "\nEntries stay as they are until their image sets are indexed again "
         f"(generation {before or 'unknown'} -> {after}).\n"
         f"For about {entries:,} entries that takes ${making:,.2f} of calls and writes and, if HealthImaging has "
-        f"archived them all, at least ${storing:,.2f} of storage.\n"
+        f"archived them all, at least ${storing:,.2f} of storage.{kept}\n"
         "After the deployment, this says exactly what it takes, and begins it with --apply instead of --plan:\n"
         f"  imaging-index reconcile --full --plan{named}"
     )

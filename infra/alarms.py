@@ -187,6 +187,19 @@ def of_storage(table: str, indexes: Mapping[str, str]) -> tuple[Alarm, ...]:
     )
 
 
+def of_documents(service: str) -> tuple[Alarm, ...]:
+    """The alarms of kept documents."""
+    return (
+        Alarm("DocumentsNotKept", "documents", "Documents are not kept: indexing them again will ask HealthImaging.",
+              own(service, metric_names.DOCUMENT_NOT_KEPT, "Sum"),
+              (">=", 1), (1, _BETWEEN_TRIES)),
+        Alarm("DocumentsUnusable", "documents",
+              "Kept documents were missing or damaged, and HealthImaging was asked for them.",
+              own(service, metric_names.KEPT_DOCUMENT_UNUSABLE, "Sum"),
+              (">=", 1), (1, 1)),
+    )  # fmt: skip
+
+
 def of_dicomweb(names: ApiNames) -> tuple[Alarm, ...]:
     """The alarms of the DICOMweb API."""
     return (

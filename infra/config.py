@@ -30,6 +30,7 @@ BundleTarget = Literal["lambda", "host"]
 Monitoring = Literal["full", "basic"]
 RemovalPolicy = Literal["retain", "destroy"]
 Switch = Literal["off", "on"]
+Kept = Literal["off", "s3"]
 UnknownKeys = Literal["refuse", "ignore"]
 EmptyStatus = Literal[200, 204]
 
@@ -174,6 +175,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         study_stable_minutes: for how long a study must not have changed when it is announced as stable; 0 for never.
         import_output_buckets: the buckets of import jobs' output, for the event of a job that is indexed.
         event_schemas: whether the events' schema is registered with EventBridge.
+        documents: whether the documents that were indexed are kept, and where.
+        documents_despite_privacy: whether they are although the profile drops or hashes some of their values.
         indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
             upgrade.
     """
@@ -206,6 +209,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     study_stable_minutes: _StableMinutes = 0
     import_output_buckets: _Buckets = ()
     event_schemas: _Switch = "off"
+    documents: Annotated[Kept, Meta(description="off or s3")] = "off"
+    documents_despite_privacy: _Switch = "off"
     indexes: Annotated[Indexes | None, Meta(description="left out: `make deploy` sets it itself")] = None
 
     @property
@@ -269,7 +274,7 @@ _WORDS: Final = ("off", "iam")
 
 _OPTIONAL: Final = (
     *("alarmEmail", "tags", "indexes", "events", "studyStableMinutes", "importOutputBuckets", "eventSchemas"),
-    *(name for name in SETTINGS if name.startswith("dicomweb")),
+    *(name for name in SETTINGS if name.startswith(("dicomweb", "documents"))),
 )
 
 

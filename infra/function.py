@@ -51,6 +51,7 @@ class PackageFunction(Construct):
         permissions: Sequence[iam.PolicyStatement],
         program: Program = "index",
         writes: bool = True,
+        objects: bool = False,
         traced: bool = True,
     ) -> None:
         """Make the function.
@@ -66,6 +67,7 @@ class PackageFunction(Construct):
             permissions: what else the function may do.
             program: which package it runs.
             writes: whether it stores anything under the key.
+            objects: whether it reads and writes objects of S3 under the key.
             traced: whether X-Ray records its invocations.
         """
         super().__init__(scope, construct_id)
@@ -83,7 +85,7 @@ class PackageFunction(Construct):
             description=description,
             statements=[
                 *permissions,
-                _use_of_key(key, settings.region, writes=writes),
+                _use_of_key(key, settings.region, writes=writes, objects=objects),
                 iam.PolicyStatement(
                     actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
                 ),
@@ -138,10 +140,10 @@ class PackageFunction(Construct):
         )
 
 
-def _use_of_key(key: kms.IKey, region: str, *, writes: bool) -> iam.PolicyStatement:
+def _use_of_key(key: kms.IKey, region: str, *, writes: bool, objects: bool) -> iam.PolicyStatement:
     # Only through these services (AWS KMS Developer Guide, "kms:ViaService"): a function never decrypts anything
     # itself, and nobody with its role can.
-    keepers = [*_READ, *_WRITTEN] if writes else _READ
+    keepers = [*_READ, *(_WRITTEN if writes else ()), *(["s3"] if objects else ())]
     services = [f"{service}.{region}.amazonaws.com" for service in keepers]
     return iam.PolicyStatement(
         actions=[*_READING, *_WRITING] if writes else _READING,

@@ -10,6 +10,7 @@ from constructs import Construct
 from infra import datastores
 from infra.compliance import acknowledge
 from infra.config import FUNCTION_SECONDS, Settings
+from infra.documents import Documents
 from infra.function import PackageFunction
 from infra.storage import Storage
 from infra.tokens import TokenSecret
@@ -26,6 +27,7 @@ class IndexFunction(PackageFunction):
         settings: Settings,
         storage: Storage,
         tokens: TokenSecret | None,
+        documents: Documents | None,
         queue: sqs.Queue,
         dead_letter_queue: sqs.Queue,
     ) -> None:
@@ -35,6 +37,7 @@ class IndexFunction(PackageFunction):
             settings: the deployment's settings.
             storage: the table that it writes to, and the key.
             tokens: the key of its tokens, if the profile hashes any attribute.
+            documents: where it keeps documents, if it does.
             queue: the queue that invokes it.
             dead_letter_queue: where it parks messages that it cannot handle.
         """
@@ -54,13 +57,18 @@ class IndexFunction(PackageFunction):
                 "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
                 "PROFILE": "profile.toml",
                 **({"TOKEN_SECRET": tokens.secret.secret_arn} if tokens else {}),
+                **({"DOCUMENTS_BUCKET": documents.bucket.bucket_name} if documents else {}),
             },
             permissions=[
                 *_permissions(storage, queue, dead_letter_queue),
                 *datastores.using_keys(settings),
                 *([tokens.reading()] if tokens else []),
+                *(documents.indexing() if documents else []),
             ],
+            objects=documents is not None,
         )
+        if documents:
+            documents.accept_names(self.policy)
         self._let_read_image_sets(settings)
         self._invoke_by(queue, settings.maximum_concurrency)
 

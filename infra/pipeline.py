@@ -14,6 +14,7 @@ from imaging_index.queue.hint import REPLAY_SOURCE
 from infra import alarms, pipeline_graphs
 from infra.compliance import acknowledge
 from infra.config import FUNCTION_SECONDS, Settings
+from infra.documents import Documents
 from infra.index_function import IndexFunction
 from infra.metrics import Names
 from infra.storage import Storage
@@ -43,6 +44,7 @@ class Pipeline(Construct):
         profile: Profile,
         storage: Storage,
         tokens: TokenSecret | None,
+        documents: Documents | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letter_queue = self._make_dead_letter_queue("DeadLetterQueue", storage)
@@ -60,6 +62,7 @@ class Pipeline(Construct):
             settings=settings,
             storage=storage,
             tokens=tokens,
+            documents=documents,
             queue=self.queue,
             dead_letter_queue=self.dead_letter_queue,
         )

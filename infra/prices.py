@@ -26,12 +26,14 @@ class Prices:
     # aws.amazon.com/eventbridge/pricing: events of AWS's services are free
     aws_event: float = 0.0
     own_event: float = 1.00e-6  # for each 64 kB begun
-    # aws.amazon.com/s3/pricing, standard: GET
-    s3_get: float = 0.40e-6
     # aws.amazon.com/healthimaging/pricing
     healthimaging_call: float = 0.005e-3
     frequent_gb_month: float = 0.105
     archive_gb_month: float = 0.006
+    # aws.amazon.com/s3/pricing, S3 Standard: PUT and LIST; GET; deleting is free
+    s3_put: float = 0.005e-3
+    s3_get: float = 0.40e-6
+    s3_gb_month: float = 0.023
     # aws.amazon.com/kms/pricing
     key_month: float = 1.00
     key_rotation_month: float = 1.00  # for each of the first two rotations

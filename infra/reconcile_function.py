@@ -10,6 +10,7 @@ from constructs import Construct
 from infra import datastores
 from infra.compliance import acknowledge
 from infra.config import RECONCILE_SECONDS, Settings
+from infra.documents import Documents
 from infra.function import PackageFunction
 from infra.storage import Storage
 
@@ -28,6 +29,7 @@ class ReconcileFunction(PackageFunction):
         settings: Settings,
         generation: str,
         storage: Storage,
+        documents: Documents | None,
         queue: sqs.Queue,
     ) -> None:
         """Make the function.
@@ -36,6 +38,7 @@ class ReconcileFunction(PackageFunction):
             settings: the deployment's settings.
             generation: the profile's revision and the format of entries, as `1.4`.
             storage: the table that it compares, and the key.
+            documents: the kept documents that it looks at, if there are any.
             queue: where it sends hints.
         """
         super().__init__(
@@ -56,9 +59,16 @@ class ReconcileFunction(PackageFunction):
                 "FULL_DAYS": str(settings.reconcile_full_days),
                 "DOLLARS": str(settings.reconcile_dollars),
                 "MEAN_MEGABYTES": str(settings.mean_size),
+                **({"DOCUMENTS_BUCKET": documents.bucket.bucket_name} if documents else {}),
             },
-            permissions=[*_permissions(storage, queue), *datastores.using_keys(settings)],
+            permissions=[
+                *_permissions(storage, queue),
+                *datastores.using_keys(settings),
+                *(documents.comparing() if documents else []),
+            ],
         )
+        if documents:
+            documents.accept_names(self.policy)
         self._let_look_at_image_sets(settings)
         # What failed is done by the next tick, ten minutes later.
         self.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))

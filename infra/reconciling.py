@@ -10,6 +10,7 @@ from constructs import Construct
 
 from infra import alarms, reconcile_graphs
 from infra.config import Settings
+from infra.documents import Documents
 from infra.reconcile_function import ReconcileFunction
 from infra.storage import Storage
 
@@ -31,6 +32,7 @@ class Reconciling(Construct):
         settings: Settings,
         generation: str,
         storage: Storage,
+        documents: Documents | None,
         queue: sqs.Queue,
     ) -> None:
         """Make both.
@@ -39,11 +41,18 @@ class Reconciling(Construct):
             settings: the deployment's settings.
             generation: the profile's revision and the format of entries, as `1.4`.
             storage: the table to compare, and the key.
+            documents: the kept documents, if there are any.
             queue: the queue of hints.
         """
         super().__init__(scope, construct_id)
         self.function = ReconcileFunction(
-            self, "Function", settings=settings, generation=generation, storage=storage, queue=queue
+            self,
+            "Function",
+            settings=settings,
+            generation=generation,
+            storage=storage,
+            documents=documents,
+            queue=queue,
         )
         if settings.reconcile_minutes:
             self._invoke_every(settings.reconcile_minutes)

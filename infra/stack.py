@@ -10,6 +10,7 @@ from imaging_index.profile.profile import Profile
 from infra import datastores
 from infra.config import Settings
 from infra.dicomweb import Dicomweb
+from infra.documents import Documents
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
 from infra.publishing import Publishing
@@ -45,8 +46,19 @@ class ImagingIndex(Stack):
         self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8-sig")}
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.keyed else None
+        documents = (
+            None
+            if settings.documents == "off"
+            else Documents(self, "Documents", settings=settings, storage=self.storage)
+        )
         self.pipeline = Pipeline(
-            self, "Pipeline", settings=settings, profile=selected, storage=self.storage, tokens=tokens
+            self,
+            "Pipeline",
+            settings=settings,
+            profile=selected,
+            storage=self.storage,
+            tokens=tokens,
+            documents=documents,
         )
         # What is current is what is deployed, whatever checkout asks.
         generation = f"{selected.revision}.{entry.FORMAT}"
@@ -56,6 +68,7 @@ class ImagingIndex(Stack):
             settings=settings,
             generation=generation,
             storage=self.storage,
+            documents=documents,
             queue=self.pipeline.queue,
         )
         dicomweb = (
@@ -77,6 +90,7 @@ class ImagingIndex(Stack):
                 *self.pipeline.alarms,
                 *self.reconciling.alarms,
                 *self.storage.alarms,
+                *(documents.alarms if documents else ()),
                 *(dicomweb.alarms if dicomweb else ()),
                 *(publishing.alarms if publishing else ()),
             ],
@@ -111,6 +125,8 @@ class ImagingIndex(Stack):
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")
         if dicomweb:
             self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
+        if documents:
+            self._output("DocumentsBucketName", documents.bucket.bucket_name, "Where documents are kept")
         if publishing:
             self._output("EventBusName", publishing.bus.event_bus_name, "Where the index announces its changes")
             self._output("EventFunctionName", publishing.function.function.function_name, "The function that announces")

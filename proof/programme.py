@@ -44,6 +44,8 @@ FORGED_AT_ONCE: Final = 20_000
 DRAINED: Final = 60_000
 DRAINED_SHARE: Final = 0.95
 SHARED: Final = 1_000_000
+SHARED_KEPT: Final = 200_000
+KEPT_RATE: Final = 100  # a second, by eight functions
 SHARED_SHARE: Final = 0.95
 PUT_OFF_SHARE: Final = 0.01
 FAIR_LAG, UNFAIR_LAG = 5.0, 15.0  # seconds
@@ -184,6 +186,15 @@ def drained(call_seconds: float) -> Outcome:
     return Outcome(report.hints, harms, [note])
 
 
+def shared_with_kept_documents() -> Outcome:
+    """Send hints of image sets whose documents are kept beside the live events."""
+    report = sharing.run(SHARED_KEPT, 0.09, kept=True)
+    rate = report.hints / report.seconds
+    note = f"{rate:.0f} a second, {report.calls - report.live} calls of GetImageSetMetadata for them: {report}"
+    well = rate > KEPT_RATE and report.calls == report.live and report.lag(0.99) <= FAIR_LAG
+    return Outcome(report.hints, [] if well and not report.parked else [note], [note])
+
+
 def shared(call_seconds: float, fair: bool, others: float) -> Outcome:
     """Send a million hints beside the live events."""
     report = sharing.run(SHARED, call_seconds, fair=fair, others=others)
@@ -309,6 +320,7 @@ def programme() -> list[Suite]:
                 (shared, (0.3, True, 0.0)),
                 (shared, (0.09, False, 0.0)),
                 (shared, (0.09, True, 20.0)),
+                (shared_with_kept_documents, ()),
             ],
         ),
         Suite(

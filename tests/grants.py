@@ -18,6 +18,8 @@ STORE_KEY: Final = "arn:aws:kms:us-east-1:100000000001:key/8a1c0d3e-1111-2222-33
 
 # What a policy's resource is, by the first of these that it contains.
 RESOURCES: Final = {
+    "/documents/*": "kept documents",
+    ":s3:::": "the bucket of documents",
     ":table/": "the table",
     "DeadLetterQueue": "the dead-letter queue",
     "PipelineQueue": "the queue",

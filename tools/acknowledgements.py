@@ -42,7 +42,8 @@ def table() -> str:
         dicomweb = _accepted(Path(folder) / "dicomweb", {"dicomweb": "iam"})
         settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["import-output"]}
         events = _accepted(Path(folder) / "events", settings)
-    every = (shipped, other, dicomweb, events)
+        documents = _accepted(Path(folder) / "documents", {"documents": "s3"})
+    every = (shipped, other, dicomweb, events, documents)
     rows = ["| found | on | and stays, since | rules |", "| --- | --- | --- | --- |"]
     for found in sorted({found for each in every for found in each}, key=lambda found: (found[1], found)):
         what, where, why = found

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.cost.announcing import Wanted
+    from cli.cost.passes import Passes
     from cli.cost.sizes import Sizes
     from cli.cost.volume import Volume
     from imaging_index.profile.profile import Profile
@@ -80,6 +81,12 @@ _KEY_USERS_OF_EVENTS: Final = 3
 
 # HealthImaging's events for a new image set, an update or a deletion: the latter two also have an "...ing" event.
 _EVENTS: Final = (1, 2, 2)
+# Amazon S3 API Reference, "ListObjectsV2": what a page has at most.
+_LISTED: Final = 1000
+# An eventually consistent read of up to 4 kB.
+_HEAD: Final = 0.5
+_ALARMS_OF_DOCUMENTS: Final = len(alarms.of_documents(""))
+
 # HealthImaging charges an image set for at least this much (pricing page).
 _SMALLEST_IMAGE_SET_GB: Final = 5 / 1024
 
@@ -173,9 +180,25 @@ def _pages(volume: Volume, measured: Sizes) -> tuple[int, float]:
 
 
 def bill(
-    volume: Volume, measured: Sizes, profile: Profile, seconds: float, prices: Prices, wanted: Wanted | None = None
+    volume: Volume,
+    measured: Sizes,
+    profile: Profile,
+    seconds: float,
+    prices: Prices,
+    wanted: Wanted | None = None,
+    documents_kb: float = 0.0,
 ) -> list[Part]:
-    """The parts of a year's bill. The function takes `seconds` for a hint. Without `wanted`, events are off."""
+    """The parts of a year's bill.
+
+    Args:
+        volume: the year.
+        measured: the sizes of entries.
+        profile: what is indexed.
+        seconds: what the function takes for a hint.
+        prices: the prices.
+        wanted: what is announced; None if events are off.
+        documents_kb: the mean size of a kept document; 0 if documents are not kept.
+    """
     used = use(volume, measured)
     compared = passes(
         changes=volume.series + volume.updates, there=volume.kept_on_average, table_bytes=used.backed_up_bytes
@@ -224,10 +247,29 @@ def bill(
         yield "Alarms", standing, alarms.number(profile) * _MONTHS, "alarm-months", prices.alarm_month
         yield "Composite alarm", standing, _MONTHS, "alarm-months", prices.composite_alarm_month
         yield "Dashboard", standing, _MONTHS, "months", prices.dashboard_month
+        if documents_kb:
+            yield from _documents(volume, compared, prices, documents_kb)
         if profile.keyed:
             yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
 
-    return [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]
+    found = [Part(name, kind, quantity, unit, quantity * price) for name, kind, quantity, unit, price in parts()]
+    return sorted(found, key=lambda part: [*Kind].index(part.kind))
+
+
+def _documents(
+    volume: Volume, compared: Passes, prices: Prices, kilobytes: float
+) -> Iterator[tuple[str, Kind, float, str, float]]:
+    """The parts of kept documents. S3 does not charge for deleting."""
+    # The documents of a first version are not listed: there are none before it.
+    listings = volume.updates + volume.deletions
+    stored = volume.kept_on_average * kilobytes * 1000 / _GB * _MONTHS
+    yield "S3: writing documents", Kind.INDEXING, volume.series + volume.updates, "requests", prices.s3_put
+    yield "S3: listing old documents", Kind.INDEXING, listings, "requests", prices.s3_put
+    yield "S3: documents", Kind.KEEPING, stored, "GB-months", prices.s3_gb_month
+    listed = compared.full * volume.kept_on_average
+    yield "S3: listing documents", Kind.COMPARING, listed / _LISTED, "requests", prices.s3_put
+    yield "DynamoDB: heads of documents", Kind.COMPARING, listed * _HEAD, "units", prices.read_unit
+    yield "Alarms of documents", Kind.STANDING, _ALARMS_OF_DOCUMENTS * _MONTHS, "alarm-months", prices.alarm_month
 
 
 def rotations(prices: Prices) -> list[float]:
@@ -257,10 +299,10 @@ def _memory_mb() -> int:
     return int(settings["context"]["memorySize"])
 
 
-def reading_anew(volume: Volume, measured: Sizes, prices: Prices) -> float:
+def reading_anew(volume: Volume, measured: Sizes, prices: Prices, *, kept: bool = False) -> float:
     """The cost of reading and writing all image sets of the year's end once more, as for a new revision.
 
-    What indexes hold in lists stays as it is.
+    What indexes hold in lists stays as it is. With `kept`, all documents are kept, and HealthImaging is not asked.
 
     Reading a document moves its image set from HealthImaging's archive tier back to frequent access for a month (AWS
     HealthImaging Developer Guide, "Cost optimization"). Here all are archived, and of HealthImaging's minimum size.
@@ -269,4 +311,5 @@ def reading_anew(volume: Volume, measured: Sizes, prices: Prices) -> float:
     writes = write_units(measured, pages, page).again
     tier = _SMALLEST_IMAGE_SET_GB * (prices.frequent_gb_month - prices.archive_gb_month)
     there = volume.existing + volume.series - volume.deletions
-    return there * (tier + prices.healthimaging_call + writes * prices.write_unit)
+    reading = prices.s3_get if kept else tier + prices.healthimaging_call
+    return there * (reading + writes * prices.write_unit)

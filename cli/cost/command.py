@@ -43,6 +43,10 @@ def cost(
     jobs: Annotated[
         int, typer.Option(min=0, help="Import jobs a year whose events are included; implies --events.")
     ] = 0,
+    documents: Annotated[
+        float,
+        typer.Option(min=0, metavar="KB", help="Keep documents, of so many kB each on average as they are compressed."),
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Estimate what a year costs, part by part, at AWS's list prices. Searches are not included."""
@@ -65,9 +69,9 @@ def cost(
     if jobs > series:
         raise Misuse("There must be at least as many series as import jobs.")
     wanted = Wanted(stable_studies, jobs) if events or stable_studies or jobs else None
-    parts = bill(volume, measured, selected, seconds, prices, wanted)
+    parts = bill(volume, measured, selected, seconds, prices, wanted, documents)
     total = math.fsum(part.dollars for part in parts)
-    anew = reading_anew(volume, measured, prices)
+    anew = reading_anew(volume, measured, prices, kept=documents > 0)
     if json:
         print_json(
             {
@@ -112,7 +116,8 @@ def cost(
         )
     screen.print(
         "Not included: searches, and new revisions of the profile. Reading all documents again for a revision costs "
-        f"{anew:,.2f} if HealthImaging has archived them all."
+        f"{anew:,.2f}"
+        + (" from the bucket where they are kept." if documents else " if HealthImaging has archived them all.")
     )
 
 

@@ -31,13 +31,14 @@ _LEAST_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """A year's use."""
+    """A year's use; `full` is how many of the passes compare everything."""
 
     invocations: float
     searches: float
     read_units: float
     write_units: float
     seconds: float
+    full: float
 
 
 def passes(*, changes: float, there: float, table_bytes: float) -> Passes:
@@ -63,4 +64,5 @@ def passes(*, changes: float, there: float, table_bytes: float) -> Passes:
         read_units=(seen + full * there) * _HEAD + full * table_bytes / READ_UNIT * _HEAD,
         write_units=short * _LEAST_WRITES + full * full_seconds / usual.save_every.total_seconds() * _DIGEST_UNITS,
         seconds=short * _LEAST_SECONDS + full * full_seconds,
+        full=full,
     )

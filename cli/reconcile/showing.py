@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from cli.output import counted, screen
 from cli.search.costs import duration
-from imaging_index.queue.sender import SHARE
+from imaging_index.queue.sender import MOST_BESIDE_QUOTA, SHARE
 from imaging_index.reconciling.counts import Counts, Difference, Tier
 from imaging_index.reconciling.plan import Plan, plan
 from infra import write_units
@@ -41,6 +41,7 @@ _WORDS: Final[Mapping[Difference, str]] = {
     Difference.GHOST: "are deleted and have an entry",
     Difference.LEFTOVER: "have pages that no entry names",
     Difference.DAMAGED: "have an entry whose pages are incomplete",
+    Difference.ORPHAN: "are kept documents that no entry needs",
     Difference.FALSE_TOMBSTONE: "exist, and the index has them as deleted",
 }
 _TIERS: Final[Mapping[Tier, str]] = {Tier.FREQUENT: "Frequent", Tier.ARCHIVE: "Archived", Tier.UNKNOWN: "Other"}
@@ -65,7 +66,12 @@ class Compared:
     @property
     def plan(self) -> Plan:
         """What mending it takes."""
-        return plan(self.counts, mean_bytes=self.size.bytes, hints_a_second=_HINTS_A_SECOND)
+        return plan(
+            self.counts,
+            mean_bytes=self.size.bytes,
+            hints_a_second=_HINTS_A_SECOND,
+            kept_a_second=MOST_BESIDE_QUOTA,
+        )
 
     @property
     def spent(self) -> float:
@@ -105,7 +111,7 @@ def print_plan(every: Sequence[Compared], profile: Profile, *, on: Console) -> N
     counts = _together(every)
     _print_differences(counts, on)
     plans = [each.plan for each in every]
-    documents, asked = (sum(getattr(each, name) for each in plans) for name in ("documents", "asked"))
+    documents, kept, asked = (sum(getattr(each, name) for each in plans) for name in ("documents", "kept", "asked"))
     if not hints(every):
         return
     units, prices = _write_units(counts, profile), Prices()
@@ -116,6 +122,12 @@ def print_plan(every: Sequence[Compared], profile: Profile, *, on: Console) -> N
         f"{duration(sum(each.hours for each in plans) * 3600)}.",
         soft_wrap=True,
     )
+    if kept:
+        on.print(
+            f"Besides, {counted(kept, 'document')} that the stack keeps are read from its bucket "
+            f"(${kept * prices.s3_get:,.2f}), which costs nothing in HealthImaging.",
+            soft_wrap=True,
+        )
     moved, sizes = sum(each.bytes for each in plans) / _GB, sorted({_size(each) for each in every})
     on.print(
         f"Reading adds ${dollars(every):,.2f} to HealthImaging's bill for storage: {moved:,.2f} GB move to the "

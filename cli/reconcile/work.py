@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from cli.output import Failure, errors
 from imaging_index.healthimaging import HealthImaging
+from imaging_index.kept_documents import KeptDocuments
 from imaging_index.queue.sender import Sender
 from imaging_index.reconciling.checkpoint import Finished
 from imaging_index.reconciling.reconciler import Reconciler
@@ -64,6 +65,8 @@ class Work:
         dynamodb, table = stack.session.client("dynamodb", config=config), stack.outputs["TableName"]
         self._table, self._checkpoints = ReconcilingTable(dynamodb, table), Checkpoints(dynamodb, table)
         self._healthimaging = HealthImaging(stack.session.client("medical-imaging", config=config))
+        bucket = stack.outputs.get("DocumentsBucketName")
+        self._documents = KeptDocuments(stack.session.client("s3", config=config), bucket) if bucket else None
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
         self._task = self._bar.add_task("", total=1.0, visible=False)
@@ -126,7 +129,15 @@ class Work:
         sender = self._sender() if settings.apply else None
         # Other runs of the same person must not take this one for themselves.
         holder = f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()})"
-        return Reconciler(self._healthimaging, self._table, self._checkpoints, sender, settings, holder=holder)
+        return Reconciler(
+            self._healthimaging,
+            self._table,
+            self._checkpoints,
+            sender,
+            settings,
+            holder=holder,
+            documents=self._documents,
+        )
 
     def _sender(self) -> Sender:
         _, mapping = self._stack.mapping

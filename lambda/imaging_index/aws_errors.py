@@ -16,6 +16,7 @@ _OVERLOAD: Final = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "SlowDown",  # S3's
         "TooManyRequestsException",
     }
 )
@@ -29,6 +30,8 @@ _CONFIGURATION: Final = frozenset(
         "UnrecognizedClientException",
         # DynamoDB's word for a table that is not there; HealthImaging's own 404 is handled where it is asked.
         "ResourceNotFoundException",
+        # S3's word for a bucket that is not there.
+        "NoSuchBucket",
     }
 )
 

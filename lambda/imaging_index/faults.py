@@ -44,3 +44,14 @@ class HandedBack(Fault):
     def __init__(self, reason: str, cause: Fault | None = None) -> None:
         super().__init__(reason)
         self.cause = cause
+
+
+class Unusable(Exception):  # noqa: N818
+    """A kept document that cannot be used, which is no fault of a hint: HealthImaging is asked instead.
+
+    `why` is missing, damaged or another's.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why

@@ -2,7 +2,8 @@
 
 An event says that something changed, never what: whatever it claims, the entry is made from what HealthImaging answers,
 and of two entries the one of the newer generation is kept. Pages are written before the entry that names them, under an
-attempt of their own, and every path ends in a sweep of the pages that no entry can name again.
+attempt of their own, and every path ends in a sweep of the pages that no entry can name again. Where documents are
+kept, they are treated like pages.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 
 from imaging_index.aws_errors import classify
 from imaging_index.entry import entry
-from imaging_index.faults import NotReady, Poison
+from imaging_index.faults import NotReady, Poison, Unusable
 from imaging_index.profile.schema import MOMENTS
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table import generation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from imaging_index.entry.entry import Content
     from imaging_index.entry.item import Item
     from imaging_index.healthimaging import HealthImaging
+    from imaging_index.kept_documents import Copy, KeptDocuments
     from imaging_index.profile.profile import Profile
     from imaging_index.table.writing import TableWriter
 
@@ -53,10 +55,31 @@ class Outcome(StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of a hint; `content` is what was read of the document, when one was."""
+    """What became of a hint.
+
+    Attributes:
+        outcome: how it was dealt with.
+        content: what was read of the document, when one was.
+        from_kept: whether that was a kept document.
+        unusable: why a document that should be kept could not be used, in a word.
+        not_kept: why a document could not be kept, as an error's class and place.
+    """
 
     outcome: Outcome
     content: Content | None = None
+    from_kept: bool = False
+    unusable: str | None = None
+    not_kept: str | None = None
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """What was read of a document, and where it is kept; the rest is as in `Result`."""
+
+    content: Content
+    document_in: str | None = None
+    from_kept: bool = False
+    unusable: str | None = None
+    not_kept: str | None = None
 
 
 class _Target(msgspec.Struct, frozen=True):
@@ -76,9 +99,20 @@ class Indexer:
         profile: Profile,
         reader: Reader,
         secret: Callable[[], bytes] = bytes,
+        documents: KeptDocuments | None = None,
     ) -> None:
-        """Index into `table` under `profile`; `secret` gives the key of its policies when one needs a key."""
+        """Index into `table` under `profile`.
+
+        Args:
+            healthimaging: the service.
+            table: the table.
+            profile: what is indexed.
+            reader: reads documents for this profile.
+            secret: gives the key of the profile's policies, when one needs a key.
+            documents: where documents are kept, if they are.
+        """
         self._secret = secret
+        self._documents = documents
         self._healthimaging = healthimaging
         self._table = table
         self._profile = profile
@@ -112,7 +146,14 @@ class Indexer:
         key = Key(hint.datastore_id, hint.image_set_id)
         head = self._table.head(key)
         if head:
-            self._table.sweep(key, head)
+            self._sweep(key, head)
+
+    def _sweep(self, key: Key, head: Head) -> None:
+        """Delete the pages and documents that no entry can name again, of what is there now or was written before."""
+        self._table.sweep(key, head)
+        if self._documents:
+            below = None if head.tombstone else generation.described(head.generation)[0]
+            self._documents.sweep(key.datastore_id, key.image_set_id, below)
 
     def _converge(self, hint: Hint, age: timedelta, tries: int) -> Result:
         if hint.kind in _UNDER_WAY:
@@ -131,7 +172,7 @@ class Indexer:
             # Not yet readable, or gone: only a Deleted event and time together decide which.
             head = self._table.head(key)
             if head and head.tombstone:
-                self._table.sweep(key, head)
+                self._sweep(key, head)
                 return Result(Outcome.DELETED)
             if deleted and age > _FOR_SURE:
                 return self._bury(key)
@@ -155,14 +196,12 @@ class Indexer:
             if generation.same_but_for_repair(head.generation, wanted):
                 wanted = head.generation
             if head.generation > wanted or (head.generation == wanted and hint.cause is not Cause.REPAIR):
-                self._table.sweep(key, head)
+                self._sweep(key, head)
                 return Result(Outcome.DUPLICATE if head.generation == wanted else Outcome.STALE)
             if head.generation == wanted:
                 wanted = generation.repaired(wanted)
-        content = self._healthimaging.metadata(
-            key.datastore_id, key.image_set_id, target.version, lambda pieces: self._content(key, pieces)
-        )
-        if content is None:
+        read = self._read(key, target.version, head)
+        if read is None:
             now = self._healthimaging.state(key.datastore_id, key.image_set_id)
             if now and now.state == "DELETED":
                 return self._bury(key)
@@ -171,8 +210,9 @@ class Indexer:
                 return self._index(key, hint, _Target(now.version, now.is_primary), timedelta(0))
             raise NotReady("GetImageSetMetadata: there is no such version")
         attempt = secrets.token_hex(8)
-        self._table.put_pages(key, wanted, attempt, content.pages)
-        item = self._item(key, hint, target, content) | {"Generation": {"S": wanted}, "Attempt": {"S": attempt}}
+        self._table.put_pages(key, wanted, attempt, read.content.pages)
+        item = self._item(key, hint, target, read.content) | {"Generation": {"S": wanted}, "Attempt": {"S": attempt}}
+        item |= {"DocumentIn": {"S": read.document_in}} if read.document_in else {}
         item["FirstIndexedAt"] = {"S": head.first_indexed_at} if head and head.first_indexed_at else item["IndexedAt"]
         if self._profile.shifts:
             for moment in MOMENTS:
@@ -181,8 +221,51 @@ class Indexer:
         # On a failed condition somebody newer won, which is no error.
         head = Head(wanted, attempt, None) if written else self._table.head(key)
         if head:
-            self._table.sweep(key, head)
-        return Result(Outcome.INDEXED if written else Outcome.STALE, content)
+            self._sweep(key, head)
+        outcome = Outcome.INDEXED if written else Outcome.STALE
+        return Result(outcome, read.content, read.from_kept, read.unusable, read.not_kept)
+
+    def _read(self, key: Key, version: int, head: Head | None) -> _Read | None:
+        """What the document of a version says; None when HealthImaging has none.
+
+        A kept document is only asked for where the entry says that it is there: so a plan knows how many are read, and
+        a new image set takes no call in vain.
+        """
+        documents = self._documents
+        if documents is None:
+            content = self._from_healthimaging(key, version, lambda pieces: pieces)
+            return None if content is None else _Read(content)
+        unusable: str | None = None
+        if head and head.document_in == documents.name and generation.described(head.generation)[0] == version:
+            try:
+                content = documents.read(
+                    key.datastore_id, key.image_set_id, version, lambda pieces: self._content(key, pieces)
+                )
+            except Unusable as error:
+                unusable = error.why
+            else:
+                return _Read(content, documents.name, from_kept=True)
+        with documents.copy() as copy:
+            content = self._from_healthimaging(key, version, copy.of)
+            if content is None:
+                return None
+            not_kept = self._keep(documents, key, version, copy)
+        return _Read(content, None if not_kept else documents.name, unusable=unusable, not_kept=not_kept)
+
+    def _from_healthimaging(
+        self, key: Key, version: int, passing: Callable[[Iterable[bytes]], Iterable[bytes]]
+    ) -> Content | None:
+        return self._healthimaging.metadata(
+            key.datastore_id, key.image_set_id, version, lambda pieces: self._content(key, passing(pieces))
+        )
+
+    def _keep(self, documents: KeptDocuments, key: Key, version: int, copy: Copy) -> str | None:
+        """Keep a document. Returns why that failed, which is no reason not to index the image set."""
+        try:
+            documents.keep(key.datastore_id, key.image_set_id, version, copy)
+        except Exception as error:
+            return classify(error).reason
+        return None
 
     def _content(self, key: Key, pieces: Iterable[bytes]) -> Content:
         content = entry.build(self._reader, pieces, self._secret())
@@ -211,7 +294,7 @@ class Indexer:
         return item
 
     def _bury(self, key: Key) -> Result:
-        self._table.sweep(key, self._table.put_tombstone(key, _now()))
+        self._sweep(key, self._table.put_tombstone(key, _now()))
         return Result(Outcome.DELETED)
 
 

@@ -25,6 +25,11 @@ HEALTHIMAGING_THROTTLES: Final = "HealthImagingThrottles"
 BREAKER_OPEN: Final = "BreakerOpen"
 WRITE_UNITS: Final = "WriteUnits"
 
+# Of kept documents: those that were read instead of HealthImaging's, those that could not be, and what was not kept.
+KEPT_DOCUMENT_READ: Final = "KeptDocumentRead"
+KEPT_DOCUMENT_UNUSABLE: Final = "KeptDocumentUnusable"
+DOCUMENT_NOT_KEPT: Final = "DocumentNotKept"
+
 # Of reconciling.
 SINCE_PASS: Final = "SincePass"  # noqa: S105  no password
 OF_PASS: Final = "PassSeconds"  # noqa: S105

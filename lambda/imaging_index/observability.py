@@ -51,9 +51,22 @@ def hint_handled(hint: Hint, result: Result) -> None:
             _count(metric_names.SEVERAL_SERIES)
         if result.content.mended:
             _count(metric_names.NOT_QUITE_JSON)
+    _kept_documents(hint, result)
     if result.outcome is Outcome.INDEXED and hint.cause is Cause.EVENT and hint.time:
         lag = datetime.now(UTC) - datetime.fromisoformat(hint.time)
         metrics.add_metric(name=metric_names.INDEX_LAG, unit=MetricUnit.Seconds, value=max(lag.total_seconds(), 0))
+
+
+def _kept_documents(hint: Hint, result: Result) -> None:
+    """Count what became of the kept document, and log why it could not be used or kept."""
+    if result.from_kept:
+        _count(metric_names.KEPT_DOCUMENT_READ)
+    if result.unusable:
+        _count(metric_names.KEPT_DOCUMENT_UNUSABLE)
+        logger.warning("a kept document cannot be used", extra=_ids(hint) | {"reason": result.unusable})
+    if result.not_kept:
+        _count(metric_names.DOCUMENT_NOT_KEPT)
+        logger.warning("a document was not kept", extra=_ids(hint) | {"reason": result.not_kept})
 
 
 def written(write_units: float) -> None:

@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import greenlet  # type: ignore[import-untyped]
 
+from imaging_index.entry.entry import FORMAT
+from imaging_index.kept_documents import name_of
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.queue.sender import Sender
+from imaging_index.table import generation
 from proof.simulation import environments, memory
-from proof.simulation.environments import DATASTORE, QUEUE
+from proof.simulation.environments import BUCKET, DATASTORE, OLD, QUEUE
 from proof.simulation.functions import (
     BATCH,
     METADATA_A_SECOND,
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 _TOLD_LATE: Final = 10.0  # seconds
 _AT_ONCE: Final = 200
+# Image sets with such numbers and greater ones are those of hints.
+_FIRST_HINT: Final = 10**9
 _HOUR: Final = 3600
 # Live events of a great burst, which lasts half a minute, and when it begins.
 _GREAT: Final = 3_000
@@ -63,6 +68,7 @@ class Report:
         burst_lag: the longest wait of the others. Half of their burst is more than any quota lets through.
         put_off: how often a message was put off.
         parked: how many were given up.
+        calls: how many calls of GetImageSetMetadata got through.
     """
 
     hints: int
@@ -73,6 +79,7 @@ class Report:
     burst_lag: float
     put_off: int
     parked: int
+    calls: int
 
     def lag(self, share: float) -> float:
         """How long so large a share of the live events waited at most."""
@@ -86,10 +93,15 @@ class Report:
         )
 
 
-def run(hints: int, call_seconds: float, *, fair: bool = True, others: float = 0.0, seed: int = 0) -> Report:
-    """Send so many hints. A call of HealthImaging takes `call_seconds`; others make `others` calls a second."""
-    world = _World(call_seconds, fair=fair, others=others, seed=seed)
-    with environments.plugged(world, most_tries={}, observed=False):
+def run(
+    hints: int, call_seconds: float, *, fair: bool = True, others: float = 0.0, kept: bool = False, seed: int = 0
+) -> Report:
+    """Send so many hints, of image sets whose documents are kept or not.
+
+    A call of HealthImaging takes `call_seconds`; others make `others` calls a second.
+    """
+    world = _World(call_seconds, fair=fair, others=others, kept=kept, seed=seed)
+    with environments.plugged(world, most_tries={}, observed=False, documents=kept):
         return world.run(hints)
 
 
@@ -136,9 +148,12 @@ class _Queue:
 class _Forgetful:
     """A table that keeps nothing: a million entries are not what is looked at here."""
 
-    def get_item(self, **_: Any) -> Answer:
-        """GetItem of an image set that nobody knows."""
-        return {}
+    def get_item(self, **arguments: Any) -> Answer:
+        """GetItem of an image set that nobody knows, or of one that was indexed under an older revision."""
+        if int(arguments["Key"]["ImageSet"]["S"].rpartition("/")[2]) < _FIRST_HINT:
+            return {}
+        head = {"Generation": generation.make(1, OLD, FORMAT), "Attempt": "a", "DocumentIn": name_of(BUCKET)}
+        return {"Item": {name: {"S": value} for name, value in head.items()}}
 
     def put_item(self, **_: Any) -> Answer:
         """PutItem."""
@@ -161,11 +176,25 @@ class _Documents:
         return {"imageSetMetadataBlob": memory.body(document(arguments["imageSetId"], 0))}
 
 
+class _Kept:
+    """S3, which has any document."""
+
+    def get_object(self, *, Key: str, **_: Any) -> Answer:  # noqa: N803  boto3's own spelling
+        """GetObject."""
+        return {"Body": memory.body(document(Key.split("/")[2], 0)), "Metadata": {"document": Key}}
+
+    def put_object(self, **_: Any) -> Answer:
+        """PutObject."""
+        return {}
+
+
 class _World(Functions[_Message]):
     """The sender, the live events, and the queue."""
 
-    def __init__(self, call_seconds: float, *, fair: bool, others: float, seed: int) -> None:
-        super().__init__(call_seconds, seed, {"medical-imaging": _Documents(), "dynamodb": _Forgetful()})
+    def __init__(self, call_seconds: float, *, fair: bool, others: float, kept: bool, seed: int) -> None:
+        services = {"medical-imaging": _Documents(), "dynamodb": _Forgetful(), "s3": _Kept()}
+        super().__init__(call_seconds, seed, services)
+        self._kept = kept
         self._most = possible(call_seconds)
         self._others = others
         self._queue = _Queue(fair)
@@ -196,7 +225,7 @@ class _World(Functions[_Message]):
             share = (self._calls_then / seconds + self._others) / METADATA_A_SECOND
         live = len(self._lags) + len(self._burst_lags)
         longest = max(self._burst_lags, default=0.0)
-        return Report(hints, live, self.now, share, sorted(self._lags), longest, self._put_off, self.parked)
+        return Report(hints, live, self.now, share, sorted(self._lags), longest, self._put_off, self.parked, self.calls)
 
     # --- who sends
 
@@ -229,7 +258,7 @@ class _World(Functions[_Message]):
         for start in range(0, hints, _AT_ONCE):
             left = [_hint(number) for number in range(start, min(start + _AT_ONCE, hints))]
             while left:
-                left = left[sender.send(left, self._time() + timedelta(seconds=30)) :]
+                left = left[sender.send(left, self._time() + timedelta(seconds=30), beside_quota=self._kept) :]
         self._all_sent = True
 
     def _go_on(self, sender: Any, *arguments: Any) -> None:
@@ -316,7 +345,7 @@ class _Sqs:
 
 
 def _hint(number: int) -> Hint:
-    return Hint(Kind.CREATED, Cause.RECONCILE, DATASTORE, f"{number + 10**9:032d}", 1, True, replayed=True)
+    return Hint(Kind.CREATED, Cause.RECONCILE, DATASTORE, f"{number + _FIRST_HINT:032d}", 1, True, replayed=True)
 
 
 def _created(number: int) -> str:

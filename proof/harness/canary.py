@@ -47,7 +47,7 @@ _OF_VR: Final[Mapping[str, str]] = {
 _OURS: Final = frozenset(
     {
         *("ImageSet", "Part", "DatastoreId", "ImageSetId", "ImageSetVersion", "Generation", "Attempt", "Cause"),
-        *("ProfileHash", "Pages", "PagesChecksum", "EventTime", "IndexedAt", "FirstIndexedAt"),
+        *("ProfileHash", "Pages", "PagesChecksum", "DocumentIn", "EventTime", "IndexedAt", "FirstIndexedAt"),
         *("InvalidAttributes", "TruncatedAttributes"),
     }
 )

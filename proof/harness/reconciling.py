@@ -20,6 +20,7 @@ from imaging_index.entry import entry
 from imaging_index.faults import NotReady
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.indexing import Indexer
+from imaging_index.kept_documents import KeptDocuments
 from imaging_index.profile import toml_file
 from imaging_index.queue import hint as hints
 from imaging_index.queue.sender import Sender
@@ -34,7 +35,7 @@ from imaging_index.table.checkpoints import Checkpoints
 from imaging_index.table.layout import Key
 from imaging_index.table.reconciling import ReconcilingTable
 from imaging_index.table.writing import TableWriter
-from proof.simulation import listed, memory, truth
+from proof.simulation import listed, memory, objects, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,7 +56,9 @@ CALLS: Final = {
     "medical-imaging": ("search_image_sets", "get_image_set", "get_image_set_metadata"),
     "dynamodb": ("get_item", "put_item", "update_item", "batch_get_item", "batch_write_item", "query", "scan"),
     "sqs": ("send_message_batch", "get_queue_attributes"),
+    "s3": ("list_objects_v2", "delete_object"),
 }
+BUCKET: Final = "bucket"
 
 _MOST_TRIES: Final = 20
 
@@ -89,6 +92,7 @@ class Store:
         healthimaging: the service.
         table: the table.
         queues: the queue of hints.
+        bucket: where documents are kept, if they are.
         before_call: called before each call that a reconciler makes, with the operation and its arguments.
         after_call: called after it.
         calls: how often reconcilers called each operation.
@@ -102,12 +106,15 @@ class Store:
         page_size: int = 1_000,
         lagging: Callable[[], bool] = lambda: False,
         profile: Profile = PROFILE,
+        keeps_documents: bool = False,
     ) -> None:
+        self.keeps_documents = keeps_documents
         self.clock = Clock()
         self.healthimaging = listed.HealthImaging(DATASTORE, self.clock.now, token=token, listed_after=listed_after)
         self._page_size, self._lagging = page_size, lagging
         self.empty_table()
         self.queues = memory.Queues((QUEUE,), lambda: self.clock.seconds)
+        self.bucket = objects.Bucket(BUCKET, self.clock.now, page_size)
         self.before_call: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
         self.after_call: Callable[[str], None] = lambda _: None
         self.calls: dict[str, int] = {}
@@ -173,7 +180,11 @@ class Store:
         if using.revision not in self._indexers:
             service: Any = self.healthimaging
             self._indexers[using.revision] = Indexer(
-                HealthImaging(service), TableWriter(client, TABLE), using, _reader(using.revision)
+                HealthImaging(service),
+                TableWriter(client, TABLE),
+                using,
+                _reader(using.revision),
+                documents=self._documents(self.bucket),
             )
         index = self._indexers[using.revision]
         # One that is never ready is parked.
@@ -202,6 +213,14 @@ class Store:
         said = truth.content([image_set.documents[-1] or b""], self.profile)
         return truth.indexed(key, said, image_set.version, self.profile)
 
+    def _documents(self, client: Any) -> KeptDocuments | None:
+        return KeptDocuments(client, BUCKET) if self.keeps_documents else None
+
+    def kept(self, key: Key) -> list[int]:
+        """The versions of an image set whose documents are kept."""
+        own = (each for each in self.bucket.objects if f"/{key}/" in each)
+        return sorted(objects.version_of(each)[1] for each in own)
+
     # --- reconciling
 
     def reconciler(self, **settings: Any) -> Reconciler:
@@ -223,6 +242,7 @@ class Store:
             sender,
             given,
             holder=f"run {next(self._runs)}",
+            documents=self._documents(client["s3"]),
             clock=self.clock,
             gather=one_by_one,
         )
@@ -240,7 +260,12 @@ class Store:
 
     @property
     def _services(self) -> Mapping[str, Any]:
-        return {"medical-imaging": self.healthimaging, "dynamodb": self.table, "sqs": self.queues}
+        return {
+            "medical-imaging": self.healthimaging,
+            "dynamodb": self.table,
+            "sqs": self.queues,
+            "s3": self.bucket,
+        }
 
     def _client(self, name: str, service: Any) -> Any:
         """The service, as far as a pass calls it."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -34,6 +34,7 @@ DATASTORE: Final = "d" * 32
 TABLE: Final = "table"
 QUEUE: Final = "queue"
 DEAD_LETTERS: Final = "dead-letters"
+BUCKET: Final = "bucket"
 
 # The profile before and after the operator's change: the new one selects the study's description as well.
 OLD, NEW = 1, 2
@@ -48,6 +49,7 @@ _OPERATIONS: Final = {
     "medical-imaging": ("get_image_set", "get_image_set_metadata"),
     "dynamodb": ("get_item", "put_item", "batch_write_item", "query"),
     "sqs": ("send_message", "change_message_visibility", "delete_message"),
+    "s3": ("put_object", "get_object", "list_objects_v2", "delete_object"),
 }
 
 
@@ -89,6 +91,11 @@ class _Datetime(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
         return cls.fromtimestamp(moment(), tz)
+
+
+def now() -> datetime:
+    """The simulation's time."""
+    return _Datetime.now(UTC)
 
 
 def moment() -> float:
@@ -137,6 +144,7 @@ def _environment(revision: int, number: int) -> Environment:
         "QUEUE_URL": QUEUE,
         "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
         "TABLE_NAME": TABLE,
+        "DOCUMENTS_BUCKET": BUCKET,
     }
     selected = toml_file.parse(f"revision = {revision}\nattributes = {_ATTRIBUTES[revision]}")
     with (
@@ -160,7 +168,9 @@ def pack_by(rows: int) -> None:
 
 
 @contextmanager
-def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool) -> Iterator[None]:
+def plugged(
+    wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool, documents: bool = False
+) -> Iterator[None]:
     """The package under the wire's time and chance.
 
     Args:
@@ -168,6 +178,7 @@ def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool
         most_tries: after how many a hint is parked, by its fault: fifty of one that is not ready would take most of the
             time.
         observed: whether the real logger and metrics are used.
+        documents: whether documents are kept.
     """
     _Plug.wire = wire
     every = [each for some in environments().values() for each in some]
@@ -189,6 +200,8 @@ def plugged(wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool
         (observability, "datetime", _Datetime),
         (columns, "_ROWS_A_PAGE", columns._ROWS_A_PAGE),
     ]
+    if not documents:
+        changes += [(each.module._indexer, "_documents", None) for each in every]
     if not observed:
         changes += [(observability, "logger", _Nowhere()), (observability, "metrics", _Nowhere())]
     with ExitStack() as stack:

@@ -6,7 +6,7 @@ The real handler over services in memory. What is assumed:
   of 100, 25 GetImageSet in bursts of 50; a call over them is refused as fast as any other call answers;
 - a refused call is tried again as botocore's standard mode does: four times in all, after up to 1, 2 and 4 seconds, and
   only while the client has some of its 500 tokens, of which a repetition takes 5 and a success gives back 1 or those 5;
-- a call of DynamoDB or SQS takes 5 ms, one of HealthImaging as long as is said.
+- a call of DynamoDB or SQS takes 5 ms, one of S3 30 ms, one of HealthImaging as long as is said.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ QUOTAS: Final = {"get_image_set": (25.0, 50.0), "get_image_set_metadata": (METAD
 # Messages that a function gets at most.
 BATCH: Final = 10
 OTHER_CALL_SECONDS: Final = 0.005
+_S3_SECONDS: Final = 0.03
 _FUNCTIONS: Final = 8
 _ATTEMPTS: Final = 4
 _RETRY_TOKENS: Final = 500
@@ -115,7 +116,7 @@ class Functions(Generic[_Received]):
         self.idle: list[Environment] = list(environments.environments()[NEW][:_FUNCTIONS])
         self.buckets = {name: Bucket(*quota) for name, quota in QUOTAS.items()}
         self.calls = self.parked = 0
-        self._call_seconds = call_seconds
+        self._takes = {"medical-imaging": call_seconds, "s3": _S3_SECONDS}
         self._services = services
         self._numbers = itertools.count()
         self._ahead: list[tuple[float, int, Callable[[], None]]] = []
@@ -208,7 +209,7 @@ class Functions(Generic[_Received]):
         """One call of AWS, with what the SDK does about refusals."""
         bucket, retries = self.buckets.get(operation), self._client[greenlet.getcurrent()]
         for attempt in range(_ATTEMPTS):
-            self.sleep(self._call_seconds if service == "medical-imaging" else OTHER_CALL_SECONDS)
+            self.sleep(self._takes.get(service, OTHER_CALL_SECONDS))
             if bucket is None:
                 break
             if bucket.take(self.now):

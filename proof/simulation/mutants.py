@@ -1,11 +1,11 @@
 """Faults planted into the real code, each the change of an expression: a simulation that misses one proves nothing."""
 
 import inspect
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
@@ -55,7 +55,7 @@ class Mutant:
 def _modules(name: str) -> list[ModuleType]:
     if name == "imaging_index.handlers.index":
         return [each.module for some in environments().values() for each in some]
-    return [sys.modules[name]]
+    return [import_module(name)]
 
 
 def _function(module: ModuleType, name: str) -> FunctionType:
@@ -84,7 +84,7 @@ MUTANTS: Final = (
         "indexing",
         "Indexer._index",
         "a duplicate or stale hint is acknowledged without a sweep",
-        ("                self._table.sweep(key, head)\n                return", "                return"),
+        ("                self._sweep(key, head)\n                return", "                return"),
     ),
     _of(
         "indexing",
@@ -103,7 +103,23 @@ MUTANTS: Final = (
         "indexing",
         "Indexer._bury",
         "a tombstone without a sweep",
-        ("self._table.sweep(key, self._table.put_tombstone(key, _now()))", "self._table.put_tombstone(key, _now())"),
+        ("self._sweep(key, self._table.put_tombstone(key, _now()))", "self._table.put_tombstone(key, _now())"),
+    ),
+    _of("indexing", "Indexer._sweep", "documents are not swept", ("if self._documents:", "if False:")),
+    _of("indexing", "Indexer._sweep", "a tombstone keeps its documents", ("None if head", "1 if head")),
+    _of(
+        "indexing",
+        "Indexer._read",
+        "an entry names a document that could not be kept",
+        ("None if not_kept else documents.name", "documents.name"),
+    ),
+    _of("kept_documents", "KeptDocuments.read", "a document of another is used", ("!= key", "is None")),
+    _of(
+        "kept_documents",
+        "KeptDocuments.older",
+        "a sweep takes the document of its entry",
+        ("each.version < below)", "each.version <= below)"),
+        ("if below == 1:", "if below == 0:"),
     ),
     _of(
         "table.writing",
@@ -135,11 +151,11 @@ MUTANTS: Final = (
         "indexing",
         "Indexer._index",
         "the entry before its pages",
-        ("        self._table.put_pages(key, wanted, attempt, content.pages)\n", ""),
+        ("        self._table.put_pages(key, wanted, attempt, read.content.pages)\n", ""),
         (
             "written = self._table.put_entry(key, item)\n",
             "written = self._table.put_entry(key, item)\n"
-            "        self._table.put_pages(key, wanted, attempt, content.pages)\n",
+            "        self._table.put_pages(key, wanted, attempt, read.content.pages)\n",
         ),
     ),
     _of("indexing", "Indexer._index", "pages without an attempt", ("secrets.token_hex(8)", '"0"')),

@@ -18,13 +18,13 @@ from imaging_index.reconciling.refusals import Busy
 from imaging_index.reconciling.settings import Scope
 from imaging_index.table.layout import Key
 from proof.harness.reconciling import DATASTORE, PROFILE, QUEUE, RAISED, Store
+from proof.simulation import listed, objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from imaging_index.reconciling.run import Progress
-    from proof.simulation import listed
 
 # In seconds. Lists lag by less than the overlap.
 OVERLAP: Final = 6.0
@@ -68,6 +68,7 @@ class _History:
             listed_after=lambda: timedelta(seconds=chance.random() * lag),
             page_size=chance.choice((3, 1_000)),
             lagging=lambda: chance.random() < self._lagging,
+            keeps_documents=seed % 2 == 1,
         )
         self.store.before_call, self.store.after_call = self._before, self._after
         self._settings = {
@@ -125,6 +126,9 @@ class _History:
         for key in store.keys:
             if (self._full or store.lives(key)) and not self._is_right(key, revision=self._full or reindexed):
                 raise Violation(f"{key.image_set_id[-2:]} is wrong in the end: {sorted(store.held(key))}")
+            # Only a full pass finds those that landed late.
+            if self._full and not {*store.kept(key)} <= ({store.version(key)} if store.lives(key) else set()):
+                raise Violation(f"{key.image_set_id[-2:]} has documents in the end: {store.kept(key)}")
         self._check_plan()
 
     def _is_right(self, key: Key, *, revision: bool) -> bool:
@@ -268,9 +272,25 @@ class _History:
             old = self._old_code and chance.random() < 0.5
             store.index(key, profile=PROFILE if old else None)
 
+    def _land_late(self) -> None:
+        """A document of an older version lands after all sweeps, of an image set that lives or not; or one is lost."""
+        store, chance = self.store, self.random
+        if not self._full:
+            return
+        key = chance.choice(store.keys)
+        version = chance.randint(1, store.version(key))
+        place = objects.key_of(key, version)
+        if chance.random() < 0.3:
+            store.bucket.objects.pop(place, None)
+        elif version < store.version(key) or not store.lives(key):
+            store.bucket.objects[place] = objects.Object(b"late", {}, store.clock.now())
+
     def _damage(self, key: Key) -> None:
         """A page is lost, or one is left behind, by whatever means. Only a full pass finds that."""
         store = self.store
+        if store.keeps_documents and self.random.random() < 0.5:
+            self._land_late()
+            return
         pages = [part for part in store.held(key) if part != "entry"]
         if not self._full or not pages:
             return

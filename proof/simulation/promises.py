@@ -1,5 +1,6 @@
 """What the index promises, checked at every write, at every read, at every hint that is settled, and in the end."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,13 +9,13 @@ from imaging_index.entry import entry
 from imaging_index.table import generation
 from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
-from proof.simulation import environments, memory
+from proof.simulation import environments, memory, objects
 from proof.simulation.environments import DATASTORE, NEW
 from proof.simulation.happenings import EVENT_TIME, Happenings, Promise, expected, instances
 from proof.simulation.timeline import Timeline
 
 # After these, pages may stay that no event's sweep can know of: reconcile looks for them.
-LATE: Final = "a write landed late"
+LATE: Final = {"dynamodb": "a write landed late", "s3": "a document landed late"}
 NOT_REDELIVERED: Final = "a run failed whose message somebody else settles"
 
 # By now whatever was made is readable, and a version that is not there will not come.
@@ -39,6 +40,12 @@ class Promises:
         self._timeline = timeline
         self._happenings = happenings
         self._written: dict[str, int] = {}  # of each entry, at which write
+        self._table: memory.Table | None = None
+        self._bucket: objects.Bucket | None = None
+
+    def connect(self, table: memory.Table, bucket: objects.Bucket) -> None:
+        """Look at these."""
+        self._table, self._bucket = table, bucket
 
     def changed(self, key: str, before: memory.Partition, after: memory.Partition) -> None:
         """A partition was written: the entry never goes back, tells the truth and has its pages, which nobody takes."""
@@ -68,6 +75,8 @@ class Promises:
             return
         if sum(part.startswith(_pages(new)) for part in after) != int(new["Pages"]["N"]):
             self._timeline.violated(f"the entry of {image_set[-2:]} stands before its pages")
+        if "DocumentIn" in new and int(new["ImageSetVersion"]["N"]) not in self._kept(image_set):
+            self._timeline.violated(f"the entry of {image_set[-2:]} names a document that is not there")
         known = old is not None and self.began is not None and self._written.get(key, 0) <= self.began
         if old is not None and known and new["FirstIndexedAt"] != old["FirstIndexedAt"]:
             self._timeline.violated(f"{image_set[-2:]} forgot when it was first indexed")
@@ -137,6 +146,48 @@ class Promises:
         if not self._timeline.marred:
             self.check_everything(table)
 
+    # --- kept documents
+
+    def document_changed(self, key: str, _: objects.Object | None, after: objects.Object | None) -> None:
+        """A document was written or deleted: it is that of its version, and nobody takes what an entry may need."""
+        image_set, version = objects.version_of(key)
+        if after is None:
+            if not self._is_orphan(image_set, version):
+                self._timeline.violated(f"the document of version {version} of {image_set[-2:]} was taken")
+        # Not byte by byte: a bit between two blocks of deflate may be anything.
+        elif gzip.decompress(after.content) != gzip.decompress(
+            self._happenings.service.image_sets[image_set].documents[version - 1] or b""
+        ):
+            self._timeline.violated(f"what is kept of {image_set[-2:]} is not the document of version {version}")
+
+    def check_documents_after_events(self) -> None:
+        """Before reconcile: no document is left behind, unless it landed late."""
+        excused = not self._timeline.marred.isdisjoint((LATE["s3"], NOT_REDELIVERED))
+        for image_set in self._happenings.contents:
+            for version in self._kept(image_set):
+                if self._is_orphan(image_set, version) and not excused:
+                    self._timeline.violated(f"the document of version {version} of {image_set[-2:]} is left behind")
+        if not self._timeline.marred:
+            self.check_documents()
+
+    def check_documents(self) -> None:
+        """No document but those of the entries' versions."""
+        for image_set, contents in self._happenings.contents.items():
+            wanted = set() if self._happenings.gone(image_set) else {len(contents)}
+            if not self._kept(image_set) <= wanted:
+                self._timeline.violated(f"documents of {image_set[-2:]} are left behind: {self._kept(image_set)}")
+
+    def _kept(self, image_set: str) -> set[int]:
+        assert self._bucket
+        found = map(objects.version_of, self._bucket.objects)
+        return {version for name, version in found if name == image_set}
+
+    def _is_orphan(self, image_set: str, version: int) -> bool:
+        """Whether no entry can need a document again."""
+        assert self._table
+        reached = _generation(self._table.partitions.get(f"{DATASTORE}/{image_set}", {}))
+        return reached >= generation.make(version + 1, 0, 0)
+
     def check_everything(self, table: memory.Table) -> None:
         """The index is what HealthImaging says, and nothing else."""
         violated = self._timeline.violated
@@ -172,7 +223,7 @@ class Promises:
     @property
     def _sweeps_suffice(self) -> bool:
         """Whether every page that was written is known to a run that has swept, or will."""
-        return self._timeline.marred.isdisjoint((LATE, NOT_REDELIVERED))
+        return self._timeline.marred.isdisjoint((LATE["dynamodb"], NOT_REDELIVERED))
 
 
 def owned(part: str, partition: memory.Partition) -> bool:

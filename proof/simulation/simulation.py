@@ -28,8 +28,8 @@ from imaging_index.table.layout import Key
 from imaging_index.table.reading import Damaged
 from proof.harness import canary
 from proof.harness.pipeline import context, record
-from proof.simulation import environments, memory, promises
-from proof.simulation.environments import DATASTORE, DEAD_LETTERS, NEW, OLD, QUEUE, TABLE, Environment
+from proof.simulation import environments, memory, objects, promises
+from proof.simulation.environments import BUCKET, DATASTORE, DEAD_LETTERS, NEW, OLD, QUEUE, TABLE, Environment
 from proof.simulation.happenings import Happenings, Promise, document
 from proof.simulation.mutants import MUTANTS
 from proof.simulation.promises import Promises
@@ -45,6 +45,7 @@ __all__ = ["FAULTS", "MUTANTS", "Failure", "history", "run"]
 
 _FUNCTION_SECONDS: Final = 60.0
 _VISIBILITY_SECONDS: Final = 360.0
+_KEEPS_DOCUMENTS: Final = 4  # one seed in so many
 _OBSERVED: Final = 8  # one seed in so many runs with the real logger and metrics, through Powertools' decorators
 
 # What can go wrong at a call. Each seed takes a share of these, so that few of them come together often.
@@ -66,13 +67,19 @@ FAULTS: Final = (
     "not found",
     "conflict",
 )
-_READS: Final = ("get_image_set", "get_image_set_metadata", "get_item", "query")
-_WRITES: Final = ("put_item", "batch_write_item", "send_message", "change_message_visibility", "delete_message")
+_READS: Final = ("get_image_set", "get_image_set_metadata", "get_item", "query", "get_object", "list_objects_v2")
+_WRITES: Final = (
+    *("put_item", "batch_write_item", "send_message", "change_message_visibility", "delete_message"),
+    *("put_object", "delete_object"),
+)
+_ONLY_OF_BODIES: Final = ("cut", "corrupt", "of another", "not found")
+_SPOILT: Final = 0.3  # of the readings of kept documents: few histories have any
 _ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "repeated": _WRITES,
     "late": _WRITES,
     "unprocessed": ("batch_write_item",),
-    **dict.fromkeys(("cut", "corrupt", "of another", "not found", "conflict"), ("get_image_set_metadata",)),
+    **dict.fromkeys(_ONLY_OF_BODIES, ("get_image_set_metadata", "get_object")),
+    "conflict": ("get_image_set_metadata",),
 }
 _REFUSALS: Final = {
     ("throttled", "medical-imaging"): ("ThrottlingException", 429),
@@ -86,6 +93,10 @@ _REFUSALS: Final = {
     ("forbidden", "sqs"): ("AccessDeniedException", 403),
     ("not found", "medical-imaging"): ("ResourceNotFoundException", 404),
     ("conflict", "medical-imaging"): ("ConflictException", 409),
+    ("throttled", "s3"): ("SlowDown", 503),
+    ("server error", "s3"): ("InternalError", 500),
+    ("forbidden", "s3"): ("AccessDenied", 403),
+    ("not found", "s3"): ("NoSuchKey", 404),
 }
 
 
@@ -167,7 +178,16 @@ class _Simulation:
         self._promises = Promises(self.timeline, self._happenings)
         self._table = memory.Table(TABLE, choice((2, 3, 1000)), lambda: likely(0.5), self._promises.changed)
         self._queues = memory.Queues((QUEUE, DEAD_LETTERS), environments.moment, _VISIBILITY_SECONDS)
-        self._services = {"medical-imaging": self._happenings.service, "dynamodb": self._table, "sqs": self._queues}
+        self._keeps_documents = seed % _KEEPS_DOCUMENTS == 1
+        page_size = (1, 2, 1_000)[seed % 3]
+        self._bucket = objects.Bucket(BUCKET, environments.now, page_size, self._promises.document_changed)
+        self._promises.connect(self._table, self._bucket)
+        self._services = {
+            "medical-imaging": self._happenings.service,
+            "dynamodb": self._table,
+            "sqs": self._queues,
+            "s3": self._bucket,
+        }
         self._promised: dict[str, Promise] = {}  # by message
         self._sent: set[str] = set()
 
@@ -196,7 +216,9 @@ class _Simulation:
         """
         written = io.StringIO()
         with (
-            environments.plugged(self, most_tries=self._most_tries, observed=self._observed),
+            environments.plugged(
+                self, most_tries=self._most_tries, observed=self._observed, documents=self._keeps_documents
+            ),
             into(written) if self._observed else contextlib.nullcontext(),
         ):
             try:
@@ -214,11 +236,13 @@ class _Simulation:
         self._begin()
         self._settle()
         self._promises.check_what_events_did(self._table)
+        self._promises.check_documents_after_events()
         self._reconcile()
         self._settle()
         self._mend()
         self._settle()
         self._promises.check_everything(self._table)
+        self._promises.check_documents()
         self._promises.check_dead_letters(self._queues.messages[DEAD_LETTERS], self._sent)
 
     def _begin(self) -> None:
@@ -427,6 +451,8 @@ class _Simulation:
     def call(self, service: str, operation: str, arguments: Mapping[str, Any]) -> Answer:
         """One call: first it takes its time, then it has its effect, if it has, and its answer comes, if it does."""
         there = getattr(self._services[service], operation)
+        if service == "s3":
+            arguments = objects.bytes_of(arguments)
         if self._current is None:
             answer: Answer = there(**arguments)
             return answer
@@ -457,6 +483,8 @@ class _Simulation:
             version = arguments["imageSetId"], arguments.get("versionId", "")
             if unreadable := self._happenings.unreadable.get(version):
                 return unreadable
+        if operation == "get_object" and self.timeline.likely(_SPOILT):
+            return self.random.choice(_ONLY_OF_BODIES)
         faults = self._faults[operation]
         if self._budget <= 0 or not faults or not self.timeline.likely(self._rate):
             return None
@@ -490,12 +518,14 @@ class _Simulation:
                 effect()
                 self._give_way(self.timeline.spell(15))
             case "late":
-                if service == "dynamodb":
-                    self.timeline.marred.add(promises.LATE)
+                if service in promises.LATE:
+                    self.timeline.marred.add(promises.LATE[service])
                 self.timeline.after(self.timeline.spell(120), lambda: self._land(operation, arguments, effect))
                 raise ReadTimeoutError(endpoint_url=service)
             case "slow":
                 self._give_way(self.timeline.spell(100))
+            case "cut" | "corrupt" | "of another" if service == "s3":
+                return self._broken_object(fault, effect())
             case "cut" | "corrupt" | "of another":
                 return {"imageSetMetadataBlob": self._broken(fault, effect()["imageSetMetadataBlob"].read())}
         if operation == "batch_write_item":
@@ -522,6 +552,14 @@ class _Simulation:
         wrong = bytearray(content)
         wrong[self.random.randrange(12, len(content))] ^= 1 << self.random.randrange(8)
         return memory.body(bytes(wrong))
+
+    def _broken_object(self, fault: str, answer: Answer) -> Answer:
+        """A kept document, as it must not be: another's object was copied over it, or its bytes are wrong."""
+        if fault == "of another":
+            image_set = answer["Metadata"]["document"].split("/")[2]
+            other = objects.Object(document(image_set, 99), {"document": "documents/another"}, environments.now())
+            return {"Body": memory.body(other.content), "Metadata": dict(other.metadata)}
+        return answer | {"Body": self._broken(fault, answer["Body"].read())}
 
     def _batch(self, arguments: Mapping[str, Any], *, unprocessed: bool) -> Answer:
         """A batch is no transaction: others see its middle, and a part of it may come back."""
@@ -604,6 +642,8 @@ def into(written: io.StringIO) -> Iterator[None]:
 def _told(arguments: Mapping[str, Any]) -> str:
     """The arguments of a call, as far as a history needs them."""
     match arguments:
+        case {"Bucket": _}:
+            return str(arguments.get("Key") or arguments["Prefix"])
         case {"RequestItems": requests}:
             ((_, every),) = requests.items()
             verb = "put" if "PutRequest" in every[0] else "delete"

@@ -16,7 +16,16 @@ from imaging_index.table.writing import TableWriter
 Dump = dict[str, Item]  # all items of one image set by their sort key, the keys themselves left out
 
 # What tells of the writing, and not of the image set.
-_OF_THE_WRITING = {"Attempt", "IndexedAt", "FirstIndexedAt", "EventTime", "Cause", "IsPrimary", "NonPrimary"}
+_OF_THE_WRITING = {
+    "Attempt",
+    "DocumentIn",
+    "IndexedAt",
+    "FirstIndexedAt",
+    "EventTime",
+    "Cause",
+    "IsPrimary",
+    "NonPrimary",
+}
 
 
 def content(document: Iterable[bytes], using: Profile) -> Content:

@@ -195,6 +195,24 @@ def test_what_is_written_again_is_charged_in_the_indexes_that_it_changes(tmp_pat
     assert (sizes["index_units_changed"], sizes["index_units_again"]) == (2 + 6, 2 + 1)
 
 
+def test_kept_documents_are_stored_written_and_listed_and_make_a_revision_cheap() -> None:
+    without = cost(*volume(1_000_000), "--updates", 10_000, "--deletions", 1_000)
+    kept = cost(*volume(1_000_000), "--updates", 10_000, "--deletions", 1_000, "--documents", 6.3)
+    assert part(kept, "S3: writing documents")["quantity"] == 1_010_000
+    assert part(kept, "S3: listing old documents")["quantity"] == 11_000
+    stored = part(kept, "S3: documents")
+    assert stored["quantity"] == pytest.approx((1_000_000 - 1_000) / 2 * 6300 / 2**30 * 12)
+    assert stored["dollars"] == pytest.approx(stored["quantity"] * Prices().s3_gb_month)
+    assert {each["name"] for each in without["parts"]} < {each["name"] for each in kept["parts"]}
+    own = {name for name in (each["name"] for each in kept["parts"]) if "S3" in name or "ocuments" in name}
+    others = [each for each in kept["parts"] if each["name"] not in own]
+    assert others == without["parts"]
+    assert kept["reading_anew"] < without["reading_anew"] / 100
+    assert "from the bucket where they are kept" in " ".join(
+        CliRunner().invoke(application, ["cost", *map(str, volume(10)), "--documents", "6"]).output.split()
+    )
+
+
 def test_what_stands_is_what_the_stack_has(assembly: Assembly) -> None:
     resources = json.loads(assembly.template.read_text())["Resources"].values()
 

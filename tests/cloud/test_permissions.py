@@ -49,12 +49,19 @@ PROVEN: Final[dict[Grant, str]] = {
     ("dynamodb:Query", "the table"): "repair",
     ("medical-imaging:GetImageSet", "the data stores to index"): "repair",
     ("medical-imaging:GetImageSet", "the image sets of the data stores to index"): "repair",
-    ("medical-imaging:GetImageSetMetadata", "the data stores to index"): "repair",
-    ("medical-imaging:GetImageSetMetadata", "the image sets of the data stores to index"): "repair",
+    ("medical-imaging:GetImageSetMetadata", "the data stores to index"): "lost document",
+    ("medical-imaging:GetImageSetMetadata", "the image sets of the data stores to index"): "lost document",
+    ("s3:DeleteObject", "kept documents"): "old document",
+    ("s3:GetObject", "kept documents"): "repair",
+    ("s3:ListBucket", "the bucket of documents"): "repair",
     ("secretsmanager:GetSecretValue", "the secret of the tokens"): "repair",
     ("sqs:ChangeMessageVisibility", "the queue"): "unknown image set",
     ("sqs:SendMessage", "the dead-letter queue"): "not an event",
 }
+# What the function does as well, and goes on without.
+LOGGED: Final[Grant] = ("s3:PutObject", "kept documents")
+# Where the call has not the permission's name.
+CALLS: Final = {"s3:ListBucket": "ListObjectsV2"}
 # What AWS's services do in the function's name, which the local cloud does without asking: pinned by tests/infra.
 PINNED: Final[set[Grant]] = {
     ("kms:Decrypt", "the data stores' own keys"),
@@ -77,10 +84,11 @@ PINNED: Final[set[Grant]] = {
 
 @dataclass(frozen=True)
 class Handled:
-    """What became of one message: whether it is to come back, and what the function logged of its failure."""
+    """What became of one message: whether it is to come back, and what the function logged of failures."""
 
     comes_back: bool
     failures: list[Mapping[str, Any]]
+    not_kept: list[str]
 
 
 class Deployed:
@@ -113,6 +121,7 @@ class Deployed:
     def handle(self, message: str) -> Handled:
         """Have the function handle a message, in an execution environment that has asked AWS for nothing yet."""
         queue, name = self.outputs["QueueUrl"], self.outputs["FunctionName"]
+        self._prepare(message)
         self._lambda.update_function_configuration(FunctionName=name, Timeout=60)
         self.send(message)
         (received,) = self._sqs.receive_message(QueueUrl=queue, AttributeNames=["All"])["Messages"]
@@ -121,11 +130,20 @@ class Deployed:
         return Handled(
             comes_back=bool(answer["batchItemFailures"]),
             failures=[line for line in lines if "fault" in line],
+            not_kept=[line["reason"] for line in lines if line.get("message") == "a document was not kept"],
         )
+
+    def _prepare(self, message: str) -> None:
+        """Have the kept documents be as the message needs them."""
+        s3, bucket = self.aws.client("s3"), self.outputs["DocumentsBucketName"]
+        if message == "lost document":
+            s3.delete_object(Bucket=bucket, Key=f"documents/{self.key}/0000000002.json.gz")
+        if message == "old document":
+            s3.put_object(Bucket=bucket, Key=f"documents/{self.key}/0000000001.json.gz", Body=b"")
 
     def send(self, message: str) -> None:
         """Put a message into the queue: no event, or a repair hint."""
-        image_set = self.key.image_set_id if message == "repair" else "0" * 32
+        image_set = "0" * 32 if message == "unknown image set" else self.key.image_set_id
         detail = {"datastoreId": self.key.datastore_id, "imageSetId": image_set, "cause": "repair"}
         hint = {"source": REPLAY_SOURCE, "detail-type": Kind.UPDATED.value, "detail": detail}
         body = message if message == "not an event" else json.dumps(hint)
@@ -152,8 +170,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         context = {
             "profile": str(folder / "hashing.toml"),
             "dataStores": json.dumps([{"id": key.datastore_id, "kmsKeyArn": STORE_KEY}]),
+            "documents": "s3",
+            "documentsDespitePrivacy": "on",
         }
-        yield Deployed(aws, key, deploy(synth_here(folder / "assembly", **context), cloud.environment()))
+        found = Deployed(aws, key, deploy(synth_here(folder / "assembly", **context), cloud.environment()))
+        update(aws.client("medical-imaging"), key, 1)
+        wait_for(lambda: (entry := found.table.read(key)) and entry.entry["ImageSetVersion"] == {"N": "2"})
+        yield found
 
 
 def test_with_its_own_role_the_function_indexes_updates_buries_and_parks(deployed: Deployed, tmp_path: Path) -> None:
@@ -178,7 +201,7 @@ def test_with_its_own_role_the_function_indexes_updates_buries_and_parks(deploye
 def test_without_a_grant_the_function_is_refused_and_with_it_its_work_is_done(
     deployed: Deployed, grant: Grant, record_property: Callable[[str, object], None]
 ) -> None:
-    message, operation = PROVEN[grant], grant[0].partition(":")[2]
+    message, operation = PROVEN[grant], CALLS.get(grant[0], grant[0].partition(":")[2])
     with deployed.unpolled():
         with deployed.policies.without(grant):
             refused = deployed.handle(message)
@@ -188,8 +211,8 @@ def test_without_a_grant_the_function_is_refused_and_with_it_its_work_is_done(
     assert failure["fault"] == "Configuration"
     assert failure["reason"].startswith(f"{operation}: AccessDenied")
     match message:
-        case "repair":
-            assert done == Handled(comes_back=False, failures=[])
+        case "repair" | "lost document" | "old document":
+            assert done == Handled(comes_back=False, failures=[], not_kept=[])
         case "unknown image set":
             assert done.comes_back
             assert [each["fault"] for each in done.failures] == ["NotReady"]
@@ -199,17 +222,29 @@ def test_without_a_grant_the_function_is_refused_and_with_it_its_work_is_done(
     record_property(" on ".join(grant), "proven")
 
 
+def test_without_the_grant_to_keep_documents_image_sets_are_indexed_and_it_is_logged(
+    deployed: Deployed, record_property: Callable[[str, object], None]
+) -> None:
+    with deployed.unpolled():
+        with deployed.policies.without(LOGGED):
+            refused = deployed.handle("lost document")
+        done = deployed.handle("lost document")
+    assert refused == Handled(comes_back=False, failures=[], not_kept=["PutObject: AccessDenied"])
+    assert done == Handled(comes_back=False, failures=[], not_kept=[])
+    record_property(" on ".join(LOGGED), "proven")
+
+
 def test_each_grant_of_the_policy_is_proven_here_or_pinned_by_the_templates_tests(
     deployed: Deployed, record_property: Callable[[str, object], None]
 ) -> None:
     assert not PINNED & set(PROVEN)
-    assert deployed.policies.grants == PINNED | set(PROVEN)
+    assert deployed.policies.grants == PINNED | set(PROVEN) | {LOGGED}
     for grant in sorted(PINNED):
         record_property(" on ".join(grant), "pinned")
 
 
 def test_the_documented_table_is_that_list() -> None:
-    assert documented("## Permissions", "\n### ") == rows(PROVEN, PINNED)
+    assert documented("## Permissions", "\n### ") == rows({*PROVEN, LOGGED}, PINNED)
 
 
 QUEUES: Final = ["QueueUrl", "DeadLetterQueueUrl", "RuleDeadLetterQueueUrl"]

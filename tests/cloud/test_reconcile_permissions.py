@@ -39,13 +39,15 @@ PROVEN: Final[set[Grant]] = {
     ("medical-imaging:GetImageSet", "the data stores to index"),
     ("medical-imaging:GetImageSet", "the image sets of the data stores to index"),
     ("medical-imaging:SearchImageSets", "the data stores to index"),
+    ("s3:DeleteObject", "kept documents"),
+    ("s3:ListBucket", "the bucket of documents"),
     ("sqs:GetQueueAttributes", "the queue"),
     ("sqs:SendMessage", "the queue"),
 }
 # Only with the setting `dataStores` all; on these, a grant on a data store would be one on its image sets as well.
 WITH_ALL: Final[Grant] = ("medical-imaging:ListDatastores", "everything")
 # Where the call has not the permission's name.
-CALLS: Final = {"sqs:SendMessage": "SendMessageBatch"}
+CALLS: Final = {"sqs:SendMessage": "SendMessageBatch", "s3:ListBucket": "ListObjectsV2"}
 # What AWS's services do in the function's name, which the local cloud does without asking: pinned by tests/infra.
 PINNED: Final[set[Grant]] = {
     ("kms:Decrypt", "the stack's key"),
@@ -79,12 +81,14 @@ class Deployed:
         given = self._lambda.get_function_configuration(FunctionName=self._name)["Environment"]["Variables"]
         self._variables = given | {"FULL_DAYS": "0.0000001"}
         ghost: Any = item_key(structs.replace(key, image_set_id="f" * 32), "entry") | {
-            "Generation": {"S": generation.make(1, 2, FORMAT)},
+            "Generation": {"S": generation.make(2, 2, FORMAT)},
             "Attempt": {"S": "a"},
             "Pages": {"N": "0"},
             "FirstIndexedAt": {"S": "2026-01-01T00:00:00.000000Z"},
         }
         self._dynamodb.put_item(TableName=self._table, Item=ghost)
+        self._s3, self._bucket = aws.client("s3"), outputs["DocumentsBucketName"]
+        self._orphan = f"documents/{key.datastore_id}/{'f' * 32}/0000000001.json.gz"
         self._partition = {"S": f"reconcile/{key.datastore_id}"}
         self._kept = self._stored()
 
@@ -102,6 +106,7 @@ class Deployed:
         for each in self._kept:
             self._dynamodb.put_item(TableName=self._table, Item=each)
         self._sqs.purge_queue(QueueUrl=self._queue)
+        self._s3.put_object(Bucket=self._bucket, Key=self._orphan, Body=b"")
         return self.invoke()
 
     def invoke(self, **changes: str) -> tuple[list[str], str]:
@@ -130,7 +135,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         # Before there is a rule that would index it.
         key = make_image_set(aws.client("medical-imaging"), folder / "dicom")
         listed = json.dumps([{"id": key.datastore_id}])
-        yield Deployed(aws, key, deploy(synth_here(folder / "assembly", dataStores=listed), cloud.environment()))
+        assembly = synth_here(folder / "assembly", dataStores=listed, documents="s3")
+        yield Deployed(aws, key, deploy(assembly, cloud.environment()))
 
 
 def test_with_its_own_role_the_function_compares_everything_and_sends_hints(deployed: Deployed) -> None:
@@ -164,7 +170,8 @@ def test_each_grant_of_the_policies_is_proven_here_or_pinned_by_the_templates_te
 
 
 def test_no_grant_lets_the_function_read_a_document() -> None:
-    assert not any("GetImageSetMetadata" in action for action, _ in PINNED | PROVEN)
+    reading = {"medical-imaging:GetImageSetMetadata", "s3:GetObject"}
+    assert not any(action in reading for action, _ in PINNED | PROVEN)
 
 
 def test_the_documented_table_of_the_reconcile_function_is_that_list() -> None:

@@ -4,6 +4,8 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +19,7 @@ from botocore.exceptions import ClientError
 from imaging_index.table.layout import Key
 from local.cloud import LocalCloud
 from proof.harness.image_sets import make_image_set, throttles_off, wait_for_state
-from proof.simulation import memory
+from proof.simulation import memory, objects
 
 _STEPS = 150
 # As the function's own clients.
@@ -218,6 +220,44 @@ def test_a_replica_that_lags_shows_the_partition_before_the_last_write() -> None
         table.batch_write_item(RequestItems={"table": [{"PutRequest": {"Item": key | {"Content": {"S": content}}}}]})
     assert table.get_item(TableName="table", Key=key)["Item"]["Content"] == {"S": "a"}
     assert table.get_item(TableName="table", Key=key, ConsistentRead=True)["Item"]["Content"] == {"S": "b"}
+
+
+# --- S3
+
+
+def _object_move(client: Any, name: str, random: Random) -> Any:
+    """One call as `kept_documents` makes it, on few keys, and what it gave."""
+    bucket = name if random.random() < 0.97 else "elsewhere"
+    key = f"documents/{random.choice('ab')}/{random.randrange(3)}"
+    match random.randrange(4):
+        case 0:
+            content = BytesIO(random.randbytes(9))
+            put = answer(client.put_object, Bucket=bucket, Key=key, Body=content, Metadata={"document": key})
+            return put if isinstance(put, tuple) else "written"
+        case 1:
+            given = answer(client.get_object, Bucket=bucket, Key=key)
+            return given if isinstance(given, tuple) else (given["Body"].read(), given["Metadata"])
+        case 2:
+            gone = answer(client.delete_object, Bucket=bucket, Key=key)
+            return gone if isinstance(gone, tuple) else "gone"
+    after = {"StartAfter": "documents/a/1"} if random.random() < 0.5 else {}
+    given = answer(client.list_objects_v2, Bucket=bucket, Prefix=random.choice(("documents/", "documents/b/")), **after)
+    return (
+        given
+        if isinstance(given, tuple)
+        else ([each["Key"] for each in given.get("Contents", [])], given["IsTruncated"])
+    )
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_bucket_in_memory_answers_as_s3_does(aws: boto3.Session, seed: int) -> None:
+    client: Any = aws.client("s3", config=_CONFIG)
+    # Names of buckets are everybody's.
+    client.create_bucket(Bucket=(name := f"as-in-memory-{seed}"))
+    remembered = objects.Bucket(name, lambda: datetime.now(UTC))
+    ours, theirs = Random(seed), Random(seed)
+    for step in range(_STEPS):
+        assert _object_move(remembered, name, ours) == _object_move(client, name, theirs), f"step {step}"
 
 
 # --- SQS

@@ -14,7 +14,7 @@ TABLE = {
 
 
 def test_it_says_what_indexing_all_entries_again_costs_and_how_to_begin() -> None:
-    said = advice("ImagingIndex", RADIOLOGY, TABLE, "2.3", "3.3")
+    said = advice("ImagingIndex", RADIOLOGY, TABLE, "2.3", "3.3", keeps_documents=False)
     assert "generation 2.3 -> 3.3" in said
     assert "about 1,000,000 entries" in said
     # Six write units, a call and a hint; and 5 MB for a month in the dearer tier.
@@ -23,7 +23,12 @@ def test_it_says_what_indexing_all_entries_again_costs_and_how_to_begin() -> Non
 
 
 def test_a_stack_of_another_name_is_named_and_an_old_one_has_no_generation() -> None:
-    said = advice("Research", RADIOLOGY, {"ItemCount": 7}, None, "3.3")
+    said = advice("Research", RADIOLOGY, {"ItemCount": 7}, None, "3.3", keeps_documents=False)
     assert "generation unknown -> 3.3" in said
     assert "about 7 entries" in said
     assert said.endswith("--plan --stack Research")
+
+
+def test_where_documents_are_kept_they_are_said_to_cost_nothing_in_healthimaging() -> None:
+    said = advice("ImagingIndex", RADIOLOGY, TABLE, "2.3", "3.3", keeps_documents=True)
+    assert "What the stack keeps documents of takes neither calls nor storage." in said

@@ -133,6 +133,12 @@ def events_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def documents_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of a stack that keeps documents, all else as in cdk.json."""
+    return synthesize(tmp_path_factory.mktemp("documents"), {"documents": "s3"})
+
+
+@pytest.fixture(scope="session")
 def bare_events_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The template with events of image sets alone."""
     path = synthesize(tmp_path_factory.mktemp("bare-events"), {"events": "on"})
@@ -142,6 +148,11 @@ def bare_events_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 @pytest.fixture(scope="session")
 def events_template(events_file: Path) -> Template:
     return Template.from_string(events_file.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def documents_template(documents_file: Path) -> Template:
+    return Template.from_string(documents_file.read_text("utf-8"))
 
 
 @pytest.fixture(scope="session")

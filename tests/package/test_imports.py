@@ -93,6 +93,17 @@ def test_a_cold_start_imports_what_it_may_and_no_more(handler: str, allowed: All
     assert len(modules) <= allowed.modules
 
 
+def test_only_a_function_that_keeps_documents_loads_what_that_takes() -> None:
+    variables = VARIABLES | {"AWS_REGION": "us-east-1"}
+    without, keeping = (
+        set(started("imaging_index.handlers.index", variables | more).stdout.split())
+        for more in ({}, {"DOCUMENTS_BUCKET": "bucket"})
+    )
+    assert "imaging_index.kept_documents" not in without
+    assert "imaging_index.kept_documents" in keeping
+    assert len(keeping) <= HANDLERS["index"].modules
+
+
 def test_every_handler_has_its_budget() -> None:
     files = Path(handlers.__file__).parent.glob("[!_]*.py")
     assert {file.stem for file in files if "\ndef handler(" in file.read_text("utf-8")} == HANDLERS.keys()

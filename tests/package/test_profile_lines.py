@@ -122,7 +122,7 @@ partition = ["Modality"]
 BROKEN: Final = [USUAL, UNUSUAL, ARRAYS_OF_TABLES]
 
 UNKNOWN: Final = (
-    "Unknown field 'a'. Allowed fields: revision, attributes, named, privacy, instances, indexes, events, "
+    "Unknown field 'a'. Allowed fields: revision, attributes, named, privacy, instances, geometry, indexes, events, "
     "pseudonymous, retain."
 )
 TOO_DEEP: Final = "The profile has brackets nested by the hundred, or a number of thousands of digits: take them out."

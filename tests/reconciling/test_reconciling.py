@@ -93,7 +93,7 @@ def test_every_kind_of_difference_is_found_once_and_mended_by_one_pass(store: St
 def test_a_plan_has_the_counts_of_the_run_that_follows_and_the_calls_of_its_hints(store: Store) -> None:
     with_every_kind(store)
     planned = store.reconcile(**FULL, apply=False).finished[0].counts
-    takes = plan(planned, mean_bytes=10 * 2**20, hints_a_second=48.0)
+    takes = plan(planned, mean_bytes=10 * 2**20, hints_a_second=48.0, kept_a_second=300)
     store.healthimaging.asked.clear()
     progress = store.reconciler(**FULL).step(store.clock.now() + timedelta(hours=1))
     assert progress.finished[0].counts.differences == planned.differences

@@ -111,3 +111,20 @@ def test_a_message_that_sqs_refuses_or_cannot_take_at_all_is_not_counted_as_sent
     queue.failing = [{"SenderFault": False}] * 5
     with pytest.raises(Overload):
         sending(queue, clock, HINTS[:3])
+
+
+def test_beside_the_quota_it_keeps_the_functions_busy_and_never_more_than_3000_waiting() -> None:
+    clock = Clock()
+    queue = Queue(clock, a_second=150, hidden=80)
+    sender = Sender(queue, "queue", now=clock.now, sleep=clock.sleep)  # type: ignore[arg-type]
+    sent = sender.send(HINTS * 6, clock.now() + timedelta(seconds=100), beside_quota=True)
+    # As many as are handled, and those that wait.
+    assert sent >= 150 * 100
+    assert queue.deepest <= 3_000
+
+
+def test_beside_the_quota_it_sends_less_when_messages_are_put_off() -> None:
+    clock = Clock()
+    queue = Queue(clock, a_second=1_000, hidden=81)
+    sender = Sender(queue, "queue", now=clock.now, sleep=clock.sleep)  # type: ignore[arg-type]
+    assert sender.send(HINTS * 6, clock.now() + timedelta(seconds=100), beside_quota=True) < 300 * 10

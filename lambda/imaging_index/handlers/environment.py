@@ -20,6 +20,7 @@ _config: Final = Config(
     # Without this, botocore makes the header anew from thirty parts, twice a call: a tenth of a call's CPU.
     user_agent=f"{session.user_agent()} app/{APPLICATION}",
 )
+_HURRIED: Final = Config(read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 
 _Variables = TypeVar("_Variables", bound=msgspec.Struct)
 
@@ -41,6 +42,9 @@ def variables(of: type[_Variables]) -> _Variables:
         raise MissingVariable(f"{error} in the environment. Deploy the stack again with `make deploy`.") from None
 
 
-def client(service: str) -> Any:
-    """A client of AWS, made by botocore alone: docs/decisions/0007-the-function-makes-its-clients-with-botocore.md."""
-    return session.create_client(service, config=_config)
+def client(service: str, *, hurried: bool = False) -> Any:
+    """A client of AWS, made by botocore alone: docs/decisions/0007-the-function-makes-its-clients-with-botocore.md.
+
+    A `hurried` one gives up soon, so that what it waits for does not end the function.
+    """
+    return session.create_client(service, config=_config.merge(_HURRIED) if hurried else _config)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from imaging_index.kept_documents import KeptDocuments
+
 # Not begun with less time than this: a run that is killed midway costs its message a whole visibility time-out.
 _LEAST_TIME_MS: Final = 20_000
 
@@ -45,6 +47,7 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
     dead_letter_queue_url: str
     table_name: str
     token_secret: str = ""
+    documents_bucket: str = ""
 
 
 _variables: Final = variables(_Variables)
@@ -67,7 +70,17 @@ def _secret() -> bytes:
     return secret.encode()
 
 
-_indexer: Final = Indexer(HealthImaging(client("medical-imaging")), _table, _profile, Reader(_profile), _secret)
+def _documents() -> KeptDocuments | None:
+    """The documents that are kept, if they are. Without them, a cold start pays nothing for S3."""
+    if not _variables.documents_bucket:
+        return None
+    from imaging_index import kept_documents
+
+    return kept_documents.KeptDocuments(client("s3", hurried=True), _variables.documents_bucket)
+
+
+_healthimaging: Final = HealthImaging(client("medical-imaging"))
+_indexer: Final = Indexer(_healthimaging, _table, _profile, Reader(_profile), _secret, _documents())
 
 
 _breaker: Final = Breaker()

@@ -17,6 +17,7 @@ from imaging_index.aws_errors import classify
 from imaging_index.handlers import started
 from imaging_index.handlers.environment import client, variables
 from imaging_index.healthimaging import HealthImaging
+from imaging_index.kept_documents import KeptDocuments
 from imaging_index.observability import logger, metrics
 from imaging_index.queue.sender import Sender
 from imaging_index.reconciling.keeping import status
@@ -53,6 +54,7 @@ class _Variables(msgspec.Struct, frozen=True, rename=str.upper):
     mean_megabytes: str
     queue_url: str
     table_name: str
+    documents_bucket: str = ""
 
 
 _variables: Final = variables(_Variables)
@@ -68,6 +70,7 @@ _sender: Final = Sender(
     sleep=time.sleep,
     at_once=int(_variables.maximum_concurrency) * _BATCH,
 )
+_documents: Final = KeptDocuments(client("s3"), _variables.documents_bucket) if _variables.documents_bucket else None
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -130,7 +133,13 @@ def _reconciler(datastore_id: str, request_id: str) -> Reconciler:
         full_every=_full_every(datastore_id),
     )
     return Reconciler(
-        _healthimaging, _table, _checkpoints, _sender, settings, holder=f"{SCHEDULE} (request {request_id})"
+        _healthimaging,
+        _table,
+        _checkpoints,
+        _sender,
+        settings,
+        holder=f"{SCHEDULE} (request {request_id})",
+        documents=_documents,
     )
 
 

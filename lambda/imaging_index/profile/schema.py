@@ -36,6 +36,7 @@ OWN_NAMES: Final = frozenset(OWN_KEYS) | {
     "ProfileHash",
     "Pages",
     "PagesChecksum",
+    "DocumentIn",
     "SeriesInstanceUIDs",
     "MissingIn",
     "InvalidAttributes",

@@ -33,7 +33,7 @@ _ROOM: Final = 60_000
 _OF_EVERY_WRITE: Final = frozenset(
     {
         *("Attempt", "Cause", "EventTime", "FirstIndexedAt", "Generation", "ImageSetVersion", "IndexedAt"),
-        *("NonPrimary", "Pages", "PagesChecksum", "ProfileHash"),
+        *("DocumentIn", "NonPrimary", "Pages", "PagesChecksum", "ProfileHash"),
     }
 )
 

@@ -33,6 +33,10 @@ _FASTER_AT_FIRST: Final = 1.0
 _MOST_OF_IT: Final = 0.9
 _FASTER: Final = 0.1
 _SLOWEST: Final = 2.0
+# Hints that take nothing of the quota: so many a second, and so many that wait. SQS may say ten seconds late how many
+# there are, and the functions would run out of them meanwhile.
+MOST_BESIDE_QUOTA: Final = 300.0
+_MOST_WAITING_BESIDE_QUOTA: Final = 3_000
 _LISTEN_EVERY: Final = 1.0  # seconds
 # Amazon SQS API Reference, "SendMessageBatch".
 _MOST_AT_ONCE: Final = 10
@@ -67,7 +71,7 @@ class Sender:
         self._now = now
         self._sleep = sleep
         self._highest = quota * SHARE
-        self._most_hidden = at_once * _BUSY
+        self._at_once = at_once
         self._rate = self._soon = self._highest
         self._slowing = False
         self._listened: datetime | None = None
@@ -78,19 +82,25 @@ class Sender:
         """The highest rate."""
         return self._highest
 
-    def send(self, hints: Sequence[Hint], until: datetime) -> int:
+    def send(self, hints: Sequence[Hint], until: datetime, *, beside_quota: bool = False) -> int:
         """Send hints, in their order. Returns how many were sent by `until`; the others were not.
+
+        Those `beside_quota` take no GetImageSetMetadata. They may keep the functions busy all the time, since live
+        messages go first, and no other quota is near: fewer are sent only when some are put off.
 
         Raises:
             Overload: SQS takes no messages.
         """
         sent = 0
+        weight, busy, waiting = 1.0, _BUSY, _MOST_WAITING
+        if beside_quota:
+            weight, busy, waiting = self._highest / MOST_BESIDE_QUOTA, 1.0, _MOST_WAITING_BESIDE_QUOTA
         while sent < len(hints):
-            self._listen()
-            batch = hints[sent : sent + min(int(self._room), _MOST_AT_ONCE)]
+            self._listen(self._at_once * busy, waiting, weight)
+            batch = hints[sent : sent + min(int(self._room / weight), _MOST_AT_ONCE)]
             if batch:
                 self._send(batch)
-                self._room -= len(batch)
+                self._room -= len(batch) * weight
                 sent += len(batch)
             elif self._now() >= until:
                 break
@@ -98,8 +108,11 @@ class Sender:
                 self._sleep(_LISTEN_EVERY)
         return sent
 
-    def _listen(self) -> None:
-        """Once a second: see how many messages wait, and how many more may be sent."""
+    def _listen(self, most_hidden: float, most_waiting: int, weight: float) -> None:
+        """Once a second: see how many messages wait, and how many more of a `weight` may be sent.
+
+        With more hidden ones than `most_hidden`, fewer are sent, and none while `most_waiting` wait.
+        """
         now = self._now()
         if self._listened and (since := (now - self._listened).total_seconds()) < _LISTEN_EVERY:
             return
@@ -107,15 +120,15 @@ class Sender:
         self._listened = now
         visible, hidden = self._depth()
         # A deep queue stops the sender, and need not slow it down: it would be slow for minutes after each burst.
-        if hidden > self._most_hidden:
+        if hidden > most_hidden:
             self._soon = self._soon if self._slowing else self._rate * _MOST_OF_IT
             self._rate = max(self._rate * _SLOWER**since, _SLOWEST)
         else:
             faster = _FASTER_AT_FIRST if self._rate < self._soon else _FASTER
             self._rate = min(self._rate + faster * since, self._highest)
-        self._slowing = hidden > self._most_hidden
+        self._slowing = hidden > most_hidden
         self._room = min(self._room, 1.0) + self._rate * since
-        self._room = max(min(self._room, _MOST_WAITING - visible - hidden), 0.0)
+        self._room = max(min(self._room, (most_waiting - visible - hidden) * weight), 0.0)
 
     def _depth(self) -> tuple[int, int]:
         """How many messages can be received now, and how many are hidden."""

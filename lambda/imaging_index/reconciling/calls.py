@@ -13,12 +13,14 @@ from imaging_index.faults import Poison
 from imaging_index.reconciling import lanes
 from imaging_index.reconciling.pacing import Pace
 from imaging_index.reconciling.refusals import Refused
+from imaging_index.table import generation
 from imaging_index.table.layout import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from imaging_index.healthimaging import HealthImaging, ImageSetState
+    from imaging_index.kept_documents import Kept, KeptDocuments
     from imaging_index.queue.hint import Hint
     from imaging_index.queue.sender import Sender
     from imaging_index.reconciling.checkpoint import Lane, Segment
@@ -35,6 +37,7 @@ _Result = TypeVar("_Result")
 _KEEP_EVERY: Final = timedelta(seconds=30)
 # How often a token is refused at one place before the pass gives up.
 _MOST_REFUSED: Final = 3
+_DELETED_AT_ONCE: Final = 20
 
 
 class Gather(Protocol):
@@ -64,6 +67,7 @@ class Calls:
         self,
         healthimaging: HealthImaging,
         table: ReconcilingTable,
+        documents: KeptDocuments | None,
         sender: Sender | None,
         settings: Settings,
         clock: Clock,
@@ -73,6 +77,7 @@ class Calls:
         self.settings = settings
         self._healthimaging = healthimaging
         self._table = table
+        self._documents = documents
         self._sender = sender
         self._clock = clock
         self._gather = gather
@@ -151,10 +156,39 @@ class Calls:
         self._asks.wait(1)
         return self._healthimaging.state(self.settings.datastore_id, image_set_id)
 
+    @property
+    def keeps_documents(self) -> bool:
+        """Whether documents are kept."""
+        return self._documents is not None
+
+    def is_kept(self, head: Head | None, version: int) -> bool:
+        """Whether the document of a version is kept, by the word of its entry."""
+        if head is None or self._documents is None or head.document_in != self._documents.name:
+            return False
+        return generation.described(head.generation)[0] == version
+
+    def kept(self, after: str) -> tuple[list[Kept], str]:
+        """The next kept documents, by image set; the last object, empty for no more."""
+        return self._documents.page(self.settings.datastore_id, after) if self._documents else ([], "")
+
+    def documents_below(self, image_set_id: str, version: int | None) -> list[Kept]:
+        """The kept documents of an image set below a version, or all of them."""
+        return self._documents.older(self.settings.datastore_id, image_set_id, version) if self._documents else []
+
     # --- what is done
 
-    def send(self, hints: Sequence[Hint], deadline: datetime, keep: Callable[[], None]) -> int:
+    def delete_documents(self, every: Sequence[Kept]) -> None:
+        """Delete kept documents."""
+        if self.settings.apply and self._documents:
+            for start in range(0, len(every), _DELETED_AT_ONCE):
+                self._gather(self._documents.delete, every[start : start + _DELETED_AT_ONCE])
+
+    def send(
+        self, hints: Sequence[Hint], deadline: datetime, keep: Callable[[], None], *, beside_quota: bool = False
+    ) -> int:
         """Send hints. Returns how many were sent: all, or none in a plan. `keep` is called now and then meanwhile.
+
+        Those `beside_quota` take no call of GetImageSetMetadata.
 
         Raises:
             TimeIsUp: the deadline came first; some of them may have been sent.
@@ -163,7 +197,8 @@ class Calls:
             return 0
         left: Any = hints
         while left:
-            left = left[self._sender.send(left, min(self._clock.now() + _KEEP_EVERY, deadline)) :]
+            until = min(self._clock.now() + _KEEP_EVERY, deadline)
+            left = left[self._sender.send(left, until, beside_quota=beside_quota) :]
             if left:
                 if self._clock.now() >= deadline:
                     raise TimeIsUp

@@ -19,6 +19,8 @@ class Stage(StrEnum):
     COMPARING = "comparing"
     # Reads the whole table, and takes its entries off the digest of what was listed.
     SCANNING = "scanning"
+    # Lists the kept documents, where documents are kept, and deletes those that no entry can need again.
+    DOCUMENTS = "looking at kept documents"
     # Lists what was changed meanwhile: it was absent because it had moved.
     LOOKING_AGAIN = "looking again"
     # Asks GetImageSet for what is still absent.
@@ -77,7 +79,8 @@ class Pass(msgspec.Struct):
         stage: what it does.
         lanes: what is to be listed.
         segments: what is to be scanned.
-        after: in the stages ASKING and BURYING, the image set that was dealt with last.
+        after: in the stages ASKING and BURYING, the image set that was dealt with last; in DOCUMENTS, the object.
+        unentered: how many image sets with a kept document and without an entry were taken for absent.
         unsure: image sets of which GetImageSet said 404 in this pass.
         counts: what it has found.
         dollars: what its hints add to the bill for storage.
@@ -96,6 +99,7 @@ class Pass(msgspec.Struct):
     lanes: list[Lane] = []
     segments: list[Segment] = []
     after: str = ""
+    unentered: int = 0
     unsure: list[str] = []
     counts: Counts = msgspec.field(default_factory=Counts)
     dollars: float = 0.0

@@ -23,6 +23,8 @@ class Difference(StrEnum):
     # Pages that no entry can name; and an entry with other than the number of pages that it names.
     LEFTOVER = "Leftover"
     DAMAGED = "Damaged"
+    # A kept document of an older version than its entry's, or of an image set that is deleted.
+    ORPHAN = "Orphan"
     # A tombstone of an image set that is live. Nothing lifts one but an operator.
     FALSE_TOMBSTONE = "FalseTombstone"
 
@@ -60,6 +62,7 @@ class Counts(msgspec.Struct):
 
     Attributes:
         differences: what differs. In a plan nothing was done about it.
+        kept: the share of `differences` that are mended from a kept document, without a call of GetImageSetMetadata.
         refused: the share of `differences` for which no hint was sent, since it would exceed the budget.
         compared: image sets that HealthImaging listed.
         again: differences that the pass before must have seen as well.
@@ -74,6 +77,7 @@ class Counts(msgspec.Struct):
     """
 
     differences: dict[Difference, dict[Tier, Tally]] = {}
+    kept: int = 0
     refused: Tally = msgspec.field(default_factory=Tally)
     compared: int = 0
     again: int = 0
@@ -106,8 +110,8 @@ class Counts(msgspec.Struct):
 
     @property
     def documents(self) -> int:
-        """How many metadata documents are read to mend everything that was found."""
-        return sum(self.of(difference) for difference in Difference if difference.reads_document)
+        """How many metadata documents HealthImaging is asked for to mend everything that was found."""
+        return sum(self.of(difference) for difference in Difference if difference.reads_document) - self.kept
 
     @property
     def dollars(self) -> float:

@@ -66,7 +66,7 @@ def _look_closely(calls: Calls, mending: Mending, image_set_id: str) -> bool:
         mending.counts.asked += 1
         state = calls.state(image_set_id)
         if state and state.state == "ACTIVE":
-            mending.repair(_listed(image_set_id, state))
+            mending.repair(_listed(image_set_id, state), head)
     return True
 
 

@@ -37,6 +37,7 @@ class Mending:
         self._pass = one
         self._watermark = watermark
         self._hints: list[Hint] = []
+        self._of_kept: list[Hint] = []
         self._corrections: list[tuple[str, Head, bool]] = []
         self._sweeps: list[tuple[str, Head]] = []
         self._dollars = 0.0
@@ -53,8 +54,10 @@ class Mending:
         if found is None or (found is Difference.FALSE_TOMBSTONE and not self._lives(listed.image_set_id)):
             return
         tier = tiers.tier(listed.tier)
-        dollars = self._price(listed) if found.reads_document else 0.0
+        kept = found is Difference.OUTDATED and self._calls.is_kept(known.head if known else None, listed.version)
+        dollars = self._price(listed) if found.reads_document and not kept else 0.0
         self.counts.found(found, tier, 1, dollars)
+        self.counts.kept += kept
         self.counts.again += self._seen_before(listed)
         if found is Difference.FALSE_TOMBSTONE:
             self.counts.false_tombstones.append(listed.image_set_id)
@@ -62,14 +65,18 @@ class Mending:
             self._corrections.append((listed.image_set_id, known.head, listed.is_primary))
         elif found.reads_document and self._affords(dollars):
             key = self._calls.key(listed.image_set_id)
-            self._hints.append(comparing.to_be_indexed(key, listed.version, listed.is_primary))
+            hint = comparing.to_be_indexed(key, listed.version, listed.is_primary)
+            (self._of_kept if kept else self._hints).append(hint)
 
-    def repair(self, listed: Listed) -> None:
+    def repair(self, listed: Listed, head: Head) -> None:
         """Have an entry with damaged pages written again."""
-        dollars = self._price(listed)
+        kept = self._calls.is_kept(head, listed.version)
+        dollars = 0.0 if kept else self._price(listed)
         self.counts.found(Difference.DAMAGED, tiers.tier(listed.tier), 1, dollars)
+        self.counts.kept += kept
         if self._affords(dollars):
-            self._hints.append(comparing.to_be_repaired(self._calls.key(listed.image_set_id)))
+            hint = comparing.to_be_repaired(self._calls.key(listed.image_set_id))
+            (self._of_kept if kept else self._hints).append(hint)
 
     def sweep(self, image_set_id: str, head: Head) -> None:
         """Delete pages that no entry can name."""
@@ -91,6 +98,7 @@ class Mending:
         for image_set_id, head in self._sweeps:
             self._calls.sweep(image_set_id, head)
         self.counts.hints += self._calls.send(self._hints, deadline, keep)
+        self.counts.hints += self._calls.send(self._of_kept, deadline, keep, beside_quota=True)
 
     def commit(self) -> None:
         """Count it in the pass."""

@@ -19,6 +19,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     Attributes:
         documents: calls of GetImageSetMetadata.
+        kept: documents that are read from where they are kept instead.
         asked: calls of GetImageSet.
         hints: messages.
         corrected: entries that are corrected in place.
@@ -29,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True):
     """
 
     documents: int
+    kept: int
     asked: int
     hints: int
     corrected: int
@@ -38,19 +40,20 @@ class Plan(msgspec.Struct, frozen=True):
     dollars: float
 
 
-def plan(counts: Counts, *, mean_bytes: int, hints_a_second: float) -> Plan:
+def plan(counts: Counts, *, mean_bytes: int, hints_a_second: float, kept_a_second: float) -> Plan:
     """What mending everything in `counts` takes."""
     documents = counts.documents
     # The function asks for a ghost and for a damaged entry: their hints bear no version.
     asked = counts.of(Difference.GHOST) + counts.of(Difference.DAMAGED)
-    hints = documents + counts.of(Difference.GHOST)
+    of_quota = documents + counts.of(Difference.GHOST)
     return Plan(
         documents=documents,
+        kept=counts.kept,
         asked=asked,
-        hints=hints,
+        hints=of_quota + counts.kept,
         corrected=counts.of(Difference.PRIMARY),
         swept=counts.of(Difference.LEFTOVER),
-        hours=hints / hints_a_second / _HOUR,
+        hours=(of_quota / hints_a_second + counts.kept / kept_a_second) / _HOUR,
         bytes=documents * mean_bytes,
         dollars=counts.dollars,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from imaging_index.healthimaging import HealthImaging
+    from imaging_index.kept_documents import KeptDocuments
     from imaging_index.queue.sender import Sender
     from imaging_index.reconciling.settings import Settings
     from imaging_index.table.checkpoints import Checkpoints
@@ -42,6 +43,7 @@ class Reconciler:
         settings: Settings,
         *,
         holder: str,
+        documents: KeptDocuments | None = None,
         clock: Clock | None = None,
         gather: Gather = in_threads,
     ) -> None:
@@ -54,13 +56,14 @@ class Reconciler:
             sender: sends hints to the queue; None without `settings.apply`.
             settings: what to do.
             holder: who this is, for others who find the lease taken; no other run has the same name.
+            documents: where documents are kept, if they are.
             clock: another time than the machine's.
             gather: how calls are made side by side.
         """
         self._settings = settings
         self._clock = clock or MachineClock()
         self._checkpoints = checkpoints
-        self._calls = Calls(healthimaging, table, sender, settings, self._clock, gather)
+        self._calls = Calls(healthimaging, table, documents, sender, settings, self._clock, gather)
         self._begun: set[datetime] = set()
         self._keeper: Keeper = (
             InTable(checkpoints, settings.datastore_id, holder, self._clock)

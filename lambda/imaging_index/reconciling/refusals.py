@@ -40,6 +40,8 @@ def refusal(error: Exception, datastore_id: str) -> Refused | None:
             return Refused(f"The data store {datastore_id} is being made or deleted. Try again when it is ACTIVE.")
         case _, "ResourceNotFoundException":
             return Refused(f"{fault.reason}: there is no such table or queue. Deploy the stack again.")
+        case _, "NoSuchBucket":
+            return Refused("The bucket of documents is gone. Set documents to off and deploy the stack.")
         case _, "ExpiredTokenException":
             return Refused("The AWS credentials have expired. Get new ones, and start again: it goes on from here.")
     if isinstance(fault, Configuration):

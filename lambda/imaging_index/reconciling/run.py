@@ -9,7 +9,7 @@ import msgspec
 
 from imaging_index.aws_errors import classify
 from imaging_index.faults import Overload, Unknown
-from imaging_index.reconciling import ghosts, lanes, listing
+from imaging_index.reconciling import ghosts, lanes, listing, orphans
 from imaging_index.reconciling.calls import TimeIsUp
 from imaging_index.reconciling.checkpoint import Day, End, Finished, Pass, Segment, Stage
 from imaging_index.reconciling.counts import Difference
@@ -237,6 +237,10 @@ class Run:
         if one.stage is Stage.SCANNING:
             if not all(segment.done for segment in one.segments):
                 ghosts.scan(calls, one, digest, deadline, keep)
+                return None
+            one.stage = Stage.DOCUMENTS
+        if one.stage is Stage.DOCUMENTS:
+            if calls.keeps_documents and not orphans.delete(calls, one, digest):
                 return None
             absent = digest.taken_off()
             if absent is None:

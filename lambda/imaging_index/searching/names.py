@@ -31,7 +31,7 @@ _KEY: Final = ("ImageSet", "Part")
 _OWN: Final[Mapping[str, str]] = {
     **{name: {"S": "LO", "N": "IS"}[kind] for name, kind in OWN_KEYS.items()},
     **dict.fromkeys(("EventTime", "FirstIndexedAt", "IndexedAt"), "own"),
-    **dict.fromkeys(("Generation", "Attempt", "ProfileHash", "PagesChecksum"), "LO"),
+    **dict.fromkeys(("Generation", "Attempt", "ProfileHash", "PagesChecksum", "DocumentIn"), "LO"),
     **dict.fromkeys(("InvalidAttributes", "TruncatedAttributes", "MissingIn"), "CS"),
     "IsPrimary": "bool",
     "Pages": "IS",

@@ -32,11 +32,15 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What the protocol needs of an entry. A tombstone's `generation` is `TOMBSTONE`, its `attempt` is empty."""
+    """What the protocol needs of an entry. A tombstone's `generation` is `TOMBSTONE`, its `attempt` is empty.
+
+    `document_in` is where the document is kept that the entry was made from (`kept_documents.name_of`), or None.
+    """
 
     generation: str
     attempt: str
     first_indexed_at: str | None
+    document_in: str | None = None
 
     @property
     def tombstone(self) -> bool:
@@ -62,4 +66,5 @@ def head_of(item: Mapping[str, Any]) -> Head:
         generation=item["Generation"]["S"],
         attempt=item.get("Attempt", {}).get("S", ""),
         first_indexed_at=item.get("FirstIndexedAt", {}).get("S"),
+        document_in=item.get("DocumentIn", {}).get("S"),
     )

@@ -76,7 +76,7 @@ class TableReader:
             TableName=self._name,
             Key=item_key(key, ENTRY),
             ConsistentRead=True,
-            ProjectionExpression="Generation, Attempt, FirstIndexedAt",
+            ProjectionExpression="Generation, Attempt, FirstIndexedAt, DocumentIn",
         )
         return head_of(answer["Item"]) if "Item" in answer else None
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _ROUNDS: Final = 8
 _PAUSE: Final = 0.05  # seconds, doubled from try to try
 
-_OF_A_HEAD: Final = "ImageSet, Generation, Attempt, FirstIndexedAt, IsPrimary"
-_OF_A_PART: Final = "ImageSet, Part, Generation, Attempt, FirstIndexedAt, Pages"
+_OF_A_HEAD: Final = "ImageSet, Generation, Attempt, FirstIndexedAt, IsPrimary, DocumentIn"
+_OF_A_PART: Final = "ImageSet, Part, Generation, Attempt, FirstIndexedAt, Pages, DocumentIn"
 
 
 class Known(msgspec.Struct, frozen=True):
