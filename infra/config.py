@@ -176,7 +176,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         import_output_buckets: the buckets of import jobs' output, for the event of a job that is indexed.
         event_schemas: whether the events' schema is registered with EventBridge.
         documents: whether the documents that were indexed are kept, and where.
-        documents_despite_privacy: whether they are although the profile drops or hashes some of their values.
+        documents_despite_privacy: whether they are although the profile does not keep some of their values.
         indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
             upgrade.
     """

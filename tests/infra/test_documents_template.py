@@ -134,7 +134,7 @@ def test_a_profile_with_privacy_refuses_documents_unless_it_is_said_twice(tmp_pa
     with pytest.raises(SettingError) as refused:
         make_app(settings(tmp_path, documents="s3"), str(tmp_path / "out"))
     assert str(refused.value) == (
-        "The setting 'documents' is s3, and the profile's [privacy] drops or hashes PatientID: kept documents would "
+        "The setting 'documents' is s3, and the profile's [privacy] does not keep PatientID: kept documents would "
         "hold these values as they are. Set documents to off. If the bucket may hold them, set documentsDespitePrivacy "
         "to on as well."
     )
