@@ -1,0 +1,144 @@
+"""Items in DynamoDB's JSON -> the rows of an export, a column at a time: no item becomes an object of Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from exporting.columns import BY_NAME, NUMBER, TEXT, columns, counted, several
+from exporting.values import converted
+from imaging_index.table.generation import TOMBSTONE
+from imaging_index.table.layout import ENTRY
+
+if TYPE_CHECKING:
+    from imaging_index.profile.profile import Profile
+
+    Rows = np.ndarray[Any, np.dtype[np.int64]]
+    # By row, what each of some attributes has.
+    ByName = dict[int, dict[str, Any]]
+
+_PART: Final = "Part"
+
+
+class RowsReader:
+    """Makes rows of items under one profile. What an entry of another profile holds in another type is null.
+
+    Attributes:
+        schema: the columns of the rows.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._columns = columns(profile)
+        self.schema = pa.schema([(each.name, each.type) for each in self._columns] + [*BY_NAME.items()])
+        self._several = several(profile)
+        fields = [(_PART, TEXT), *((each.name, each.raw) for each in self._columns)]
+        fields += self._several.values()
+        missing = pa.struct([(name, NUMBER) for name in counted(profile)])
+        fields.append(("MissingIn", pa.struct([("M", missing)])))
+        self._parsing = pa.json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+
+    def read(self, lines: bytes) -> pa.Table:
+        """The rows of items, each a line of DynamoDB's JSON; pages and tombstones have none.
+
+        Raises:
+            ArrowInvalid: a line is no item.
+        """
+        if not lines.strip():
+            return self.schema.empty_table()
+        whole = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+        raw = pa.json.read_json(pa.BufferReader(lines), read_options=whole, parse_options=self._parsing)
+        entries = pc.and_(
+            pc.equal(pc.struct_field(raw[_PART], 0), ENTRY),
+            pc.not_equal(pc.struct_field(raw["Generation"], 0), TOMBSTONE),
+        )
+        if not pc.all(entries).as_py():
+            raw = raw.filter(entries)
+        if not len(raw):
+            return self.schema.empty_table()
+        rows: Rows = np.arange(len(raw))
+        lost: ByName = {}
+        arrays = [_Making(each.name, lost).made(_array(raw, each.name), each.type, rows) for each in self._columns]
+        by_name = {"MissingIn": _missing(raw), "SeveralValues": self._several_values(raw), "InexactValues": lost}
+        arrays += [_maps(len(raw), by_name[name], wanted) for name, wanted in BY_NAME.items()]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _several_values(self, raw: pa.Table) -> ByName:
+        found: ByName = {}
+        for name, (in_entry, _) in self._several.items():
+            lists = _array(raw, in_entry)
+            for row in _valid(lists):
+                found.setdefault(row, {})[name] = [text for each in lists[row].as_py()["L"] for text in each.values()]
+        return found
+
+
+class _Making:
+    """Makes one column; the texts of values that its type cannot hold are kept in `lost`."""
+
+    def __init__(self, name: str, lost: ByName) -> None:
+        self._name = name
+        self._lost = lost
+
+    def made(self, raw: pa.Array, wanted: pa.DataType, rows: Rows) -> pa.Array:
+        """Values in DynamoDB's JSON as values of the type that is wanted; `rows` has the row of each."""
+        inner = pc.struct_field(raw, 0)
+        match raw.type.field(0).name:
+            case "M":
+                return self._summary(inner, wanted, rows)
+            case "L":
+                return self._list(inner, wanted, rows)
+            case "BOOL":
+                return inner
+        return self._values(inner, wanted, rows)
+
+    def _summary(self, raw: pa.Array, wanted: pa.DataType, rows: Rows) -> pa.Array:
+        parts = [self.made(pc.struct_field(raw, place), field.type, rows) for place, field in enumerate(wanted)]
+        parts[-1] = pc.fill_null(parts[-1], 0)  # an entry says only of some how many instances have none
+        return pa.StructArray.from_arrays(parts, fields=[*wanted], mask=raw.is_null())
+
+    def _list(self, raw: pa.Array, wanted: pa.DataType, rows: Rows) -> pa.Array:
+        of_values = rows[np.asarray(pc.list_parent_indices(raw))]
+        values = self.made(raw.flatten(), wanted.value_type, of_values)
+        return pa.ListArray.from_arrays(raw.offsets, values, type=wanted, mask=raw.is_null())
+
+    def _values(self, texts: pa.Array, wanted: pa.DataType, rows: Rows) -> pa.Array:
+        # Several values have an empty text where an item of a sequence has none.
+        if pc.any(pc.equal(texts, "")).as_py():
+            texts = pc.if_else(pc.equal(texts, ""), None, texts)
+        values = converted(texts, wanted)
+        if values.null_count > texts.null_count:
+            gone = pc.and_(pc.is_valid(texts), pc.is_null(values))
+            for row, text in zip(rows[np.asarray(gone)].tolist(), texts.filter(gone).to_pylist(), strict=True):
+                kept = self._lost.setdefault(row, {}).setdefault(self._name, [])
+                kept += [] if text in kept else [text]
+        return values
+
+
+def _missing(raw: pa.Table) -> ByName:
+    counts = pc.struct_field(_array(raw, "MissingIn"), 0)
+    return {
+        row: {name: int(count["N"]) for name, count in counts[row].as_py().items() if count} for row in _valid(counts)
+    }
+
+
+def _maps(length: int, found: ByName, wanted: pa.DataType) -> pa.Array:
+    if not found:
+        return pa.nulls(length, wanted)
+    return pa.array([[*found[row].items()] if row in found else None for row in range(length)], wanted)
+
+
+def _valid(array: pa.Array) -> list[int]:
+    """The rows that have a value."""
+    if array.null_count == len(array):
+        return []
+    rows: list[int] = np.flatnonzero(np.asarray(array.is_valid())).tolist()
+    return rows
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    """A column in one piece."""
+    column = table[name].combine_chunks()
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,0 +1,85 @@
+"""`imaging-index export` from a table in the local cloud."""
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from cli import deployed
+from cli.deployed import Stack
+from cli.main import application
+from cli.research import exporting
+from imaging_index.entry.item import Item
+from proof.harness.image_sets import make_table
+from proof.searching import archive
+from tests.exporting.plain_rows import entry
+
+PROFILE = archive.PROFILE
+
+
+class OneTable(Stack):
+    """A stack of a table alone."""
+
+    profile = PROFILE
+
+
+@pytest.fixture
+def entries(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> list[Item]:
+    """The entries of a table, which also has the tombstone of another image set, and a page."""
+    every = [entry(each, PROFILE, each["ImageSetId"]["S"]) for each in archive.entries(60, 6_000)]
+    table = make_table(aws)._name
+    page = every[0] | {"Part": {"S": "page/0000000001.000002.0003.0000/a/0000"}, "Content": {"B": b"\0" * 300_000}}
+    gone = {"ImageSet": {"S": "a/b"}, "Part": {"S": "entry"}, "Generation": {"S": "~"}, "ImageSetId": {"S": "b"}}
+    client: Any = aws.client("dynamodb")
+    puts = [{"PutRequest": {"Item": item}} for item in (*every, page, gone)]
+    for start in range(0, len(puts), 25):
+        assert not client.batch_write_item(RequestItems={table: puts[start : start + 25]})["UnprocessedItems"]
+    outputs = {"Outputs": [{"OutputKey": "TableName", "OutputValue": table}]}
+    monkeypatch.setattr(deployed, "find", lambda name: OneTable(aws, name, outputs))
+    return every
+
+
+def export(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(application, ["export", *map(str, arguments)])
+
+
+def test_an_export_has_the_tables_entries_and_says_how_many(entries: list[Item], tmp_path: Path) -> None:
+    place = tmp_path / "all.parquet"
+    assert export("--to", place).stdout == f"Exported 60 image sets to {place}.\n"
+    assert {*pq.read_table(place)["ImageSetId"].to_pylist()} == {each["ImageSetId"]["S"] for each in entries}
+    said = json.loads(export("--to", place, "--json").stdout)
+    assert (said["image_sets"], said["profile_hash"], said["consistent"]) == (60, PROFILE.hash, False)
+
+
+def test_where_nothing_can_be_written_a_sentence_says_what_to_do(
+    entries: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.parquet").write_text("mine")
+    refused = export("--to", tmp_path / "mine.parquet")
+    assert (refused.exit_code, "is not an export of Imaging Index" in refused.output) == (1, True)
+    assert export("--to", "ftp://a/b.parquet").exit_code == 2
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exporting, "write", full)
+    refused = export("--to", tmp_path / "all.parquet")
+    assert refused.exit_code == 1
+    assert "is full, so nothing was exported. What was there before is unchanged." in refused.output
+    assert len(entries) == 60
+
+
+def test_in_aws_a_scan_says_what_it_takes_and_asks(
+    entries: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_LOCAL", ("http://elsewhere",))
+    refused = export("--to", tmp_path / "all.parquet")
+    assert refused.exit_code == 2
+    assert "This scans the table, which takes about" in refused.output
+    assert export("--to", tmp_path / "all.parquet", "--yes").exit_code == 0
+    assert len(entries) == 60
