@@ -77,11 +77,13 @@ application.command()(watch)
 application.add_typer(events, name="events")
 
 if extras.installed("research"):
+    from cli.research.asking import sql
     from cli.research.exporting import export
 
     application.command()(export)
+    application.command()(sql)
 else:
-    _add_as_missing("research", "export")
+    _add_as_missing("research", "export", "sql")
 
 
 def main() -> None:

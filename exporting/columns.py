@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imaging_index.profile.attributes import Attribute
+    from imaging_index.profile.form import Arrangement
     from imaging_index.profile.profile import Profile
 
 TEXT: Final = pa.struct([("S", pa.string())])
@@ -34,12 +35,22 @@ MISSING_BY_NAME: Final = pa.map_(pa.string(), pa.int64())
 BY_NAME: Final = {"MissingIn": MISSING_BY_NAME, "SeveralValues": TEXTS_BY_NAME, "InexactValues": TEXTS_BY_NAME}
 
 
+# How an entry arranges an attribute's values, as the metadata of its column has it.
+ARRANGEMENT: Final = b"arrangement"
+
+
 class Column(msgspec.Struct, frozen=True):
     """One column: `raw` is its type in DynamoDB's JSON, `type` that of an export."""
 
     name: str
     raw: pa.DataType
     type: pa.DataType
+    arrangement: Arrangement = "one"
+
+    @property
+    def field(self) -> pa.Field:
+        """The column as a schema has it."""
+        return pa.field(self.name, self.type, metadata={ARRANGEMENT: self.arrangement})
 
 
 def columns(profile: Profile) -> list[Column]:
@@ -88,8 +99,8 @@ def _selected(attribute: Attribute) -> Column:
     if form.arrangement == "one":
         return Column(attribute.name, single, wanted)
     if form.arrangement != "range":
-        return Column(attribute.name, listed(of_several), pa.list_(wanted))
+        return Column(attribute.name, listed(of_several), pa.list_(wanted), form.arrangement)
     raw, value = (listed(of_several), pa.list_(wanted)) if form.whole else (single, wanted)
     summary = pa.struct([("Min", raw), ("Max", raw), ("Values", listed(raw)), ("Missing", NUMBER)])
     of_summary = [("min", value), ("max", value), ("values", pa.list_(value)), ("missing", pa.int64())]
-    return Column(attribute.name, pa.struct([("M", summary)]), pa.struct(of_summary))
+    return Column(attribute.name, pa.struct([("M", summary)]), pa.struct(of_summary), form.arrangement)

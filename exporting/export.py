@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporting import files
@@ -17,6 +16,8 @@ from imaging_index.entry.entry import FORMAT
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import pyarrow as pa
 
     from imaging_index.profile.profile import Profile
 
@@ -41,8 +42,6 @@ def export(items: Iterable[bytes], profile: Profile, place: Path, *, as_of: str 
         OSError: the disk is full, or cannot be written to.
     """
     files.check_replaceable(place)
-    # Arrow's own allocator keeps a quarter more of what it has freed.
-    pa.set_memory_pool(pa.system_memory_pool())
     reader = RowsReader(profile)
     began = moment()
     with files.beside(place) as beside:

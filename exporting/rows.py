@@ -33,7 +33,9 @@ class RowsReader:
 
     def __init__(self, profile: Profile) -> None:
         self._columns = columns(profile)
-        self.schema = pa.schema([(each.name, each.type) for each in self._columns] + [*BY_NAME.items()])
+        self.schema = pa.schema(
+            [*(each.field for each in self._columns), *(pa.field(*each) for each in BY_NAME.items())]
+        )
         self._several = several(profile)
         fields = [(_PART, TEXT), *((each.name, each.raw) for each in self._columns)]
         fields += self._several.values()
