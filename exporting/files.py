@@ -83,13 +83,19 @@ def write_folder(place: Path, beside: Path, pieces: Iterable[Piece], schema: pa.
     new.mkdir()
     with contextlib.ExitStack() as opened:
         files: dict[str | None, pq.ParquetWriter] = {}
+
+        def file_of(month: str | None) -> pq.ParquetWriter:
+            if month not in files:
+                folder = new / f"StudyMonth={month or UNDATED}"
+                folder.mkdir()
+                files[month] = opened.enter_context(_writer(folder / "0.parquet", schema))
+            return files[month]
+
         for piece in pieces:
             for month, rows in piece.by_month():
-                if month not in files:
-                    folder = new / f"StudyMonth={month or UNDATED}"
-                    folder.mkdir()
-                    files[month] = opened.enter_context(_writer(folder / "0.parquet", schema))
-                files[month].write_table(rows)
+                file_of(month).write_table(rows)
+        if not files:
+            file_of(None)  # so that there are columns to ask about
     (new / MARK).write_bytes(msgspec.json.encode(about))
     if place.exists():
         place.rename(beside / _BEFORE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     ByName = dict[int, dict[str, Any]]
 
 _PART: Final = "Part"
+_KEYS: Final = pa.struct([("ImageSet", TEXT), (_PART, TEXT)])
+
+
+class Wrapping(StrEnum):
+    """What an item is in, of a line (Amazon DynamoDB Developer Guide, "DynamoDB table export output format")."""
+
+    NONE = ""
+    FULL = "Item"
+    INCREMENTAL = "NewImage"
+
+
+class Changes(NamedTuple):
+    """The rows of entries that are new or changed, and `<datastoreId>/<imageSetId>` of those that were removed."""
+
+    rows: pa.Table
+    removed: list[str]
 
 
 class RowsReader:
@@ -31,7 +48,8 @@ class RowsReader:
         schema: the columns of the rows.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, wrapping: Wrapping = Wrapping.NONE) -> None:
+        self._wrapping = wrapping
         self._columns = columns(profile)
         self.schema = pa.schema(
             [*(each.field for each in self._columns), *(pa.field(*each) for each in BY_NAME.items())]
@@ -41,7 +59,10 @@ class RowsReader:
         fields += self._several.values()
         missing = pa.struct([(name, NUMBER) for name in counted(profile)])
         fields.append(("MissingIn", pa.struct([("M", missing)])))
-        self._parsing = pa.json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+        line = pa.schema(fields)
+        if wrapping:
+            line = pa.schema([(wrapping, pa.struct(fields)), ("Keys", _KEYS)])
+        self._parsing = pa.json.ParseOptions(explicit_schema=line, unexpected_field_behavior="ignore")
 
     def read(self, lines: bytes) -> pa.Table:
         """The rows of items, each a line of DynamoDB's JSON; pages and tombstones have none.
@@ -49,16 +70,31 @@ class RowsReader:
         Raises:
             ArrowInvalid: a line is no item.
         """
+        return self.changes(lines).rows
+
+    def changes(self, lines: bytes) -> Changes:
+        """The rows of items, and which image sets have none, since they have a tombstone or were deleted.
+
+        Raises:
+            ArrowInvalid: a line is no item.
+        """
         if not lines.strip():
-            return self.schema.empty_table()
+            return Changes(self.schema.empty_table(), [])
         whole = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
         raw = pa.json.read_json(pa.BufferReader(lines), read_options=whole, parse_options=self._parsing)
+        removed: list[str] = []
+        if self._wrapping:
+            keys, raw = _array(raw, "Keys"), pa.Table.from_struct_array(_array(raw, self._wrapping))
+            removed = _removed(keys, _texts(raw, "Generation"))
         entries = pc.and_(
-            pc.equal(pc.struct_field(raw[_PART], 0), ENTRY),
-            pc.not_equal(pc.struct_field(raw["Generation"], 0), TOMBSTONE),
+            pc.equal(_texts(raw, _PART), ENTRY),
+            pc.not_equal(_texts(raw, "Generation"), TOMBSTONE),
         )
-        if not pc.all(entries).as_py():
+        if not pc.all(entries, skip_nulls=False).as_py():
             raw = raw.filter(entries)
+        return Changes(self._rows(raw), removed)
+
+    def _rows(self, raw: pa.Table) -> pa.Table:
         if not len(raw):
             return self.schema.empty_table()
         rows: Rows = np.arange(len(raw))
@@ -117,6 +153,18 @@ class _Making:
                 kept = self._lost.setdefault(row, {}).setdefault(self._name, [])
                 kept += [] if text in kept else [text]
         return values
+
+
+def _removed(keys: pa.Array, generations: pa.Array) -> list[str]:
+    """The image sets whose entry has no new image, or a tombstone as that."""
+    gone = pc.fill_null(pc.equal(generations, TOMBSTONE), True)
+    of_entries = pc.fill_null(pc.equal(pc.struct_field(keys, [1, 0]), ENTRY), False)
+    found: list[str] = pc.struct_field(keys, [0, 0]).filter(pc.and_(gone, of_entries)).to_pylist()
+    return found
+
+
+def _texts(raw: pa.Table, name: str) -> pa.Array:
+    return pc.struct_field(_array(raw, name), 0)
 
 
 def _missing(raw: pa.Table) -> ByName:

@@ -68,7 +68,8 @@ class Spill:
 
     def add(self, rows: pa.Table) -> None:
         """Take some rows."""
-        self._held.append(rows)
+        if len(rows):
+            self._held.append(rows)
         if sum(map(len, self._held)) >= _HELD:
             self._divide()
 

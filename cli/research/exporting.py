@@ -1,10 +1,10 @@
-"""`imaging-index export`: the table's entries as Parquet."""
+"""`imaging-index export`: the table's entries as Parquet, or in an Iceberg table."""
 
 from __future__ import annotations
 
 import errno
 import re
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,11 +13,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cli import deployed
 from cli.asking import ask
 from cli.output import Failure, Misuse, counted, errors, print_json, screen
+from cli.research.destination import Files, Iceberg, destination
 from cli.search.costs import price, units
 from cli.waiting import interruptible
 from exporting.about import NotOurs
-from exporting.export import export as write
 from exporting.files import InUse
+from exporting.iceberg import Gap
+from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
 from exporting.scanning import scanned, units_of
 
 if TYPE_CHECKING:
@@ -26,23 +28,41 @@ if TYPE_CHECKING:
     from cli.deployed import Stack
     from exporting.about import About
 
-# What is in a scheme's own way an address, such as s3://bucket/key.
-_ADDRESS: Final = re.compile(r"[a-z0-9-]+:")
 _LOCAL: Final = ("http://127.0.0.1:", "http://localhost:")
 
 
 def export(
-    to: Annotated[str, typer.Option(help="A file that ends in .parquet, or a folder: a file for each month there.")],
+    to: Annotated[
+        str,
+        typer.Option(help="FILE.parquet, a folder, s3-tables:ARN of a table bucket, or iceberg:FOLDER."),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Read an export that DynamoDB has made: s3://BUCKET/PREFIX/AWSDynamoDB/ID."),
+    ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="Have DynamoDB export the table to this BUCKET or BUCKET/PREFIX, and read that.")
+    ] = None,
+    since: Annotated[
+        bool, typer.Option("--since", help="With --bucket, export only what changed since the Iceberg table's moment.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Let a scan begin without asking.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was exported as JSON.")] = False,
     stack: deployed.StackName = deployed.DEFAULT_STACK,
 ) -> None:
-    """Export the entries to Parquet, in place of an export that is there."""
-    if _ADDRESS.match(to):
-        raise Misuse("--to is a file that ends in .parquet, or a folder.")
-    place = Path(to).absolute()
-    with deployed.reading(), interruptible():
-        about = _export(deployed.find(stack), place, yes=yes)
+    """Export the entries to Parquet, in place of an export that is there, or bring an Iceberg table up to date."""
+    if source and bucket:
+        raise Misuse("--from reads an export that is there, and --bucket has one made: choose one.")
+    if since and not (bucket and to.startswith(("s3-tables:", "iceberg:"))):
+        raise Misuse("--since takes --bucket, and --to s3-tables: or iceberg:, where what did not change is already.")
+    try:
+        with deployed.reading(), interruptible():
+            found = deployed.find(stack)
+            about = _export(found, destination(to, found), source, bucket, since=since, yes=yes)
+    except (NotOurs, InUse, NoExport, Gap) as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(_why(error, to)) from None
     if json:
         print_json({"to": to} | about.plain)
         return
@@ -56,25 +76,47 @@ def export(
         )
 
 
-def _export(stack: Stack, place: Path, *, yes: bool) -> About:
+def _export(
+    stack: Stack, to: Files | Iceberg, source: str | None, bucket: str | None, *, since: bool, yes: bool
+) -> About:
     client, table = stack.session.client("dynamodb"), stack.outputs["TableName"]
     described = client.describe_table(TableName=table)["Table"]
+    profile = stack.profile
+    if since and isinstance(to, Iceberg) and bucket:
+        spans = windows(to.as_of(), datetime.now(UTC))
+        if not spans:
+            raise Failure("DynamoDB exports changes of 15 minutes at least. Wait until the last export is that old.")
+        for span in spans:
+            made = requested(client, described["TableArn"], bucket, span)
+            about = _from_dynamodb(stack, to, made, described["TableArn"])
+        return about
+    if source or bucket:
+        made = source or requested(client, described["TableArn"], bucket or "")
+        return _from_dynamodb(stack, to, made, described["TableArn"])
     if not client.meta.endpoint_url.startswith(_LOCAL):
         amount = units_of(described["TableSizeBytes"])
         errors.print(
             f"This scans the table, which takes about {units(amount)}, {price(amount)}. Entries that change meanwhile "
-            "are exported as they were before or after.",
+            "are exported as they were before or after. --bucket takes no read units, and is of one moment.",
             soft_wrap=True,
         )
         if not yes:
             ask("Begin?", "to begin")
-    profile = stack.profile
-    try:
-        return write(_under_a_bar(scanned(client, table), described["ItemCount"]), profile, place)
-    except (NotOurs, InUse) as error:
-        raise Failure(str(error)) from None
-    except OSError as error:
-        raise Failure(_why(error, place)) from None
+    return to.write(_under_a_bar(scanned(client, table), described["ItemCount"]), profile)
+
+
+def _from_dynamodb(stack: Stack, to: Files | Iceberg, address: str, table: str) -> About:
+    export = PointInTimeExport(stack.session.client("s3"), address)
+    if export.table != table:
+        raise Failure(f"{address} is an export of another table. Name one of the stack {stack.name}.")
+    if export.since and isinstance(to, Files):
+        raise Misuse(
+            f"{address} has only what changed. Export it to s3-tables: or iceberg:, where the rest is already."
+        )
+    lines = ((each, each.count(b"\n")) for each in export.lines())
+    return to.write(
+        _under_a_bar(lines, export.items), stack.profile, export.wrapping, as_of=export.as_of, since=export.since
+    )
 
 
 def _under_a_bar(pages: Iterator[tuple[bytes, int]], items: int) -> Iterator[bytes]:
@@ -87,10 +129,10 @@ def _under_a_bar(pages: Iterator[tuple[bytes, int]], items: int) -> Iterator[byt
         bar.update(task, description="Writing", total=None)
 
 
-def _why(error: OSError, place: Path) -> str:
+def _why(error: OSError, to: str) -> str:
     # Arrow has the number in its text alone.
     number = error.errno or next(map(int, re.findall(r"\[errno (\d+)]", str(error), re.IGNORECASE)), None)
     whole = "What was there before is unchanged."
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {place.parent} is full, so nothing was exported. {whole} Free some, or name another place."
-    return f"Nothing was exported, since {place.parent} cannot be written to. {whole} Name another place."
+        return f"The disk is full, so nothing was exported to {to}. {whole} Free some, or name another place."
+    return f"Nothing was exported, since {to} cannot be written to. {whole} Name another place."

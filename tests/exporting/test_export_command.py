@@ -14,6 +14,8 @@ from cli import deployed
 from cli.deployed import Stack
 from cli.main import application
 from cli.research import exporting
+from cli.research.destination import Files
+from exporting import iceberg
 from imaging_index.entry.item import Item
 from proof.harness.image_sets import make_table
 from proof.searching import archive
@@ -56,6 +58,20 @@ def test_an_export_has_the_tables_entries_and_says_how_many(entries: list[Item],
     assert (said["image_sets"], said["profile_hash"], said["consistent"]) == (60, PROFILE.hash, False)
 
 
+def test_an_export_to_s3_tables_is_an_iceberg_table_of_the_stack(
+    aws: boto3.Session, entries: list[Item], tmp_path: Path
+) -> None:
+    bucket = aws.client("s3tables").create_table_bucket(name="research")["arn"]
+    for to in (f"s3-tables:{bucket}", f"iceberg:{tmp_path / 'warehouse'}"):
+        assert export("--to", to, "--stack", "Imaging-Index").stdout == f"Exported 60 image sets to {to}.\n"
+    for warehouse in (
+        iceberg.in_s3_tables(aws, bucket, "imaging_index"),
+        iceberg.in_folder(tmp_path / "warehouse", "imaging_index"),
+    ):
+        rows = warehouse.catalog.load_table(("imaging_index", "image_sets")).scan().to_arrow()
+        assert {*rows["ImageSetId"].to_pylist()} == {each["ImageSetId"]["S"] for each in entries}
+
+
 def test_where_nothing_can_be_written_a_sentence_says_what_to_do(
     entries: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,13 +80,13 @@ def test_where_nothing_can_be_written_a_sentence_says_what_to_do(
     assert (refused.exit_code, "is not an export of Imaging Index" in refused.output) == (1, True)
     assert export("--to", "ftp://a/b.parquet").exit_code == 2
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(exporting, "write", full)
+    monkeypatch.setattr(Files, "write", full)
     refused = export("--to", tmp_path / "all.parquet")
     assert refused.exit_code == 1
-    assert "is full, so nothing was exported. What was there before is unchanged." in refused.output
+    assert "The disk is full, so nothing was exported to" in refused.output
     assert len(entries) == 60
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporting import about, files
+from exporting.database import Database
 from exporting.export import export
 from imaging_index.entry.item import Item
 from proof.searching import archive
@@ -53,6 +54,12 @@ def test_an_export_has_each_image_set_once_and_says_what_it_is_of(place: Path) -
         assert about.read(file) == made
     assert (made.profile_hash, made.outdated, made.consistent) == (PROFILE.hash, 0, False)
     assert sorted(each.name for each in place.parent.iterdir()) == [place.name]
+
+
+def test_an_export_of_an_empty_table_has_the_columns(place: Path) -> None:
+    assert export([b"", b"\n"], PROFILE, place).image_sets == 0
+    answer = Database(place).ask("SELECT count(*), count(DISTINCT PatientID) FROM series")
+    assert [*answer.rows()] == [(0, 0)]
 
 
 def test_a_folder_has_a_file_for_each_month_and_one_for_image_sets_without_a_date(tmp_path: Path) -> None:
