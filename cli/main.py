@@ -79,11 +79,13 @@ application.add_typer(events, name="events")
 if extras.installed("research"):
     from cli.research.asking import sql
     from cli.research.exporting import export
+    from cli.research.reporting import report
 
     application.command()(export)
     application.command()(sql)
+    application.command()(report)
 else:
-    _add_as_missing("research", "export", "sql")
+    _add_as_missing("research", "export", "sql", "report")
 
 
 def main() -> None:

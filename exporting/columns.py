@@ -35,6 +35,15 @@ MISSING_BY_NAME: Final = pa.map_(pa.string(), pa.int64())
 BY_NAME: Final = {"MissingIn": MISSING_BY_NAME, "SeveralValues": TEXTS_BY_NAME, "InexactValues": TEXTS_BY_NAME}
 
 
+# What the index itself says of an image set.
+INDEX_COLUMNS: Final = frozenset(
+    {
+        *("DatastoreId", "ImageSetId", "ImageSetVersion", "IsPrimary", "InstanceCount", "FrameCount", "FrameBytes"),
+        *("EventTime", "IndexedAt", "FirstIndexedAt", "Generation", "ProfileHash", "Cause", "SeriesInstanceUIDs"),
+        *("InvalidAttributes", "TruncatedAttributes", *BY_NAME),
+    }
+)
+
 # How an entry arranges an attribute's values, as the metadata of its column has it.
 ARRANGEMENT: Final = b"arrangement"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imaging_index.profile.profile import Profile
 
 # What is parsed together: more does not fit a processor's cache.
-_PARSED: Final = 4 * 2**20
+_PARSED: Final = 8 * 2**20
 _FORMAT_AT: Final = (18, 22)
 
 

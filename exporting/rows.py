@@ -122,6 +122,8 @@ class _Making:
 
     def made(self, raw: pa.Array, wanted: pa.DataType, rows: Rows) -> pa.Array:
         """Values in DynamoDB's JSON as values of the type that is wanted; `rows` has the row of each."""
+        if raw.null_count == len(raw):
+            return pa.nulls(len(raw), wanted)
         inner = pc.struct_field(raw, 0)
         match raw.type.field(0).name:
             case "M":

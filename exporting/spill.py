@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FILES: Final = 23
 # Rows that are held before they are divided, and rows that are sorted together.
 _HELD: Final = 16_384
-_SORTED: Final = 32_768
+_SORTED: Final = 16_384
 _MONTH: Final = "_month"
 _UNDATED: Final = -1
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
