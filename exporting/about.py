@@ -75,7 +75,27 @@ def read(file: Path) -> About:
         NotOurs: it is no file of an export.
     """
     try:
-        metadata = pq.read_metadata(file).metadata or {}
-        return msgspec.json.decode(metadata[KEY.encode()], type=About)
-    except (OSError, KeyError, ValueError, msgspec.MsgspecError):
-        raise NotOurs(f"{file} is not an export of Imaging Index. Make one with `imaging-index export`.") from None
+        return msgspec.json.decode(_said(file), type=About)
+    except msgspec.MsgspecError:
+        raise _not_ours(file) from None
+
+
+def check(file: Path) -> None:
+    """Check that a file is one of an export.
+
+    Raises:
+        NotOurs: it is not.
+    """
+    _said(file)
+
+
+def _said(file: Path) -> bytes:
+    try:
+        said: bytes = (pq.read_metadata(file).metadata or {})[KEY.encode()]
+    except (OSError, KeyError, ValueError):
+        raise _not_ours(file) from None
+    return said
+
+
+def _not_ours(file: Path) -> NotOurs:
+    return NotOurs(f"{file} is not an export of Imaging Index. Make one with `imaging-index export`.")

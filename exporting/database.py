@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from exporting import about
 from exporting.about import NotOurs
+from exporting.instances import place_of
 from exporting.series import series
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Answer:
 
 
 class Database:
-    """An export as the tables `image_sets` and `series`; `index` is another name of the latter.
+    """An export as the tables `image_sets` and `series`, which is also `index`, and `instances` if it has any.
 
     Attributes:
         about: what the export says of itself.
@@ -78,8 +79,13 @@ class Database:
         self._connection.execute(f"CREATE VIEW image_sets AS SELECT {columns} FROM read_parquet({pattern})")  # noqa: S608
         self._connection.execute(f"CREATE VIEW series AS {series(schema)}")
         self._connection.execute('CREATE VIEW "index" AS FROM series')
-        allowed = "allowed_directories" if folder else "allowed_paths"
-        self._connection.execute(f"SET {allowed} = [{_text(str(place))}]")
+        files_allowed = [] if folder else [place]
+        if (instances := place_of(place)).exists():
+            self._connection.execute(f"CREATE VIEW instances AS FROM read_parquet({_text(str(instances))})")
+            files_allowed.append(instances)
+        if folder:
+            self._connection.execute(f"SET allowed_directories = [{_text(str(place))}]")
+        self._connection.execute(f"SET allowed_paths = [{', '.join(_text(str(each)) for each in files_allowed)}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 

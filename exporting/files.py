@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from exporting.about import NotOurs, read
+from exporting.about import NotOurs, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def beside(place: Path) -> Iterator[Path]:
 def write_file(place: Path, beside: Path, pieces: Iterable[Piece], schema: pa.Schema) -> None:
     """Write all rows into one file, which replaces the one before."""
     new = beside / "new.parquet"
-    with _writer(new, schema) as file:
+    with writer(new, schema) as file:
         for piece in pieces:
             file.write_table(piece.rows)
     new.replace(place)
@@ -88,7 +88,7 @@ def write_folder(place: Path, beside: Path, pieces: Iterable[Piece], schema: pa.
             if month not in files:
                 folder = new / f"StudyMonth={month or UNDATED}"
                 folder.mkdir()
-                files[month] = opened.enter_context(_writer(folder / "0.parquet", schema))
+                files[month] = opened.enter_context(writer(folder / "0.parquet", schema))
             return files[month]
 
         for piece in pieces:
@@ -112,10 +112,11 @@ def check_replaceable(place: Path) -> None:
         if any(place.iterdir()) and not (place / MARK).exists():
             raise NotOurs(f"{place} has other files than an export. Name a new folder, or one of an export.")
     elif place.exists():
-        read(place)
+        check(place)
 
 
-def _writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """What writes a file as small as an export's are."""
     return pq.ParquetWriter(
         file,
         schema,

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from botocore.exceptions import NoCredentialsError
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchNamespaceError, NoSuchTableError, RESTError
 from pyiceberg.expressions import And, EqualTo, In
 
 from exporting.about import KEY, About
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     Hashes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 TABLE: Final = "image_sets"
-_IDENTITY: Final = ("DatastoreId", "ImageSetId", "Generation")
+# Another export came first, or the catalog refused.
+CATALOG_ERRORS: Final = (CommitFailedException, RESTError)
+# An entry is not written again in the generation that it has, but for its IsPrimary, which reconcile corrects.
+_IDENTITY: Final = ("DatastoreId", "ImageSetId", "Generation", "IsPrimary")
 _NONE: Final[Hashes] = np.array([], np.int64)
 
 
@@ -199,10 +202,7 @@ def _key(text: str) -> tuple[str, str]:
 
 
 class _Known:
-    """Which image sets a table has, and each in which generation, in 16 bytes for each of them.
-
-    A generation is of one content: an entry is not written again in the one that it has.
-    """
+    """Which image sets a table has, and each in which state, in 16 bytes for each of them."""
 
     def __init__(self, table: Table) -> None:
         ids, states = [_NONE], [_NONE]

@@ -6,17 +6,19 @@ import contextlib
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from imaging_index.table.answers import lines
 from imaging_index.table.generation import TOMBSTONE
-from imaging_index.table.layout import ENTRY
+from imaging_index.table.layout import ENTRY, PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_ENTRIES: Final = "Part = :entry AND Generation <> :tombstone"
+_WITH_PAGES: Final = f"({_ENTRIES}) OR begins_with(Part, :page)"
 _SEGMENTS: Final = 4
 # Pages that are read before they are wanted, of at most 1 MiB each.
 _AHEAD: Final = 8
@@ -29,16 +31,26 @@ def units_of(size: int) -> float:
     return -(-size // _BYTES_A_UNIT)
 
 
-def scanned(client: DynamoDBClient, table: str) -> Iterator[tuple[bytes, int]]:
-    """The entries of a table, page by page, and how many items were looked at for each.
+class Page(NamedTuple):
+    """Some items of a segment of the table, each a line, and how many items were looked at for them."""
+
+    segment: int
+    lines: bytes
+    looked_at: int
+
+
+def scanned(client: DynamoDBClient, table: str, *, pages_too: bool = False) -> Iterator[Page]:
+    """The entries of a table, page by page; with `pages_too` the packed instances behind each of them.
 
     A scan is not of one moment: it has each entry as it was at some moment since it began. Errors of botocore pass
     through.
     """
-    pages: queue.Queue[tuple[bytes, int]] = queue.Queue(_AHEAD)
+    pages: queue.Queue[Page] = queue.Queue(_AHEAD)
     stopped = threading.Event()
+    values: Any = {":entry": {"S": ENTRY}, ":tombstone": {"S": TOMBSTONE}}
+    values |= {":page": {"S": PAGES}} if pages_too else {}
 
-    def put(page: tuple[bytes, int]) -> None:
+    def put(page: Page) -> None:
         while not stopped.is_set():
             with contextlib.suppress(queue.Full):
                 pages.put(page, timeout=1)
@@ -51,11 +63,11 @@ def scanned(client: DynamoDBClient, table: str) -> Iterator[tuple[bytes, int]]:
                 TableName=table,
                 Segment=segment,
                 TotalSegments=_SEGMENTS,
-                FilterExpression="Part = :entry AND Generation <> :tombstone",
-                ExpressionAttributeValues={":entry": {"S": ENTRY}, ":tombstone": {"S": TOMBSTONE}},
+                FilterExpression=_WITH_PAGES if pages_too else _ENTRIES,
+                ExpressionAttributeValues=values,
                 **({"ExclusiveStartKey": start} if start else {}),
             )
-            put((lines(answer["Items"]), answer["ScannedCount"]))
+            put(Page(segment, lines(answer["Items"]), answer["ScannedCount"]))
             start = answer.get("LastEvaluatedKey")
             if not start:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv as csv_files
 import sys
 from decimal import Decimal
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
+from boto3 import Session
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cli.output import Failure, Misuse, counted, errors, print_json_array, screen, shown
+from cli.research.s3_object import ADDRESS, Object
 from exporting.about import NotOurs
-from exporting.database import Database, Refused
+from exporting.database import Answer, Database, Refused
 from imaging_index.entry.entry import FORMAT
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ _json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministi
 
 Place = Annotated[
     str,
-    typer.Option("--from", help="The export: its file or folder.", envvar="IMAGING_INDEX_EXPORT"),
+    typer.Option(
+        "--from", help="The export: its file, folder, or s3://BUCKET/KEY.parquet.", envvar="IMAGING_INDEX_EXPORT"
+    ),
 ]
 
 
@@ -40,36 +45,49 @@ def sql(
     if csv and json:
         raise Misuse("--csv and --json are two forms of output: choose one.")
     try:
-        answer = open_(place).ask(question)
-        if json:
-            print_json_array(_plain(dict(zip(answer.names, row, strict=True))) for row in answer.rows())
-        elif csv:
-            writer = csv_files.writer(sys.stdout)
-            writer.writerow(answer.names)
-            writer.writerows([_cell(value) for value in row] for row in answer.rows())
-        else:
-            _print(answer.names, answer.rows())
+        with opened(place) as database:
+            _print_answer(database.ask(question), csv=csv, json=json)
     except Refused as error:
         raise Misuse(str(error)) from None
 
 
-def open_(place: str) -> Database:
+def _print_answer(answer: Answer, *, csv: bool, json: bool) -> None:
+    if json:
+        print_json_array(_plain(dict(zip(answer.names, row, strict=True))) for row in answer.rows())
+    elif csv:
+        writer = csv_files.writer(sys.stdout)
+        writer.writerow(answer.names)
+        writer.writerows([_cell(value) for value in row] for row in answer.rows())
+    else:
+        _print(answer.names, answer.rows())
+
+
+@contextlib.contextmanager
+def opened(place: str) -> Iterator[Database]:
     """An export, with a warning where entries have a newer format by now.
 
     Raises:
         Failure: there is none.
     """
-    try:
-        database = Database(Path(place).absolute())
-    except NotOurs as error:
-        raise Failure(str(error)) from None
+    with contextlib.ExitStack() as copies:
+        path = Path(place).absolute()
+        if in_s3 := ADDRESS.fullmatch(place):
+            path = copies.enter_context(Object(Session(), in_s3[1], in_s3[2]).local())
+        try:
+            database = Database(path)
+        except NotOurs as error:
+            raise Failure(str(error)) from None
+        _warn(database)
+        yield database
+
+
+def _warn(database: Database) -> None:
     if database.about.entry_format < FORMAT:
         errors.print(
             f"This export is of {database.about.as_of}, before the format of entries changed. Export again.",
             style="yellow",
             soft_wrap=True,
         )
-    return database
 
 
 def _print(names: Sequence[str], rows: Iterator[Sequence[Any]]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.output import Failure, Misuse
+from cli.research.s3_object import ADDRESS, Object
 from exporting import iceberg
 from exporting.export import export
 from exporting.rows import RowsReader, Wrapping
@@ -57,9 +58,20 @@ class Iceberg:
         as_of: str | None = None,
         since: str | None = None,
     ) -> About:
-        """Write what is new and changed among the items, and remove what is gone."""
+        """Write what is new and changed among the items, and remove what is gone.
+
+        Raises:
+            Gap: the table lacks changes from before `since`.
+            Failure: the catalog did not take them.
+        """
         reader = RowsReader(profile, wrapping)
-        return iceberg.bring_up_to_date(self._warehouse, items, reader, profile, as_of=as_of, since=since)
+        try:
+            return iceberg.bring_up_to_date(self._warehouse, items, reader, profile, as_of=as_of, since=since)
+        except iceberg.CATALOG_ERRORS as error:
+            raise Failure(
+                f"The Iceberg catalog did not take the export ({type(error).__name__}), so the table is as it "
+                "was. Check that you may change it and that no other export to it is running, and repeat the command."
+            ) from None
 
     def as_of(self) -> datetime:
         """The moment from which on changes bring the table up to date.
@@ -73,7 +85,10 @@ class Iceberg:
         return datetime.fromisoformat(about.as_of).astimezone(UTC)
 
 
-def destination(to: str, stack: Stack) -> Files | Iceberg:
+Destination = Files | Object | Iceberg
+
+
+def destination(to: str, stack: Stack) -> Destination:
     """What `--to` names.
 
     Raises:
@@ -85,10 +100,13 @@ def destination(to: str, stack: Stack) -> Files | Iceberg:
     kind, place = match.groups()
     # Names in S3 Tables have lower-case letters, digits and underscores.
     namespace = re.sub(r"[^a-z0-9]+", "_", stack.name.lower()).strip("_")
+    if in_s3 := ADDRESS.fullmatch(to):
+        return Object(stack.session, in_s3[1], in_s3[2])
     if kind == "iceberg":
         return Iceberg(iceberg.in_folder(Path(place), namespace))
     if kind == "s3-tables" and _TABLE_BUCKET.fullmatch(place):
         return Iceberg(iceberg.in_s3_tables(stack.session, place, namespace))
     raise Misuse(
-        "--to is a file that ends in .parquet, a folder, iceberg:FOLDER, or s3-tables: with the ARN of a table bucket."
+        "--to is a file that ends in .parquet, a folder, s3://BUCKET/KEY.parquet, iceberg:FOLDER, or s3-tables: with "
+        "the ARN of a table bucket."
     )

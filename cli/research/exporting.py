@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,12 +15,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cli import deployed
 from cli.asking import ask
 from cli.output import Failure, Misuse, counted, errors, print_json, screen
-from cli.research.destination import Files, Iceberg, destination
+from cli.research.destination import Destination, Iceberg, destination
 from cli.search.costs import price, units
 from cli.waiting import interruptible
 from exporting.about import NotOurs
 from exporting.files import InUse
 from exporting.iceberg import Gap
+from exporting.instances import beside, place_of
 from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
 from exporting.scanning import scanned, units_of
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     from cli.deployed import Stack
     from exporting.about import About
+    from exporting.instances import Instances
+    from exporting.scanning import Page
 
 _LOCAL: Final = ("http://127.0.0.1:", "http://localhost:")
 
@@ -34,7 +39,9 @@ _LOCAL: Final = ("http://127.0.0.1:", "http://localhost:")
 def export(
     to: Annotated[
         str,
-        typer.Option(help="FILE.parquet, a folder, s3-tables:ARN of a table bucket, or iceberg:FOLDER."),
+        typer.Option(
+            help="FILE.parquet, a folder, s3://BUCKET/KEY.parquet, s3-tables:ARN of a table bucket, or iceberg:FOLDER."
+        ),
     ],
     source: Annotated[
         str | None,
@@ -46,6 +53,9 @@ def export(
     since: Annotated[
         bool, typer.Option("--since", help="With --bucket, export only what changed since the Iceberg table's moment.")
     ] = False,
+    with_instances: Annotated[
+        bool, typer.Option("--instances", help="Export the instances as well, to PLACE.instances.parquet.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Let a scan begin without asking.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was exported as JSON.")] = False,
     stack: deployed.StackName = deployed.DEFAULT_STACK,
@@ -55,10 +65,13 @@ def export(
         raise Misuse("--from reads an export that is there, and --bucket has one made: choose one.")
     if since and not (bucket and to.startswith(("s3-tables:", "iceberg:"))):
         raise Misuse("--since takes --bucket, and --to s3-tables: or iceberg:, where what did not change is already.")
+    if with_instances and (source or bucket or ":" in to):
+        raise Misuse("--instances are exported from a scan, to files: leave --from, --bucket and addresses out.")
     try:
-        with deployed.reading(), interruptible():
+        with deployed.reading(), interruptible(), contextlib.ExitStack() as more:
             found = deployed.find(stack)
-            about = _export(found, destination(to, found), source, bucket, since=since, yes=yes)
+            written = more.enter_context(beside(Path(to).absolute(), found.profile)) if with_instances else None
+            about = _export(found, destination(to, found), source, bucket, written, since=since, yes=yes)
     except (NotOurs, InUse, NoExport, Gap) as error:
         raise Failure(str(error)) from None
     except OSError as error:
@@ -67,6 +80,15 @@ def export(
         print_json({"to": to} | about.plain)
         return
     screen.print(f"Exported {counted(about.image_sets, 'image set')} to {to}.", soft_wrap=True)
+    if written:
+        screen.print(f"Exported {counted(written.count, 'instance')} to {place_of(Path(to))}.", soft_wrap=True)
+    if written and written.incomplete:
+        errors.print(
+            f"The instances of {counted(written.incomplete, 'image set')} are not among them: these changed "
+            "meanwhile, or their pages are damaged. Export again; `imaging-index reconcile` finds damaged ones.",
+            style="yellow",
+            soft_wrap=True,
+        )
     if about.outdated:
         errors.print(
             f"{about.outdated:,} of them {'has' if about.outdated == 1 else 'have'} an entry of another profile or an "
@@ -77,7 +99,14 @@ def export(
 
 
 def _export(
-    stack: Stack, to: Files | Iceberg, source: str | None, bucket: str | None, *, since: bool, yes: bool
+    stack: Stack,
+    to: Destination,
+    source: str | None,
+    bucket: str | None,
+    instances: Instances | None,
+    *,
+    since: bool,
+    yes: bool,
 ) -> About:
     client, table = stack.session.client("dynamodb"), stack.outputs["TableName"]
     described = client.describe_table(TableName=table)["Table"]
@@ -102,14 +131,23 @@ def _export(
         )
         if not yes:
             ask("Begin?", "to begin")
-    return to.write(_under_a_bar(scanned(client, table), described["ItemCount"]), profile)
+    pages = scanned(client, table, pages_too=instances is not None)
+    return to.write(_under_a_bar(_taken(pages, instances), described["ItemCount"]), profile)
 
 
-def _from_dynamodb(stack: Stack, to: Files | Iceberg, address: str, table: str) -> About:
+def _taken(pages: Iterator[Page], instances: Instances | None) -> Iterator[tuple[bytes, int]]:
+    """The items of pages, which are taken for the instances as well."""
+    for page in pages:
+        if instances:
+            instances.take(page)
+        yield page.lines, page.looked_at
+
+
+def _from_dynamodb(stack: Stack, to: Destination, address: str, table: str) -> About:
     export = PointInTimeExport(stack.session.client("s3"), address)
     if export.table != table:
         raise Failure(f"{address} is an export of another table. Name one of the stack {stack.name}.")
-    if export.since and isinstance(to, Files):
+    if export.since and not isinstance(to, Iceberg):
         raise Misuse(
             f"{address} has only what changed. Export it to s3-tables: or iceberg:, where the rest is already."
         )

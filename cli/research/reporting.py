@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.output import Failure, screen
-from cli.research.asking import Place, open_
+from cli.research.asking import Place, opened
 from exporting.picture import picture
 from exporting.report import report as figures
 
@@ -18,7 +18,8 @@ def report(
     to: Annotated[str, typer.Option(help="The SVG file.")] = "report.svg",
 ) -> None:
     """Draw studies by month and modality, slice thickness by vendor, and missing attributes, from an export."""
-    drawn = picture(figures(open_(place)))
+    with opened(place) as database:
+        drawn = picture(figures(database))
     try:
         Path(to).write_text(drawn, "utf-8")
     except OSError as error:

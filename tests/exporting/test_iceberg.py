@@ -58,7 +58,7 @@ class Archive:
 
     def change(self, times: int) -> None:
         for _ in range(times):
-            what = self._chance.choice(["create", "create", "update", "delete"])
+            what = self._chance.choice(["create", "create", "update", "delete", "correct"])
             if what == "create" or not self.entries:
                 item = next(self._new)
                 self.entries[item["ImageSetId"]["S"]] = entry(item, PROFILE, item["ImageSetId"]["S"])
@@ -67,6 +67,8 @@ class Archive:
             image_set = self._chance.choice([*self.entries])
             self.touched.add(image_set)
             item = self.entries.pop(image_set)
+            if what == "correct":
+                self.entries[image_set] = item | {"IsPrimary": {"BOOL": not item["IsPrimary"]["BOOL"]}}
             if what == "update":
                 version = int(item["ImageSetVersion"]["N"]) + 1
                 self.entries[image_set] = item | {
