@@ -23,7 +23,6 @@ _HELD: Final = 16_384
 _SORTED: Final = 16_384
 _MONTH: Final = "_month"
 _UNDATED: Final = -1
-_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Piece:
@@ -42,7 +41,8 @@ class Piece:
 class Spill:
     """Takes rows in any order, and gives them in pieces that are in the order of months and studies.
 
-    Nearly all image sets of a study are in one piece, where their texts compress well.
+    Nearly all image sets of a study are in one piece, where their texts compress well. On the disk a row has about a
+    kilobyte: compressing it would take a sixth of the export's time.
 
     Raises (whatever writes):
         OSError: the disk is full, or cannot be written to.
@@ -109,7 +109,7 @@ class Spill:
     def _writer(self, number: int) -> pa.RecordBatchFileWriter:
         if number not in self._writers:
             file = self._folder / f"{number}.arrow"
-            self._writers[number] = pa.ipc.new_file(file, self._with_month, options=_OPTIONS)
+            self._writers[number] = pa.ipc.new_file(file, self._with_month)
         return self._writers[number]
 
     def _read(self, number: int) -> Iterator[pa.Table]:

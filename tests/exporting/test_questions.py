@@ -1,5 +1,6 @@
 """The questions of docs/research.md have the answers that the documents lead to."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from proof.searching.archive import PROFILE
 from tests.exporting.plain_rows import entry, lines
 
 PAGE = (Path(__file__).parents[2] / "docs/research.md").read_text("utf-8")
+NOTEBOOK = Path(__file__).parents[2] / "examples/research/cohort.ipynb"
 QUESTIONS = dict(re.findall(r"^([A-Z][^\n]*\?)[^\n]*\n\n```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
 
 Document = dict[str, Any]
@@ -85,7 +87,7 @@ DOCUMENTS = documents()
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of the documents' entries."""
     items = []
     for number, each in enumerate(DOCUMENTS):
@@ -95,6 +97,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
         items.append(item | {"IsPrimary": {"BOOL": each["primary"]}, "FrameBytes": {"N": str(each["bytes"])}})
     place = tmp_path_factory.mktemp("export") / "archive"
     assert export([lines(items)], PROFILE, place).image_sets == len(DOCUMENTS)
+    return place
+
+
+@pytest.fixture(scope="module")
+def database(place: Path) -> Database:
     return Database(place)
 
 
@@ -317,3 +324,21 @@ def _plain(value: Any) -> Any:
 
 def test_there_are_twenty_questions() -> None:
     assert len(QUESTIONS) == 20
+
+
+def test_the_notebook_finds_its_cohort(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGING_INDEX_EXPORT", str(place))
+    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+    found: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), found)  # noqa: S102
+    thin = [
+        each
+        for each in filter(chest, primary())
+        if numbers(each, "SliceThickness") and max(numbers(each, "SliceThickness")) <= Decimal("1.25")
+    ]
+    assert {patient for patient, _ in found["cohort"]} == distinct(thin, "PatientID")
+    assert len(found["places"]) == len(found["cohort"]) > 0
+    assert _same(row[:2] for row in found["rows_of_modalities"]) == _same(row[:2] for row in how_much())
+    assert found["svg"].startswith("<svg")
