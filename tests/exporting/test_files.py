@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +84,23 @@ def test_an_export_that_is_interrupted_leaves_the_one_before_whole(place: Path) 
     with pytest.raises(KeyboardInterrupt):
         export(broken(), PROFILE, place)
     assert ids(place) == before
+    assert [each.name for each in place.parent.iterdir()] == [place.name]
+
+
+def test_an_export_that_is_killed_leaves_the_one_before_whole_and_the_next_one_removes_the_rest(place: Path) -> None:
+    export(pieces(), PROFILE, place)
+    before = ids(place)
+    code = (
+        "import os, signal, sys, pathlib\nfrom exporting.export import export\n"
+        "from tests.exporting.test_files import PROFILE, pieces\n"
+        "def killed():\n    yield from pieces()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "export(killed(), PROFILE, pathlib.Path(sys.argv[1]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(place)], check=False, cwd=Path(__file__).parents[2])
+    assert ended.returncode == -signal.SIGKILL
+    assert ids(place) == before
+    assert len([*place.parent.iterdir()]) == 2
+    export(pieces(), PROFILE, place)
     assert [each.name for each in place.parent.iterdir()] == [place.name]
 
 
