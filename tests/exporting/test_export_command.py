@@ -90,7 +90,8 @@ def test_the_instances_are_exported_from_the_pages_of_their_entries(
 def test_an_export_to_s3_tables_is_an_iceberg_table_of_the_stack(
     aws: boto3.Session, entries: list[Item], tmp_path: Path
 ) -> None:
-    bucket = aws.client("s3tables").create_table_bucket(name="research")["arn"]
+    name = f"tables-{os.environ['AWS_ACCESS_KEY_ID']}"
+    bucket = aws.client("s3tables").create_table_bucket(name=name)["arn"]
     for to in (f"s3-tables:{bucket}", f"iceberg:{tmp_path / 'warehouse'}"):
         assert export("--to", to, "--stack", "Imaging-Index").stdout == f"Exported 60 image sets to {to}.\n"
     for warehouse in (
