@@ -13,7 +13,7 @@ unexport CDK
 WORKERS ?= 3
 # The order is that of tests/conftest.py: ordered by numbers of tests, the files with a few long ones would come last.
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-SOURCES := lambda infra local cli deploy bench proof tests tools examples app.py
+SOURCES := lambda infra local cli exporting deploy bench proof tests tools examples app.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-fast coverage lint format synth bundle dist bootstrap deploy demo bench prove soak docs lock clean

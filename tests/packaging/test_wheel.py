@@ -154,10 +154,17 @@ def test_without_any_extra_the_command_says_what_to_install(wheel: Path, tmp_pat
     assert refused.stderr.endswith("pip install 'imaging-index[cli]'\n")
 
 
-def test_the_wheel_has_four_packages_and_tells_type_checkers_of_the_first(wheel: Path) -> None:
+def test_the_wheel_has_five_packages_and_tells_type_checkers_of_the_first(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     metadata = f"imaging_index-{imaging_index.__version__}.dist-info"
-    assert {name.partition("/")[0] for name in names} == {"imaging_index", "infra", "local", "cli", metadata}
+    assert {name.partition("/")[0] for name in names} == {
+        "imaging_index",
+        "infra",
+        "local",
+        "cli",
+        "exporting",
+        metadata,
+    }
     assert "imaging_index/py.typed" in names
     # The page of the work list.
     assert "infra/shipped/web/index.html" in names

@@ -64,6 +64,14 @@ class _Unexpected(Exception):  # noqa: N818
     """msgspec has no type for a shape."""
 
 
+def lines(items: Sequence[Any]) -> bytes:
+    """The items of an answer as JSON, each on a line; those that were parsed here are as they came."""
+    if isinstance(items, _Items):
+        # Between the parts of JSON, a line break is a blank like others.
+        return b"\n".join(bytes(text).replace(b"\n", b" ") for text in items.texts)
+    return msgspec.json.Encoder().encode_lines(items)
+
+
 class _Items(Sequence[Any]):
     """The items of a page. Each is decoded when it is asked for, and anew each time.
 
@@ -72,18 +80,18 @@ class _Items(Sequence[Any]):
 
     def __init__(self, texts: Sequence[msgspec.Raw], decoder: msgspec.json.Decoder[Any], other: Decode) -> None:
         """Take the items' texts, how one is decoded, and how it is if that fails."""
-        self._texts, self._decoder, self._other = texts, decoder, other
+        self.texts, self._decoder, self._other = texts, decoder, other
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.texts)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [*map(self._decoded, self._texts[index])]
-        return self._decoded(self._texts[index])
+            return [*map(self._decoded, self.texts[index])]
+        return self._decoded(self.texts[index])
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self._decoded, self._texts)
+        return map(self._decoded, self.texts)
 
     def __eq__(self, other: object) -> bool:
         return [*self] == [*other] if isinstance(other, list | _Items) else NotImplemented

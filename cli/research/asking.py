@@ -1,0 +1,122 @@
+"""`imaging-index sql`: a question over an export."""
+
+from __future__ import annotations
+
+import contextlib
+import csv as csv_files
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import typer
+from boto3 import Session
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from cli.output import Failure, Misuse, counted, errors, print_json_array, screen, shown
+from cli.research.s3_object import ADDRESS, Object
+from exporting.about import NotOurs
+from exporting.database import Answer, Database, Refused
+from imaging_index.entry.entry import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SHOWN: Final = 100
+_json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+Place = Annotated[
+    str,
+    typer.Option(
+        "--from", help="The export: its file, folder, or s3://BUCKET/KEY.parquet.", envvar="IMAGING_INDEX_EXPORT"
+    ),
+]
+
+
+def sql(
+    question: Annotated[str, typer.Argument(help="A SELECT over image_sets or series.")],
+    place: Place,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array of objects.")] = False,
+) -> None:
+    """Ask a question in SQL over an export. It reads the export, and can do nothing else."""
+    if csv and json:
+        raise Misuse("--csv and --json are two forms of output: choose one.")
+    try:
+        with opened(place) as database:
+            _print_answer(database.ask(question), csv=csv, json=json)
+    except Refused as error:
+        raise Misuse(str(error)) from None
+
+
+def _print_answer(answer: Answer, *, csv: bool, json: bool) -> None:
+    if json:
+        print_json_array(_plain(dict(zip(answer.names, row, strict=True))) for row in answer.rows())
+    elif csv:
+        writer = csv_files.writer(sys.stdout)
+        writer.writerow(answer.names)
+        writer.writerows([_cell(value) for value in row] for row in answer.rows())
+    else:
+        _print(answer.names, answer.rows())
+
+
+@contextlib.contextmanager
+def opened(place: str) -> Iterator[Database]:
+    """An export, with a warning where entries have a newer format by now.
+
+    Raises:
+        Failure: there is none.
+    """
+    with contextlib.ExitStack() as copies:
+        path = Path(place).absolute()
+        if in_s3 := ADDRESS.fullmatch(place):
+            path = copies.enter_context(Object(Session(), in_s3[1], in_s3[2]).local())
+        try:
+            database = Database(path)
+        except NotOurs as error:
+            raise Failure(str(error)) from None
+        _warn(database)
+        yield database
+
+
+def _warn(database: Database) -> None:
+    if database.about.entry_format < FORMAT:
+        errors.print(
+            f"This export is of {database.about.as_of}, before the format of entries changed. Export again.",
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def _print(names: Sequence[str], rows: Iterator[Sequence[Any]]) -> None:
+    table = Table(*names, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if count <= _SHOWN:
+            table.add_row(*(shown(_cell(value)) for value in row))
+    screen.print(table)
+    if count > _SHOWN:
+        errors.print(f"The first {_SHOWN} of {counted(count, 'row')}. --csv and --json print all.", soft_wrap=True)
+
+
+def _cell(value: Any) -> Any:
+    """A value on one line: lists and structs as JSON."""
+    plain = _plain(value)
+    if isinstance(plain, Decimal):
+        return f"{plain:f}"
+    return _json.encode(plain).decode() if isinstance(plain, list | dict) else plain
+
+
+def _plain(value: Any) -> Any:
+    """A value without the zeros at the end of its decimals."""
+    match value:
+        case Decimal():
+            whole = value.to_integral_value()
+            return whole if whole == value else value.normalize()
+        case list() | tuple():
+            return [*map(_plain, value)]
+        case dict():
+            return {name: _plain(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,176 @@
+"""`imaging-index export`: the table's entries as Parquet, or in an Iceberg table."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from cli import deployed
+from cli.asking import ask
+from cli.output import Failure, Misuse, counted, errors, print_json, screen
+from cli.research.destination import Destination, Iceberg, destination
+from cli.search.costs import price, units
+from cli.waiting import interruptible
+from exporting.about import NotOurs
+from exporting.files import InUse
+from exporting.iceberg import Gap
+from exporting.instances import beside, place_of
+from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
+from exporting.scanning import scanned, units_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.deployed import Stack
+    from exporting.about import About
+    from exporting.instances import Instances
+    from exporting.scanning import Page
+
+_LOCAL: Final = ("http://127.0.0.1:", "http://localhost:")
+
+
+def export(
+    to: Annotated[
+        str,
+        typer.Option(
+            help="FILE.parquet, a folder, s3://BUCKET/KEY.parquet, s3-tables:ARN of a table bucket, or iceberg:FOLDER."
+        ),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Read an export that DynamoDB has made: s3://BUCKET/PREFIX/AWSDynamoDB/ID."),
+    ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="Have DynamoDB export the table to this BUCKET or BUCKET/PREFIX, and read that.")
+    ] = None,
+    since: Annotated[
+        bool, typer.Option("--since", help="With --bucket, export only what changed since the Iceberg table's moment.")
+    ] = False,
+    with_instances: Annotated[
+        bool, typer.Option("--instances", help="Export the instances as well, to PLACE.instances.parquet.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Let a scan begin without asking.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was exported as JSON.")] = False,
+    stack: deployed.StackName = deployed.DEFAULT_STACK,
+) -> None:
+    """Export the entries to Parquet, in place of an export that is there, or bring an Iceberg table up to date."""
+    if source and bucket:
+        raise Misuse("--from reads an export that is there, and --bucket has one made: choose one.")
+    if since and not (bucket and to.startswith(("s3-tables:", "iceberg:"))):
+        raise Misuse("--since takes --bucket, and --to s3-tables: or iceberg:, where what did not change is already.")
+    if with_instances and (source or bucket or ":" in to):
+        raise Misuse("--instances are exported from a scan, to files: leave --from, --bucket and addresses out.")
+    try:
+        with deployed.reading(), interruptible(), contextlib.ExitStack() as more:
+            found = deployed.find(stack)
+            written = more.enter_context(beside(Path(to).absolute(), found.profile)) if with_instances else None
+            about = _export(found, destination(to, found), source, bucket, written, since=since, yes=yes)
+    except (NotOurs, InUse, NoExport, Gap) as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(_why(error, to)) from None
+    if json:
+        print_json({"to": to} | about.plain)
+        return
+    screen.print(f"Exported {counted(about.image_sets, 'image set')} to {to}.", soft_wrap=True)
+    if written:
+        screen.print(f"Exported {counted(written.count, 'instance')} to {place_of(Path(to))}.", soft_wrap=True)
+    if written and written.incomplete:
+        errors.print(
+            f"The instances of {counted(written.incomplete, 'image set')} are not among them: these changed "
+            "meanwhile, or their pages are damaged. Export again; `imaging-index reconcile` finds damaged ones.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if about.outdated:
+        errors.print(
+            f"{about.outdated:,} of them {'has' if about.outdated == 1 else 'have'} an entry of another profile or an "
+            "older format, whose columns may be empty. `imaging-index reconcile` has such entries written again.",
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def _export(
+    stack: Stack,
+    to: Destination,
+    source: str | None,
+    bucket: str | None,
+    instances: Instances | None,
+    *,
+    since: bool,
+    yes: bool,
+) -> About:
+    client, table = stack.session.client("dynamodb"), stack.outputs["TableName"]
+    described = client.describe_table(TableName=table)["Table"]
+    profile = stack.profile
+    if since and isinstance(to, Iceberg) and bucket:
+        spans = windows(to.as_of(), datetime.now(UTC))
+        if not spans:
+            raise Failure("DynamoDB exports changes of 15 minutes at least. Wait until the last export is that old.")
+        for span in spans:
+            made = requested(client, described["TableArn"], bucket, span)
+            about = _from_dynamodb(stack, to, made, described["TableArn"])
+        return about
+    if source or bucket:
+        made = source or requested(client, described["TableArn"], bucket or "")
+        return _from_dynamodb(stack, to, made, described["TableArn"])
+    if not client.meta.endpoint_url.startswith(_LOCAL):
+        amount = units_of(described["TableSizeBytes"])
+        errors.print(
+            f"This scans the table, which takes about {units(amount)}, {price(amount)}. Entries that change meanwhile "
+            "are exported as they were before or after. --bucket takes no read units, and is of one moment.",
+            soft_wrap=True,
+        )
+        if not yes:
+            ask("Begin?", "to begin")
+    pages = scanned(client, table, pages_too=instances is not None)
+    return to.write(_under_a_bar(_taken(pages, instances), described["ItemCount"]), profile)
+
+
+def _taken(pages: Iterator[Page], instances: Instances | None) -> Iterator[tuple[bytes, int]]:
+    """The items of pages, which are taken for the instances as well."""
+    for page in pages:
+        if instances:
+            instances.take(page)
+        yield page.lines, page.looked_at
+
+
+def _from_dynamodb(stack: Stack, to: Destination, address: str, table: str) -> About:
+    export = PointInTimeExport(stack.session.client("s3"), address)
+    if export.table != table:
+        raise Failure(f"{address} is an export of another table. Name one of the stack {stack.name}.")
+    if export.since and not isinstance(to, Iceberg):
+        raise Misuse(
+            f"{address} has only what changed. Export it to s3-tables: or iceberg:, where the rest is already."
+        )
+    lines = ((each, each.count(b"\n")) for each in export.lines())
+    return to.write(
+        _under_a_bar(lines, export.items), stack.profile, export.wrapping, as_of=export.as_of, since=export.since
+    )
+
+
+def _under_a_bar(pages: Iterator[tuple[bytes, int]], items: int) -> Iterator[bytes]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("Reading", total=items or None)
+        for lines, looked_at in pages:
+            yield lines
+            bar.advance(task, looked_at)
+        bar.update(task, description="Writing", total=None)
+
+
+def _why(error: OSError, to: str) -> str:
+    # Arrow has the number in its text alone.
+    number = error.errno or next(map(int, re.findall(r"\[errno (\d+)]", str(error), re.IGNORECASE)), None)
+    whole = "What was there before is unchanged."
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full, so nothing was exported to {to}. {whole} Free some, or name another place."
+    return f"Nothing was exported, since {to} cannot be written to. {whole} Name another place."

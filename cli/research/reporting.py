@@ -1,0 +1,27 @@
+"""`imaging-index report`: pictures of an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import Failure, screen
+from cli.research.asking import Place, opened
+from exporting.picture import picture
+from exporting.report import report as figures
+
+
+def report(
+    place: Place,
+    to: Annotated[str, typer.Option(help="The SVG file.")] = "report.svg",
+) -> None:
+    """Draw studies by month and modality, slice thickness by vendor, and missing attributes, from an export."""
+    with opened(place) as database:
+        drawn = picture(figures(database))
+    try:
+        Path(to).write_text(drawn, "utf-8")
+    except OSError as error:
+        raise Failure(f"{to} cannot be written: {error.strerror}. Name another file with --to.") from None
+    screen.print(f"Written: {to}", soft_wrap=True)

@@ -1,0 +1,113 @@
+"""Questions in SQL over an export, by DuckDB: they read it, and can do nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import pyarrow.parquet as pq
+
+from exporting import about
+from exporting.about import NotOurs
+from exporting.instances import place_of
+from exporting.series import series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from exporting.about import About
+
+# DuckDB must not fetch programs of its own from the network.
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_FETCHED: Final = 1_000
+
+
+class Refused(ValueError):  # noqa: N818
+    """A question that cannot be asked. The text says why."""
+
+
+class Answer:
+    """What a question found.
+
+    Attributes:
+        names: those of the columns.
+    """
+
+    def __init__(self, found: duckdb.DuckDBPyConnection) -> None:
+        self.names: list[str] = [column[0] for column in found.description or ()]
+        self._found = found
+
+    def rows(self) -> Iterator[Sequence[Any]]:
+        """The rows, as they come.
+
+        Raises:
+            Refused: a value does not allow what the question does with it.
+        """
+        try:
+            while rows := self._found.fetchmany(_FETCHED):
+                yield from rows
+        except duckdb.Error as error:
+            raise Refused(_first_line(error)) from None
+
+
+class Database:
+    """An export as the tables `image_sets` and `series`, which is also `index`, and `instances` if it has any.
+
+    Attributes:
+        about: what the export says of itself.
+    """
+
+    def __init__(self, place: Path) -> None:
+        """Open a file or folder.
+
+        Raises:
+            NotOurs: it is no export.
+        """
+        folder = place.is_dir()
+        files = [*place.glob("*/*.parquet")] if folder else [place]
+        if not files:
+            raise NotOurs(f"{place} has no export. Make one with `imaging-index export --to {place}`.")
+        self.about: About = about.read(files[0])
+        schema = pq.read_schema(files[0])
+        pattern = _text(f"{place}/*/*.parquet" if folder else str(place))
+        self._connection = duckdb.connect(config=_CONFIG)
+        columns = "* EXCLUDE (StudyMonth)" if folder else "*"
+        self._connection.execute(f"CREATE VIEW image_sets AS SELECT {columns} FROM read_parquet({pattern})")  # noqa: S608
+        self._connection.execute(f"CREATE VIEW series AS {series(schema)}")
+        self._connection.execute('CREATE VIEW "index" AS FROM series')
+        files_allowed = [] if folder else [place]
+        if (instances := place_of(place)).exists():
+            self._connection.execute(f"CREATE VIEW instances AS FROM read_parquet({_text(str(instances))})")
+            files_allowed.append(instances)
+        if folder:
+            self._connection.execute(f"SET allowed_directories = [{_text(str(place))}]")
+        self._connection.execute(f"SET allowed_paths = [{', '.join(_text(str(each)) for each in files_allowed)}]")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def ask(self, question: str) -> Answer:
+        """The answer to one SELECT.
+
+        Raises:
+            Refused: it is something else, or has a mistake; DuckDB says which.
+        """
+        try:
+            statements = self._connection.extract_statements(question)
+            if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
+                raise Refused("Ask one question, which begins with SELECT, WITH or FROM: nothing else is allowed.")
+            return Answer(self._connection.execute(statements[0]))
+        except duckdb.Error as error:
+            raise Refused(str(error).strip()) from None
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _text(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
