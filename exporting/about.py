@@ -8,6 +8,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from imaging_index import __version__
+from imaging_index.dicom.deidentification import methods
 from imaging_index.entry.entry import FORMAT
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         consistent: whether all entries are as they were at `as_of`.
         image_sets: how many the export has, and `outdated` how many of them have an entry of another profile or format.
         privacy: what becomes of the attributes that the profile protects.
+        deidentification: of a pseudonymous profile, the codes of what it does (PS3.16, CID 7050, scheme DCM).
     """
 
     profile_revision: int
@@ -44,6 +46,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     image_sets: int
     outdated: int
     privacy: dict[str, str]
+    deidentification: tuple[str, ...]
     program: str = __version__
 
     @classmethod
@@ -54,6 +57,9 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
             profile_hash=profile.hash,
             entry_format=FORMAT,
             privacy={name: str(policy) for name, policy in sorted(profile.private.items())},
+            deidentification=tuple(method.code for method in methods(profile.retained, shifted=profile.shifts))
+            if profile.pseudonymous
+            else (),
             **of_export,
         )
 

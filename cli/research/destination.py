@@ -93,6 +93,7 @@ def destination(to: str, stack: Stack) -> Destination:
 
     Raises:
         Misuse: it names nothing that can be exported to.
+        Failure: the profile shifts dates, and the snapshots of an Iceberg table would tell when a row arrived.
     """
     match = _ADDRESS.fullmatch(to)
     if not match:
@@ -102,6 +103,11 @@ def destination(to: str, stack: Stack) -> Destination:
     namespace = re.sub(r"[^a-z0-9]+", "_", stack.name.lower()).strip("_")
     if in_s3 := ADDRESS.fullmatch(to):
         return Object(stack.session, in_s3[1], in_s3[2])
+    if kind in ("iceberg", "s3-tables") and stack.profile.shifts:
+        raise Failure(
+            "The profile shifts dates, and each snapshot of an Iceberg table tells when its rows arrived, which gives "
+            "the shifts away (docs/pseudonyms.md). Export to a file or a folder instead."
+        )
     if kind == "iceberg":
         return Iceberg(iceberg.in_folder(Path(place), namespace))
     if kind == "s3-tables" and _TABLE_BUCKET.fullmatch(place):

@@ -19,12 +19,16 @@ from cli.research.destination import Files
 from exporting import iceberg
 from exporting.database import Database
 from imaging_index.entry.item import Item
+from imaging_index.profile import toml_file
+from infra.config import ROOT
 from proof.harness.built import content
 from proof.harness.image_sets import make_table
 from proof.searching import archive
 from tests.exporting.plain_rows import entry
 
 PROFILE = archive.PROFILE
+PSEUDONYMOUS = toml_file.load(ROOT / "profiles" / "research-pseudonymous.toml")
+TABLE_BUCKET = "arn:aws:s3tables:us-east-1:000000000000:bucket/research"
 
 
 class OneTable(Stack):
@@ -157,3 +161,29 @@ def test_in_aws_a_scan_says_what_it_takes_and_asks(
     assert "This scans the table, which takes about" in refused.output
     assert export("--to", tmp_path / "all.parquet", "--yes").exit_code == 0
     assert len(entries) == 60
+
+
+@pytest.mark.parametrize("to", ["iceberg:warehouse", f"s3-tables:{TABLE_BUCKET}"])
+def test_snapshots_do_not_tell_when_the_rows_of_a_profile_that_shifts_dates_arrived(
+    entries: list[Item], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, to: str
+) -> None:
+    assert entries
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(OneTable, "profile", PSEUDONYMOUS)
+    told = export("--to", to)
+    assert told.exit_code == 1
+    assert "Export to a file or a folder instead." in told.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_export_of_a_pseudonymous_profile_has_the_codes_of_what_was_done(
+    entries: list[Item], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert entries
+    place = tmp_path / "all.parquet"
+    assert json.loads(export("--to", place, "--json").stdout)["deidentification"] == []
+    monkeypatch.setattr(OneTable, "profile", PSEUDONYMOUS)
+    said = json.loads(export("--to", place, "--json").stdout)
+    # PS3.16, CID 7050: Basic Application Confidentiality Profile, Modified Dates.
+    assert {"113100", "113107"} <= {*said["deidentification"]}
+    assert json.loads(pq.read_schema(place).metadata[b"imaging_index"])["deidentification"] == said["deidentification"]
