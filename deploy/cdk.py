@@ -11,7 +11,7 @@ from deploy.errors import DeployError
 from deploy.terminal import say
 from infra.config import ROOT
 
-_PROGRAM: Final = ROOT / "node_modules" / ".bin" / "cdk"
+PROGRAM: Final = ROOT / "node_modules" / ".bin" / "cdk"
 # What names credentials: the command line gets instead the credentials that were found.
 CREDENTIALS: Final = frozenset(
     {"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
@@ -30,21 +30,37 @@ class Cdk:
         self._session = session
         self._arguments = arguments
 
-    def run(self, command: str, *arguments: str, silent: bool = False) -> None:
-        """Run one of its commands; `silent` prints its output only if it fails.
+    def run(
+        self, command: str, *arguments: str, silent: bool = False, otherwise: str = "Nothing was deployed."
+    ) -> None:
+        """Run one of its commands.
+
+        Args:
+            command: the command.
+            arguments: its own arguments.
+            silent: whether its output is printed only if it fails.
+            otherwise: what a failure means for the stack.
 
         Raises:
             DeployError: it failed, or there are no credentials.
         """
         # The operator's arguments first: of two settings with one name the later one counts.
-        line = [str(_PROGRAM), command, *self._arguments, *arguments]
+        line = [str(PROGRAM), command, *self._arguments, *arguments]
         output, errors = (subprocess.PIPE, subprocess.STDOUT) if silent else (None, None)
         # A profile may ask for a code, and does so here once: the command line would ask each time, unseen if silent.
         environment = environment_of(self._session)
         ended = subprocess.run(line, cwd=ROOT, env=environment, stdout=output, stderr=errors, text=True, check=False)
         if ended.returncode != 0:
             say(ended.stdout or "")
-            raise DeployError(f"cdk {command} failed; its output above says why. The deployed stack is unchanged.")
+            raise DeployError(f"cdk {command} failed; its output above says why. {otherwise}")
+
+    def bootstrap(self, account: str, region: str, *, silent: bool = False) -> None:
+        """Make what deployments into an account and region need.
+
+        Raises:
+            DeployError: it could not be made, or there are no credentials.
+        """
+        self.run("bootstrap", f"aws://{account}/{region}", silent=silent, otherwise="Repeat it when that is mended.")
 
 
 def environment_of(session: boto3.Session) -> dict[str, str]:
