@@ -3,6 +3,9 @@
 python -m deploy.bootstrap [--profile NAME] [--local] [options of cdk bootstrap]
 """
 
+import tempfile
+from pathlib import Path
+
 import boto3
 
 from deploy import target
@@ -22,7 +25,8 @@ def main() -> None:
         if warned := target.warning(region):
             say(warned)
         say(f"Bootstrapping {region} of account {account} ...")
-        Cdk(session, arguments).bootstrap(account, region)
+        with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder:
+            Cdk(session, arguments, Path(folder)).bootstrap(account, region)
 
 
 if __name__ == "__main__":

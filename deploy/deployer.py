@@ -40,9 +40,10 @@ class Deployer:
     """
 
     def __init__(self, session: boto3.Session, arguments: Sequence[str], folder: Path, *, local: bool = False) -> None:
-        self._cdk = Cdk(session, arguments)
+        (folder / "temporary").mkdir()
+        self._cdk = Cdk(session, arguments, folder / "temporary")
         self._folder = folder
-        self._cdk.run("synth", "--quiet", "--output", str(folder / "wanted"))
+        self._cdk.synth(folder / "wanted")
         self._assembly = assembly.read(folder / "wanted")
         self._wanted = Template(json.loads(self._assembly.template.read_text("utf-8")))
         self._stack, self._region = self._assembly.stack_name, self._assembly.region
@@ -53,7 +54,7 @@ class Deployer:
         self._where = f"the stack {self._stack} in {self._region} of account {account}"
         if local and not self._is_bootstrapped(session):
             say("Preparing the local cloud for the CDK ...")
-            self._cdk.bootstrap(account, self._region, silent=True)
+            self._cdk.bootstrap(account, self._region, shown=False)
         # What has been done so far, for an operator who interrupts it.
         self._state = "Nothing was deployed."
 
@@ -88,10 +89,7 @@ class Deployer:
         ask(f"\nMake {self._where}?", yes=yes)
         self._state = f"{_GOES_ON}"
         try:
-            self._cdk.run(
-                *("deploy", "--app", str(first), "--require-approval", "never"),
-                otherwise="CloudFormation removes what it has made.",
-            )
+            self._cdk.deploy("--app", str(first), otherwise="CloudFormation removes what it has made.")
         except (DeployError, KeyboardInterrupt) as ended:
             if self._remains.forget_review():
                 self._state = "Nothing was deployed."
@@ -161,7 +159,7 @@ class Deployer:
         """An assembly for each of some settings that override the operator's."""
         file, folder = self._folder / "updates.json", self._folder / "updates"
         file.write_text(json.dumps(settings), "utf-8")
-        self._cdk.run("synth", "--quiet", "--output", str(folder), "--app", f"python -m deploy.updates {file}")
+        self._cdk.synth(folder, "--app", f"python -m deploy.updates {file}")
         return [folder, *(folder / str(number) for number in range(1, len(settings)))]
 
     def _description(self) -> Any:
@@ -214,10 +212,9 @@ class Deployer:
         assembly.protect(self._assembly.folder, on=is_protected)
         prepared = False
         try:
-            self._cdk.run(
-                *("deploy", "--app", str(folder), "--require-approval", "never"),
-                *("--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
-                silent=True,
+            self._cdk.deploy(
+                *("--app", str(folder), "--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
+                shown=False,
                 otherwise=self._state,
             )
             pages = self._cloudformation.get_paginator("describe_change_set").paginate(
@@ -231,10 +228,8 @@ class Deployer:
 
     def _execute(self) -> None:
         self._state = _GOES_ON
-        self._cdk.run(
-            *("deploy", self._stack, "--app", str(self._assembly.folder)),
-            # The operator has seen the change and agreed to it.
-            *("--require-approval", "never"),
+        self._cdk.deploy(
+            *(self._stack, "--app", str(self._assembly.folder)),
             *("--method", "execute-change-set", "--change-set-name", _CHANGE_SET),
             otherwise=_UNDONE,
         )

@@ -33,7 +33,8 @@ def of_update(deployed: Template, wanted: Template) -> str:
     before, after = grants.grants(old, names), grants.grants(new, names)
     removed = {name: each for name, each in old.items() if name not in new}
     kept = {name: each for name, each in removed.items() if _is_kept(each)}
-    kept_before, kept_after = _kept(old, names), _kept(new, names)
+    kept_before = _kept({name: each for name, each in old.items() if name in new}, names)
+    kept_after = _kept(new, names)
     return _page(
         ("Settings", _settings(deployed.settings, wanted.settings)),
         ("New", [_line(names[name], each) for name, each in new.items() if name not in old]),

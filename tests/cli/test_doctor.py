@@ -179,7 +179,7 @@ def test_entries_of_another_profile_are_counted_and_are_a_failure_where_the_depl
     def made_by(profile_hash: str, revision: int) -> None:
         version, _, entry_format, repair = entry["Generation"]["S"].split(".")
         generation = f"{version}.{revision:06d}.{entry_format}.{repair}"
-        changed = {"ProfileHash": {"S": profile_hash}, "Generation": {"S": generation}}
+        changed: Any = {"ProfileHash": {"S": profile_hash}, "Generation": {"S": generation}}
         dynamodb.put_item(TableName=outputs["TableName"], Item=entry | changed)
 
     made_by("of an older profile", 1)

@@ -1,7 +1,7 @@
 """Another profile over a stack: what is refused, and what is said of entries."""
 
 import re
-from typing import Any
+from pathlib import Path
 
 import boto3
 import pytest
@@ -50,16 +50,15 @@ def test_a_newer_version_that_reads_more_from_the_same_text_needs_another_revisi
 class InThisProcess:
     """The CDK's command line as far as `synth`, without Node."""
 
-    def __init__(self, _: boto3.Session, arguments: list[str]) -> None:
+    def __init__(self, _: boto3.Session, arguments: list[str], __: Path) -> None:
         self._settings = dict(each.split("=", 1) for each in arguments)
 
-    def run(self, command: str, *arguments: str) -> None:
-        assert command == "synth", "nothing else is reached"
-        synth_here(ROOT / arguments[arguments.index("--output") + 1], **self._settings)
+    def synth(self, folder: Path) -> None:
+        synth_here(folder, **self._settings)
 
 
 def test_minimal_over_radiology_of_the_same_revision_changes_nothing(
-    aws: boto3.Session, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    aws: boto3.Session, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     deploy(synth_here(tmp_path / "deployed"), environment)
     monkeypatch.setattr(deployer, "Cdk", InThisProcess)
