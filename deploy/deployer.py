@@ -87,7 +87,7 @@ class Deployer:
         (first,) = self._synthesize([{"protected": "off"}]) if self._wanted.is_protected else (folder,)
         assembly.protect(first, on=False)
         ask(f"\nMake {self._where}?", yes=yes)
-        self._state = f"{_GOES_ON}"
+        self._state = _GOES_ON
         try:
             self._cdk.deploy("--app", str(first), otherwise="CloudFormation removes what it has made.")
         except (DeployError, KeyboardInterrupt) as ended:
@@ -96,6 +96,7 @@ class Deployer:
             if isinstance(ended, DeployError) and (left := self._remains.of_last_time()):
                 raise DeployError(f"{ended}\n{left}") from None
             raise
+        self._state = "The stack is complete. Run make deploy again to protect it from deletion."
         if first != folder:
             say("\nThe stack is complete. Its data is protected from deletion now ...")
             if self._prepare(folder, is_protected=False):

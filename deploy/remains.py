@@ -1,5 +1,6 @@
 """What a stack that could not be completed has left in the account, and the commands that remove it."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,14 +46,12 @@ class Remains:
         self._stack = stack
 
     def of_last_time(self) -> str:
-        """What a stack that failed has left, in words; empty if it has left nothing, or there is none."""
+        """What a stack that failed has left, in words; empty if it has left nothing, or the caller may not look."""
         pages = self._client.get_paginator("describe_stack_events").paginate(StackName=self._stack)
         try:
             return in_words(left([event for page in pages for event in page["StackEvents"]]))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationError":
-                return ""
-            raise
+        except ClientError:  # that there is no stack, too
+            return ""
 
     def refuse_unless_whole(self) -> None:
         """Refuse to update a stack that CloudFormation would not update.
@@ -70,7 +69,11 @@ class Remains:
         )
 
     def forget_review(self) -> bool:
-        """Delete a stack of which there is only a change set that nobody has executed. Returns whether it was one."""
+        """Delete a stack of which there is only a change set that nobody has executed.
+
+        Returns whether there is no more of it.
+        Whoever may not delete it leaves a stack without resources, which the next deployment completes.
+        """
         try:
             status = self._client.describe_stacks(StackName=self._stack)["Stacks"][0]["StackStatus"]
         except ClientError as error:
@@ -79,7 +82,8 @@ class Remains:
             raise
         if status != "REVIEW_IN_PROGRESS":
             return False
-        self._client.delete_stack(StackName=self._stack)
+        with contextlib.suppress(ClientError):
+            self._client.delete_stack(StackName=self._stack)
         return True
 
 
