@@ -1,8 +1,10 @@
 """The CDK's command line, with the credentials of an SDK session."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import boto3
@@ -11,11 +13,13 @@ from deploy.errors import DeployError
 from deploy.terminal import say
 from infra.config import ROOT
 
-_PROGRAM: Final = ROOT / "node_modules" / ".bin" / "cdk"
+PROGRAM: Final = ROOT / "node_modules" / ".bin" / "cdk"
 # What names credentials: the command line gets instead the credentials that were found.
 CREDENTIALS: Final = frozenset(
     {"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 )
+
+_NOTHING: Final = "Nothing was deployed."
 
 
 class Cdk:
@@ -24,27 +28,64 @@ class Cdk:
     Args:
         session: the SDK, with the credentials to use.
         arguments: the operator's own: settings (`-c name=value`) and options of the command line.
+        folder: for its temporary files, of which it leaves some when it is interrupted; the caller removes it.
     """
 
-    def __init__(self, session: boto3.Session, arguments: Sequence[str]) -> None:
+    def __init__(self, session: boto3.Session, arguments: Sequence[str], folder: Path) -> None:
         self._session = session
         self._arguments = arguments
+        self._folder = folder
 
-    def run(self, command: str, *arguments: str, silent: bool = False) -> None:
-        """Run one of its commands; `silent` prints its output only if it fails.
+    def synth(self, folder: Path, *arguments: str) -> None:
+        """Write an assembly into a folder, and print what the app warns of.
+
+        Raises:
+            DeployError: there is no valid one, or there are no credentials.
+        """
+        say(self._run("synth", "--quiet", "--output", str(folder), *arguments, shown=False, otherwise=_NOTHING))
+
+    def deploy(self, *arguments: str, shown: bool = True, otherwise: str = _NOTHING) -> None:
+        """Deploy, or prepare to. Nobody is asked: an operator has seen the change, and agreed to it.
+
+        Args:
+            arguments: of the command.
+            shown: whether its progress is shown.
+            otherwise: what a failure means for the stack.
 
         Raises:
             DeployError: it failed, or there are no credentials.
         """
+        self._run("deploy", "--require-approval", "never", *arguments, shown=shown, otherwise=otherwise)
+
+    def bootstrap(self, account: str, region: str, *, shown: bool = True) -> None:
+        """Make what deployments into an account and region need.
+
+        Raises:
+            DeployError: it could not be made, or there are no credentials.
+        """
+        self._run("bootstrap", f"aws://{account}/{region}", shown=shown, otherwise="Repeat it when that is mended.")
+
+    def _run(self, command: str, *arguments: str, shown: bool, otherwise: str) -> str:
+        """Run a command. Returns what it printed, if that is not shown; it is shown if the command fails."""
         # The operator's arguments first: of two settings with one name the later one counts.
-        line = [str(_PROGRAM), command, *self._arguments, *arguments]
-        output, errors = (subprocess.PIPE, subprocess.STDOUT) if silent else (None, None)
-        # A profile may ask for a code, and does so here once: the command line would ask each time, unseen if silent.
-        environment = environment_of(self._session)
-        ended = subprocess.run(line, cwd=ROOT, env=environment, stdout=output, stderr=errors, text=True, check=False)
-        if ended.returncode != 0:
-            say(ended.stdout or "")
-            raise DeployError(f"cdk {command} failed; its output above says why. The deployed stack is unchanged.")
+        line = [str(PROGRAM), command, *self._arguments, *arguments]
+        output, errors = (None, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
+        # A profile may ask for a code, and does so here once: the command line would ask each time, perhaps unseen.
+        environment = environment_of(self._session) | {"TMPDIR": str(self._folder)}
+        # In a group of its own, to be ended with all that it has started. Ctrl-C would have each of them print where it
+        # was.
+        with subprocess.Popen(
+            line, cwd=ROOT, env=environment, stdout=output, stderr=errors, text=True, start_new_session=True
+        ) as process:
+            try:
+                printed, _ = process.communicate()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        if process.returncode != 0:
+            say(printed or "")
+            raise DeployError(f"cdk {command} failed; its output above says why. {otherwise}")
+        return (printed or "").strip()
 
 
 def environment_of(session: boto3.Session) -> dict[str, str]:

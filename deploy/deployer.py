@@ -1,25 +1,32 @@
 """The deployment of one stack: what would change, whether that may be, and one update after the other."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import boto3
 from botocore.exceptions import ClientError
 
-from deploy import index_again
+from deploy import differences, index_again, target
 from deploy.cdk import Cdk
 from deploy.change_sets import may_be_executed
 from deploy.errors import DeployError
 from deploy.plan import Update, plan
+from deploy.profile_change import newly_private, refuse_unless_raised
+from deploy.remains import Remains
+from deploy.template import Template
 from deploy.terminal import ask, say
 from deploy.waiting import is_there, wait_for_indexes
-from imaging_index.profile import toml_file
 from infra import assembly, indexes
-from infra.indexes import Indexes
 
 _CHANGE_SET: Final = "imaging-index-upgrade"
+_UNDONE: Final = "CloudFormation undoes this update, and the stack is as it was before it."
+_GOES_ON: Final = "What has begun continues in AWS. Run make deploy again: it waits for that, and does the rest."
+# A change set that is still being made cannot be deleted.
+_TRIES: Final = 10
+_PAUSE: Final = 2.0  # seconds
 
 
 class Deployer:
@@ -29,118 +36,187 @@ class Deployer:
         session: the SDK, with the credentials to use.
         arguments: of the CDK's command line: settings (`-c name=value`) and its own options.
         folder: where assemblies are put; the caller removes it.
+        local: whether it is a local cloud, which may lack what `make bootstrap` makes.
     """
 
-    def __init__(self, session: boto3.Session, arguments: Sequence[str], folder: Path) -> None:
-        self._cdk = Cdk(session, arguments)
+    def __init__(self, session: boto3.Session, arguments: Sequence[str], folder: Path, *, local: bool = False) -> None:
+        (folder / "temporary").mkdir()
+        self._cdk = Cdk(session, arguments, folder / "temporary")
         self._folder = folder
-        self._cdk.run("synth", "--quiet", "--output", str(folder / "wanted"))
-        self._wanted = assembly.read(folder / "wanted")
-        self._stack = self._wanted.stack_name
-        region = self._wanted.region
-        self._cloudformation = session.client("cloudformation", region_name=region)
-        self._dynamodb = session.client("dynamodb", region_name=region)
-        account = session.client("sts", region_name=region).get_caller_identity()["Account"]
-        self._where = f"the stack {self._stack} in {region} of account {account}"
+        self._cdk.synth(folder / "wanted")
+        self._assembly = assembly.read(folder / "wanted")
+        self._wanted = Template(json.loads(self._assembly.template.read_text("utf-8")))
+        self._stack, self._region = self._assembly.stack_name, self._assembly.region
+        self._cloudformation = session.client("cloudformation", region_name=self._region)
+        self._dynamodb = session.client("dynamodb", region_name=self._region)
+        self._remains = Remains(self._cloudformation, self._stack)
+        account = session.client("sts", region_name=self._region).get_caller_identity()["Account"]
+        self._where = f"the stack {self._stack} in {self._region} of account {account}"
+        if local and not self._is_bootstrapped(session):
+            say("Preparing the local cloud for the CDK ...")
+            self._cdk.bootstrap(account, self._region, shown=False)
+        # What has been done so far, for an operator who interrupts it.
+        self._state = "Nothing was deployed."
 
     def run(self, *, yes: bool) -> None:
         """Show what would change, ask unless `yes`, and deploy.
 
         Raises:
-            DeployError: the change may not be deployed, or the operator did not agree.
+            DeployError: the change may not be deployed, or the operator did not agree, or has interrupted it.
         """
-        template = self._template() if is_there(self._status) else None
-        self._cdk.run("diff", "--app", str(self._wanted.folder), "--method", "template")
-        if template is None:
-            ask(f"Make {self._where}?", yes=yes)
-            self._cdk.run("deploy", "--app", str(self._wanted.folder), "--require-approval", "never")
-            return
+        try:
+            if warned := target.warning(self._region):
+                say(warned)
+            if is_there(self._status):
+                self._update(yes=yes)
+            else:
+                self._make(yes=yes)
+        except KeyboardInterrupt:
+            raise DeployError(f"\nStopped. {self._state}") from None
+
+    def _make(self, *, yes: bool) -> None:
+        """Make the stack.
+
+        What holds data is protected from deletion only when all is complete: a first deployment that fails would else
+        leave a table that nobody has ever used, and could not be removed by CloudFormation.
+        """
+        if left := self._remains.of_last_time():
+            say(f"\nThe stack {self._stack} was never completed, and is made again. {left}")
+        say(differences.of_new(self._wanted))
+        folder = self._assembly.folder
+        (first,) = self._synthesize([{"protected": "off"}]) if self._wanted.is_protected else (folder,)
+        assembly.protect(first, on=False)
+        ask(f"\nMake {self._where}?", yes=yes)
+        self._state = _GOES_ON
+        try:
+            self._cdk.deploy("--app", str(first), otherwise="CloudFormation removes what it has made.")
+        except (DeployError, KeyboardInterrupt) as ended:
+            if self._remains.forget_review():
+                self._state = "Nothing was deployed."
+            if isinstance(ended, DeployError) and (left := self._remains.of_last_time()):
+                raise DeployError(f"{ended}\n{left}") from None
+            raise
+        self._state = "The stack is complete. Run make deploy again to protect it from deletion."
+        if first != folder:
+            say("\nThe stack is complete. Its data is protected from deletion now ...")
+            if self._prepare(folder, is_protected=False):
+                self._execute()
+        self._protect(is_protected=False)
+
+    def _update(self, *, yes: bool) -> None:
+        self._remains.refuse_unless_whole()
+        deployed = self._template()
+        refuse_unless_raised(self._stack, deployed, self._wanted)
+        is_protected = self._description().get("EnableTerminationProtection", False)
+        if changed := differences.of_update(deployed, self._wanted):
+            say(changed)
+        if is_protected != self._assembly.is_protected:
+            say(f"\nTermination protection: {_on(is_protected)} -> {_on(self._assembly.is_protected)}")
         wait_for_indexes(self._describe_table)
-        updates = self._plan(template)
+        updates = self._plan(deployed)
         assemblies = self._synthesize_updates(updates)
         # Before anybody is asked: what would be refused is not worth an answer.
-        prepared = self._prepare(assemblies[0])
-        if not prepared and len(updates) == 1:
+        prepared = self._prepare(assemblies[0], is_protected=is_protected)
+        if not prepared and len(updates) == 1 and is_protected == self._assembly.is_protected:
             say("Nothing has changed.")
             return
+        self._ask(updates, yes=yes, prepared=prepared)
+        if prepared:
+            self._execute()
+        for number, (update, folder) in enumerate(zip(updates[1:], assemblies[1:], strict=True), start=2):
+            self._state = f"{number - 1} of {len(updates)} updates are done. Run make deploy again to do the rest."
+            say(f"\nUpdate {number} of {len(updates)}: {_in_words(update)}")
+            if self._prepare(folder, is_protected=is_protected):
+                self._execute()
+        self._protect(is_protected=is_protected)
+        if newly_private(deployed.profile, self._wanted.profile):
+            say(f"\nEntries keep what the new profile does not until:\n{index_again.commands(self._stack)}")
+
+    def _ask(self, updates: Sequence[Update], *, yes: bool, prepared: bool) -> None:
         if len(updates) > 1:
             say(f"\n{len(updates)} updates, since DynamoDB makes or drops one index at a time:")
             for number, update in enumerate(updates, start=1):
                 say(f"  {number}. {_in_words(update)}")
+        agreed = False
         try:
             ask(f"\nUpdate {self._where}?", yes=yes)
-        except DeployError:
-            self._discard()
-            raise
-        if prepared:
-            self._execute()
-        for number, (update, folder) in enumerate(zip(updates[1:], assemblies[1:], strict=True), start=2):
-            say(f"\nUpdate {number} of {len(updates)}: {_in_words(update)}")
-            if self._prepare(folder):
-                self._execute()
+            agreed = True
+        finally:
+            if prepared and not agreed:
+                self._discard()
 
     def _synthesize_updates(self, updates: Sequence[Update]) -> list[Path]:
         """The assembly of each update; that of the last one exists already."""
-        *earlier, _ = updates
-        if not earlier:
-            return [self._wanted.folder]
         settings = [
             {
                 "indexes": indexes.to_setting(update.indexes),
                 **({"profile": str(self._folder / "deployed.toml")} if update.old_profile else {}),
             }
-            for update in earlier
+            for update in updates[:-1]
         ]
+        return [*(self._synthesize(settings) if settings else ()), self._assembly.folder]
+
+    def _synthesize(self, settings: Sequence[Mapping[str, str]]) -> list[Path]:
+        """An assembly for each of some settings that override the operator's."""
         file, folder = self._folder / "updates.json", self._folder / "updates"
         file.write_text(json.dumps(settings), "utf-8")
-        self._cdk.run("synth", "--quiet", "--output", str(folder), "--app", f"python -m deploy.updates {file}")
-        return [folder, *(folder / str(number) for number in range(1, len(earlier))), self._wanted.folder]
+        self._cdk.synth(folder, "--app", f"python -m deploy.updates {file}")
+        return [folder, *(folder / str(number) for number in range(1, len(settings)))]
+
+    def _description(self) -> Any:
+        return self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]
 
     def _status(self) -> str | None:
         try:
-            status: str = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["StackStatus"]
+            status: str = self._description()["StackStatus"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationError":
                 return None
             raise
         return status
 
-    def _template(self) -> Mapping[str, Any]:
-        template: object = self._cloudformation.get_template(StackName=self._stack)["TemplateBody"]
-        if not is_ours(template):
-            raise DeployError(f"The stack {self._stack} is not one of Imaging Index: set another stackName.")
-        return template
+    def _is_bootstrapped(self, session: boto3.Session) -> bool:
+        ssm = session.client("ssm", region_name=self._region)
+        try:
+            ssm.get_parameter(Name=assembly.BOOTSTRAP_VERSION)
+        except ssm.exceptions.ParameterNotFound:
+            return False
+        return True
 
-    def _plan(self, template: Mapping[str, Any]) -> list[Update]:
-        wanted = json.loads(self._wanted.template.read_text("utf-8"))
-        deployed_indexes, wanted_indexes = map(_indexes, (template, wanted))
-        table = self._describe_table()
-        if indexes.of_table(table) != deployed_indexes:
+    def _template(self) -> Template:
+        return Template.of_stack(self._stack, self._cloudformation.get_template(StackName=self._stack)["TemplateBody"])
+
+    def _plan(self, deployed: Template) -> list[Update]:
+        table, wanted = self._describe_table(), self._wanted
+        if indexes.of_table(table) != deployed.indexes:
             raise DeployError(
                 f"The table's indexes are not those that the stack {self._stack} has made, so somebody else has "
                 "changed them. Change them back first, or the update would fail."
             )
-        (self._folder / "deployed.toml").write_text(template["Metadata"]["Profile"], "utf-8")
-        old, new = (toml_file.parse(each["Metadata"]["Profile"]) for each in (template, wanted))
-        before, after = map(_generation, (template, wanted))
-        if old.hash != new.hash or before not in (None, after):
-            kept = "DocumentsBucketName" in template.get("Outputs", {})
-            say(index_again.advice(self._stack, new, table, before, str(after), keeps_documents=kept))
-        return plan(deployed_indexes, old, wanted_indexes, new)
+        (self._folder / "deployed.toml").write_text(deployed.profile_text, "utf-8")
+        if deployed.profile_hash != wanted.profile_hash or deployed.generation not in (None, wanted.generation):
+            say(index_again.advice(self._stack, deployed, wanted, table))
+        return plan(deployed.indexes, deployed.profile, wanted.indexes, wanted.profile)
 
-    def _prepare(self, folder: Path) -> bool:
+    def _prepare(self, folder: Path, *, is_protected: bool) -> bool:
         """Make the change set of an update from its assembly. Returns False, and leaves none, if nothing would change.
+
+        Args:
+            folder: the assembly.
+            is_protected: whether the stack is protected now: it stays so, until all is done.
 
         Raises:
             DeployError: it cannot be made, or would cost data; it is deleted again.
         """
-        say("Preparing the change set ...")
+        say("\nPreparing the change set ...")
+        assembly.protect(folder, on=is_protected)
+        assembly.protect(self._assembly.folder, on=is_protected)
         prepared = False
         try:
-            self._cdk.run(
-                *("deploy", "--app", str(folder), "--require-approval", "never"),
-                *("--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
-                silent=True,
+            self._cdk.deploy(
+                *("--app", str(folder), "--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
+                shown=False,
+                otherwise=self._state,
             )
             pages = self._cloudformation.get_paginator("describe_change_set").paginate(
                 StackName=self._stack, ChangeSetName=_CHANGE_SET
@@ -152,17 +228,33 @@ class Deployer:
         return prepared
 
     def _execute(self) -> None:
-        self._cdk.run(
-            *("deploy", self._stack, "--app", str(self._wanted.folder)),
+        self._state = _GOES_ON
+        self._cdk.deploy(
+            *(self._stack, "--app", str(self._assembly.folder)),
             *("--method", "execute-change-set", "--change-set-name", _CHANGE_SET),
+            otherwise=_UNDONE,
         )
         wait_for_indexes(self._describe_table)
 
+    def _protect(self, *, is_protected: bool) -> None:
+        if is_protected != self._assembly.is_protected:
+            self._cloudformation.update_termination_protection(
+                StackName=self._stack, EnableTerminationProtection=self._assembly.is_protected
+            )
+            say(f"Termination protection is {_on(self._assembly.is_protected)}.")
+
     def _discard(self) -> None:
-        self._cloudformation.delete_change_set(StackName=self._stack, ChangeSetName=_CHANGE_SET)
+        """Delete the change set, once it is made."""
+        for _ in range(_TRIES):
+            try:
+                self._cloudformation.delete_change_set(StackName=self._stack, ChangeSetName=_CHANGE_SET)
+            except self._cloudformation.exceptions.InvalidChangeSetStatusException:
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _describe_table(self) -> Any:
-        outputs = self._cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0].get("Outputs", [])
+        outputs = self._description().get("Outputs", [])
         names = [output["OutputValue"] for output in outputs if output["OutputKey"] == "TableName"]
         if not names:
             raise DeployError(
@@ -172,21 +264,8 @@ class Deployer:
         return self._dynamodb.describe_table(TableName=names[0])["Table"]
 
 
-def is_ours(template: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a deployed template was made by the app. CloudFormation returns one in YAML as text."""
-    metadata = template.get("Metadata") if isinstance(template, dict) else None
-    return isinstance(metadata, dict) and "Profile" in metadata
-
-
-def _indexes(template: Mapping[str, Any]) -> Indexes:
-    (table,) = (each for each in template["Resources"].values() if each["Type"] == "AWS::DynamoDB::GlobalTable")
-    return indexes.of_table(table["Properties"])
-
-
-def _generation(template: Mapping[str, Any]) -> str | None:
-    """The profile's revision and the format of entries of a stack; None for one without reconcile."""
-    value: str | None = template.get("Outputs", {}).get("Generation", {}).get("Value")
-    return value
+def _on(is_on: bool) -> str:
+    return "on" if is_on else "off"
 
 
 def _in_words(update: Update) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from imaging_index.profile.profile import Profile
+from deploy.profile_change import kept_values
+from deploy.template import Template
 from infra import write_units
 from infra.prices import Prices
 
@@ -14,31 +15,41 @@ _SMALLEST_IMAGE_SET_GB: Final = 5 / 1024
 _A_HINT: Final = 4e-6
 
 
-def advice(
-    stack: str, profile: Profile, table: Mapping[str, Any], before: str | None, after: str, *, keeps_documents: bool
-) -> str:
+def advice(stack: str, deployed: Template, wanted: Template, table: Mapping[str, Any]) -> str:
     """What to know before a profile is deployed that entries were not made by.
 
     Args:
         stack: the stack's name.
-        profile: the new profile.
+        deployed: its template.
+        wanted: the template to deploy.
         table: the deployed table, as DescribeTable describes it.
-        before: the deployed generation, as `1.3`; None for a stack without reconcile.
-        after: the new one.
-        keeps_documents: whether the deployed stack keeps documents, of which HealthImaging is not asked.
     """
     entries = _entries(table)
-    making = entries * (_PRICES.healthimaging_call + write_units.again(profile) * _PRICES.write_unit + _A_HINT)
+    units = write_units.again(wanted.profile)
+    making = entries * (_PRICES.healthimaging_call + units * _PRICES.write_unit + _A_HINT)
     storing = entries * _SMALLEST_IMAGE_SET_GB * (_PRICES.frequent_gb_month - _PRICES.archive_gb_month)
-    kept = "" if not keeps_documents else " What the stack keeps documents of takes neither calls nor storage."
-    named = "" if stack == "ImagingIndex" else f" --stack {stack}"
+    values = kept_values(deployed.profile, wanted.profile)
+    if values:
+        values += " Point-in-time recovery keeps them for 35 days more.\n"
+    documents = (
+        " What the stack keeps documents of takes neither calls nor storage." if deployed.keeps_documents else ""
+    )
     return (
         "\nEntries stay as they are until their image sets are indexed again "
-        f"(generation {before or 'unknown'} -> {after}).\n"
+        f"(generation {deployed.generation or 'unknown'} -> {wanted.generation}).\n"
+        f"{values}"
         f"For about {entries:,} entries that takes ${making:,.2f} of calls and writes and, if HealthImaging has "
-        f"archived them all, at least ${storing:,.2f} of storage.{kept}\n"
-        "After the deployment, this says exactly what it takes, and begins it with --apply instead of --plan:\n"
-        f"  imaging-index reconcile --full --plan{named}"
+        f"archived them all, at least ${storing:,.2f} of storage.{documents}\n"
+        f"After the deployment:\n{commands(stack)}"
+    )
+
+
+def commands(stack: str) -> str:
+    """The commands that index everything again, a line each."""
+    named = "" if stack == "ImagingIndex" else f" --stack {stack}"
+    return (
+        f"  imaging-index reconcile --full --plan{named}     # what it takes exactly\n"
+        f"  imaging-index reconcile --full --apply{named}    # begin with it"
     )
 
 

@@ -4,7 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+# Of what `cdk bootstrap` makes ("Bootstrap stack version" in the CDK's guide): an account and region without this
+# parameter of Systems Manager is not bootstrapped.
+BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Assembly:
         region: the AWS region that it is for.
         template: its template's file.
         assets: everything to be uploaded, the template among it.
+        is_protected: whether the stack is to be protected from deletion ("Protect CloudFormation stacks from being
+            deleted", AWS CloudFormation User Guide).
     """
 
     folder: Path
@@ -39,6 +45,7 @@ class Assembly:
     region: str
     template: Path
     assets: tuple[Asset, ...]
+    is_protected: bool = False
 
 
 def read(folder: Path) -> Assembly:
@@ -63,7 +70,20 @@ def read(folder: Path) -> Assembly:
             for file in json.loads((folder / manifest["properties"]["file"]).read_text("utf-8"))["files"].values()
             for destination in file["destinations"].values()
         ),
+        is_protected=properties.get("terminationProtection", False),
     )
+
+
+def protect(folder: Path, *, on: bool) -> None:
+    """Say in an assembly whether its stack is to be protected, whatever the settings say.
+
+    The CDK's command line protects a stack, or ends its protection, when it prepares a change set.
+    """
+    file = folder / "manifest.json"
+    manifest = json.loads(file.read_text("utf-8"))
+    for _, stack in _of_type(manifest["artifacts"], "aws:cloudformation:stack"):
+        stack["properties"]["terminationProtection"] = on
+    file.write_text(json.dumps(manifest), "utf-8")
 
 
 def _of_type(artifacts: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:

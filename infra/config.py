@@ -1,6 +1,7 @@
 """The settings of a deployment, read from the CDK's context: `cdk.json`, or `-c name=value` on the command line."""
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -153,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         maximum_concurrency: how many index functions may run at a time.
         log_retention_days: how many days the functions' logs are kept.
         removal_policy: whether the table, its key and the logs survive the stack.
+        termination_protection: whether CloudFormation refuses to delete the stack.
         architecture: instruction set that the functions run on.
         memory_size: memory of each function, in MB.
         reconcile_minutes: how often the index is compared with HealthImaging; 0 is never by itself.
@@ -177,6 +179,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         event_schemas: whether the events' schema is registered with EventBridge.
         documents: whether the documents that were indexed are kept, and where.
         documents_despite_privacy: whether they are although the profile does not keep some of their values.
+        protected: whether what is kept is protected from deletion, and the stack. `make deploy` makes a stack without,
+            so that one that cannot be completed leaves nothing.
         indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
             upgrade.
     """
@@ -188,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     maximum_concurrency: _Concurrency
     log_retention_days: _Retention
     removal_policy: Annotated[RemovalPolicy, Meta(description="retain or destroy")]
+    termination_protection: _Switch = "off"
     architecture: Annotated[Architecture, Meta(description="arm64 or x86_64")]
     memory_size: _Memory
     reconcile_minutes: _Minutes
@@ -211,6 +216,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     event_schemas: _Switch = "off"
     documents: Annotated[Kept, Meta(description="off or s3")] = "off"
     documents_despite_privacy: _Switch = "off"
+    protected: Annotated[Switch, Meta(description="left out: `make deploy` sets it itself")] = "on"
     indexes: Annotated[Indexes | None, Meta(description="left out: `make deploy` sets it itself")] = None
 
     @property
@@ -219,9 +225,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return self.removal_policy == "retain"
 
     @property
+    def removal(self) -> Literal["RETAIN_ON_UPDATE_OR_DELETE", "DESTROY"]:
+        """The CDK's removal policy of what holds data: a stack that is never completed leaves none of it."""
+        return "RETAIN_ON_UPDATE_OR_DELETE" if self.retain else "DESTROY"
+
+    @property
     def data_stores_in_words(self) -> str:
         """Which data stores are indexed, for an operator to read."""
         return ", ".join(store.id for store in self.data_stores) or "all data stores of this account and region"
+
+    def in_words(self) -> dict[str, str]:
+        """What the template says of the settings, by name: of each that is not left out, for an operator to read."""
+        names = {name: field.name for name, field in _FIELDS.items() if name not in _NOT_OF_THE_TEMPLATE}
+        values = {name: msgspec.to_builtins(getattr(self, field), enc_hook=_named) for name, field in names.items()}
+        values["dataStores"] = values["dataStores"] or "all"
+        return {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items()
+            if value not in (None, (), [], {})
+        }
 
     @classmethod
     def from_context(cls, context: Mapping[str, object], environment: Mapping[str, str]) -> "Settings":
@@ -272,8 +294,12 @@ _JSON: Final = (
 # But for these.
 _WORDS: Final = ("off", "iam")
 
+# `make deploy` sets the first two from one update to the next; the last one is of the stack, not of its template.
+_NOT_OF_THE_TEMPLATE: Final = ("indexes", "protected", "terminationProtection")
+
 _OPTIONAL: Final = (
-    *("alarmEmail", "tags", "indexes", "events", "studyStableMinutes", "importOutputBuckets", "eventSchemas"),
+    *("alarmEmail", "tags", "indexes", "protected", "terminationProtection"),
+    *("events", "studyStableMinutes", "importOutputBuckets", "eventSchemas"),
     *(name for name in SETTINGS if name.startswith(("dicomweb", "documents"))),
 )
 
@@ -316,6 +342,12 @@ def _profile(_: type, value: object) -> Path:
         if path.is_file():
             return path
     raise ValueError("not a profile")
+
+
+def _named(profile: object) -> str:
+    """A profile as the setting has it; of an own file its name only, since its folder is no matter of the stack."""
+    path = Path(str(profile))
+    return path.stem if path.parent == _PROFILES else path.name
 
 
 def _check_data_stores(settings: Settings, given: Mapping[str, Any]) -> None:

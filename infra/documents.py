@@ -58,7 +58,7 @@ class Documents(Construct):
             server_access_logs_bucket=self._make_logs(settings),
             server_access_logs_prefix="documents/",
             lifecycle_rules=[_without_remains()],
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         acknowledge(
             self.bucket,
@@ -90,7 +90,7 @@ class Documents(Construct):
                 _without_remains(),
                 s3.LifecycleRule(id="Expire", expiration=Duration.days(settings.log_retention_days)),
             ],
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         acknowledge(
             logs,
@@ -141,7 +141,7 @@ class Documents(Construct):
 def _keep_policy(bucket: s3.Bucket) -> None:
     """Have the policy outlive the stack as the bucket does: it refuses what does not come by TLS."""
     if bucket.policy:
-        bucket.policy.apply_removal_policy(RemovalPolicy.RETAIN)
+        bucket.policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
 
 
 def _without_remains() -> s3.LifecycleRule:

@@ -75,7 +75,7 @@ class PackageFunction(Construct):
             self,
             "Logs",
             encryption_key=key,
-            removal_policy=RemovalPolicy[settings.removal_policy.upper()],
+            removal_policy=RemovalPolicy[settings.removal],
         )
         # The setting is a number of days, but the CDK's enumeration has names.
         log_group.node.default_child.retention_in_days = settings.log_retention_days

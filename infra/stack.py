@@ -38,12 +38,16 @@ class ImagingIndex(Stack):
             description="Imaging Index: a queryable index of AWS HealthImaging",
             env=Environment(region=settings.region),
             tags=settings.tags,
+            termination_protection=settings.termination_protection == settings.protected == "on",
         )
         # In the template too: CloudFormation does not pass the stack's tags on to every resource.
         for key, value in settings.tags.items():
             Tags.of(self).add(key, value)
-        # A later deployment compares its profile with this one.
-        self.template_options.metadata = {"Profile": settings.profile.read_text("utf-8-sig")}
+        # A later deployment compares its profile and settings with these.
+        self.template_options.metadata = {
+            "Profile": settings.profile.read_text("utf-8-sig"),
+            "Settings": settings.in_words(),
+        }
         self.storage = Storage(self, "Storage", settings=settings, profile=selected)
         tokens = TokenSecret(self, "Tokens", settings=settings, storage=self.storage) if selected.keyed else None
         documents = (
@@ -120,6 +124,8 @@ class ImagingIndex(Stack):
             "The function that compares the index with HealthImaging",
         )
         self._output("Generation", generation, "The profile's revision and the format of entries, as 1.4")
+        # As this version understands the profile: a later one may read more from the same text.
+        self._output("ProfileHash", selected.hash, "What entries say of the profile that they are made by")
         self._output("AlarmTopicArn", self.monitoring.topic.topic_arn, "Where alarms are published")
         self._output("DashboardUrl", self.monitoring.dashboard.url, "The dashboard")
         self._output("DataStores", settings.data_stores_in_words, "What is indexed")

@@ -27,7 +27,7 @@ class Storage(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, profile: Profile) -> None:
         super().__init__(scope, construct_id)
-        removal = RemovalPolicy[settings.removal_policy.upper()]
+        removal = RemovalPolicy[settings.removal]
         wanted = indexes.of_profile(profile) if settings.indexes is None else settings.indexes
         self.key = kms.Key(
             self,
@@ -50,7 +50,7 @@ class Storage(Construct):
                 point_in_time_recovery_enabled=True
             ),
             dynamo_stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
-            deletion_protection=settings.retain,
+            deletion_protection=settings.retain and settings.protected == "on",
             removal_policy=removal,
         )
         self.alarms = alarms.of_storage(self.table.table_name, index_names.of_all(profile.indexes))

@@ -27,7 +27,7 @@ class TokenSecret(Construct):
             description="The key of the tokens that stand for hashed DICOM values",
             encryption_key=storage.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
-            removal_policy=RemovalPolicy[settings.removal_policy.upper()],
+            removal_policy=RemovalPolicy[settings.removal],
         )
         acknowledge(
             self.secret,

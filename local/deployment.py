@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import boto3
 
-from infra.assembly import Assembly, read
+from infra.assembly import BOOTSTRAP_VERSION, Assembly, read
 from local.cloud import DEFAULT_REGION
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 # the local cloud does not know.
 LOCAL_CONTEXT: Final = {"bundleFor": "host", "removalPolicy": "destroy", "monitoring": "basic"}
 
-# "Bootstrap stack version" in the CDK's guide: templates check that this parameter is at least 6.
-_BOOTSTRAP_VERSION_PARAMETER: Final = "/cdk-bootstrap/hnb659fds/version"
+# Templates check that it is at least 6.
 _BOOTSTRAP_VERSION: Final = "30"
 
 _POLL_SECONDS: Final = 0.05
@@ -149,7 +148,7 @@ def _file(path: Path) -> Path:
 def _bootstrap(session: boto3.Session, endpoint: str, assembly: Assembly, environment: Mapping[str, str]) -> None:
     """Make what `cdk bootstrap` and the upload of assets would, as far as the template needs it."""
     session.client("ssm", endpoint_url=endpoint).put_parameter(
-        Name=_BOOTSTRAP_VERSION_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
+        Name=BOOTSTRAP_VERSION, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
     )
     s3 = session.client("s3", endpoint_url=endpoint)
     for asset in assembly.assets:

@@ -20,7 +20,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.output import screen
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
-from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, leaks, orders, refusals, searches, sharing
+from proof.campaigns import (
+    adversarial,
+    changed_profile,
+    drain,
+    drifted,
+    flood,
+    fuzz,
+    kills,
+    leaks,
+    orders,
+    refusals,
+    searches,
+    sharing,
+)
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
@@ -256,6 +269,16 @@ def made_up_for(count: int) -> Outcome:
     return Outcome(count, report.harms, [note])
 
 
+def profile_changed(count: int) -> Outcome:
+    """Index so many image sets, deploy a profile that drops and hashes, and look for what it does not let in."""
+    with tempfile.TemporaryDirectory() as folder, LocalCloud() as cloud:
+        os.environ.update(environment := cloud.environment())
+        (old := Path(folder) / "old.toml").write_text(changed_profile.OLD)
+        outputs = deploy(synth(Path(folder) / "assembly", context={"profile": str(old)}), environment)
+        stage = drifted.Stage(cloud, environment["AWS_ACCESS_KEY_ID"], boto3.Session(), outputs)
+        return Outcome(count, changed_profile.run(stage, boto3.Session(), outputs["TableName"], Path(folder), count))
+
+
 @dataclass
 class Suite:
     """A row of the programme: its pieces of work, and what they came to. `unit` names what is counted."""
@@ -281,6 +304,7 @@ def programme() -> list[Suite]:
     models = range(len(configurations.CONFIGURATIONS) + len(configurations.PROVE))
     return [
         Suite("Lost events and deletions, local cloud", "image sets", [(made_up_for, (n,)) for n in (50_000, 2_000)]),
+        Suite("A profile that comes to drop and hash, local cloud", "image sets", [(profile_changed, (500,))]),
         Suite("Kills, single and in pairs, local cloud", "runs", [(kills_at_calls, ())]),
         Suite("Errors, single and in pairs, local cloud", "runs", [(errors_at_calls, ())]),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),

@@ -12,11 +12,16 @@ from typing import Any
 
 import boto3
 import pytest
+from msgspec import structs
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
+from cli import deployed
+from cli.deployed import Stack
+from cli.doctor import entries
 from cli.main import application
 from imaging_index.profile import index_names
+from imaging_index.profile.privacy import Policy
 from imaging_index.reconciling.checkpoint import End, Finished
 from imaging_index.reconciling.counts import Counts
 from imaging_index.reconciling.keeping import InTable
@@ -77,7 +82,8 @@ def test_a_healthy_stack_is_ok_in_every_part_and_each_break_is_named_with_what_m
     assert status == 0
     assert {each["status"] for each in findings} == {"ok"}
     assert [each["part"] for each in findings if each["part"] != "dead letters"] == [
-        *("stack", "data stores", "rule", "queue", "mapping", "function", "reconcile", "table", "indexes", "key")
+        *("stack", "data stores", "rule", "queue", "mapping", "function", "reconcile", "table", "indexes", "entries"),
+        "key",
     ]
     shown = CliRunner().invoke(application, ["doctor"])
     assert shown.exit_code == 0
@@ -268,6 +274,45 @@ def test_with_events_each_part_of_what_announces_is_looked_at(
     left = [each["found"] for each in findings if each["part"] == "events"]
     assert any("The bus ImagingIndex is gone" in each for each in left)
     assert any(f"The function {name} is gone" in each for each in left)
+
+
+def test_entries_of_another_profile_are_counted_and_are_a_failure_where_the_deployed_one_drops_or_hashes(
+    session: boto3.Session, outputs: dict[str, str]
+) -> None:
+    dynamodb = session.client("dynamodb")
+    (entry,) = (each for each in dynamodb.scan(TableName=outputs["TableName"])["Items"] if "ProfileHash" in each)
+
+    def made_by(profile_hash: str, revision: int) -> None:
+        version, _, entry_format, repair = entry["Generation"]["S"].split(".")
+        generation = f"{version}.{revision:06d}.{entry_format}.{repair}"
+        changed: Any = {"ProfileHash": {"S": profile_hash}, "Generation": {"S": generation}}
+        dynamodb.put_item(TableName=outputs["TableName"], Item=entry | changed)
+
+    made_by("of an older profile", 1)
+    bad = wrong()
+    assert bad.keys() == {"entries"}
+    assert bad["entries"]["status"] == "warning"
+    assert bad["entries"]["found"] == "Of all 1 entry, other profiles have made 1."
+    assert bad["entries"]["next"] == "imaging-index reconcile --full --apply --stack ImagingIndex"
+    # reconcile would leave it alone.
+    revision = int(outputs["Generation"].partition(".")[0])
+    made_by("of another profile of the same revision", revision)
+    assert wrong()["entries"]["next"].startswith(f"Write revision = {revision + 1} in the profile")
+
+    described = deployed.find("ImagingIndex").profile
+    private = structs.replace(described, private={"PatientName": Policy.DROP})
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Stack, "profile", private)
+        bad = wrong()
+    assert bad["entries"]["status"] == "failure"
+    assert "may contain what the deployed one does not keep" in bad["entries"]["found"]
+
+    # Its look is bounded: of a table that is larger it says so.
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(entries, "_CALLS", 1)
+        session.events.register("provide-client-params.dynamodb.Scan", lambda params, **_: params | {"Limit": 1})
+        (found,) = (each["found"] for each in doctor()[1] if each["part"] == "entries")
+    assert "the first" in found
 
 
 def plain(attribute: str | None) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from local.deployment import LOCAL_CONTEXT, ROOT
+from local.deployment import ROOT
 
 
 def _cdk(*arguments: str, folder: Path = ROOT) -> str:
@@ -28,16 +28,36 @@ def _cdk(*arguments: str, folder: Path = ROOT) -> str:
     return process.stdout
 
 
-@pytest.mark.usefixtures("assembly")  # whose bundle is ready then
-def test_the_stock_cdk_bootstraps_deploys_compares_and_destroys(
-    environment: dict[str, str], aws: boto3.Session, tmp_path: Path
+def _make(target: str, cdk: str, *variables: str) -> str:
+    """Run a target of make without a terminal; returns everything it says."""
+    process = subprocess.run(
+        ["make", target, f"CDK={cdk}", *variables],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout
+    return process.stdout
+
+
+@pytest.mark.usefixtures("assembly", "environment")  # whose bundle is ready then
+def test_make_deploy_brings_all_that_a_new_local_cloud_needs_and_the_stock_cdk_compares_and_destroys(
+    aws: boto3.Session, tmp_path: Path
 ) -> None:
-    assembly = str(tmp_path / "assembly")
-    _cdk("bootstrap", f"aws://{environment['AWS_ACCESS_KEY_ID']}/{environment['AWS_REGION']}", folder=tmp_path)
-    settings = [each for name, value in LOCAL_CONTEXT.items() for each in ("-c", f"{name}={value}")]
-    assert "ImagingIndex.TableName" in _cdk("deploy", "--require-approval=never", "--output", assembly, *settings)
+    said = _make("deploy", "--local", "YES=1")
+    assert "ImagingIndex.TableName" in said
+    # Not the body of a dashboard, nor each property.
+    before, _, _ = said.partition("ImagingIndex: start")
+    assert "\nNew: " in before
+    assert len(before.splitlines()) < 150
     (table,) = aws.client("dynamodb").list_tables()["TableNames"]
     assert table.startswith("ImagingIndex")
+    assembly = str(tmp_path / "assembly")
+    assert f"The template is {assembly}/ImagingIndex.template.json" in _make("synth", f"--local -o {assembly}")
     assert "There were no differences" in _cdk("diff", "--fail", "--app", assembly)
     _cdk("destroy", "--force", "--app", assembly)
     assert aws.client("dynamodb").list_tables()["TableNames"] == []

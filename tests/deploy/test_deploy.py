@@ -3,16 +3,17 @@
 import json
 import subprocess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
 
-from deploy import cdk, command
+from deploy import bootstrap, cdk, command, target
 from deploy.cdk import environment_of
 from deploy.change_sets import costs_data, may_be_executed
-from deploy.deployer import is_ours
 from deploy.errors import DeployError
+from deploy.template import Template
 from deploy.waiting import is_there, wait_for_indexes
 from infra.config import ROOT
 
@@ -88,10 +89,12 @@ def test_what_others_do_with_the_stack_is_waited_for_and_told_once(capsys: pytes
 
 
 def test_a_stack_is_ours_by_the_profile_in_its_template() -> None:
-    assert is_ours({"Metadata": {"Profile": "revision = 1"}})
+    ours = {"Metadata": {"Profile": "revision = 1"}}
+    assert Template.of_stack("Dev", ours).body == ours
     others: list[object] = [{}, {"Metadata": {}}, {"Metadata": "Profile"}, "Metadata:\n  Profile: of somebody else"]
     for other in others:
-        assert not is_ours(other)
+        with pytest.raises(DeployError, match="The stack Dev is not one of Imaging Index"):
+            Template.of_stack("Dev", other)
 
 
 def test_the_next_update_waits_until_every_index_is_made_or_gone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,11 +122,11 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
-    deployed: list[list[str]] = []
+    deployed: list[tuple[bool, list[str]]] = []
 
     class Deployer:
-        def __init__(self, _: boto3.Session, arguments: list[str], __: Path) -> None:
-            deployed.append(arguments)
+        def __init__(self, _: boto3.Session, arguments: list[str], __: Path, *, local: bool) -> None:
+            deployed.append((local, arguments))
 
         def run(self, *, yes: bool) -> None:
             assert yes
@@ -134,10 +137,17 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     assert not deployed
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "--local", "-c", "profile=minimal"])
     command.main()
+    ((local, arguments),) = deployed
+    assert local
+    # With all that a local cloud needs, which the operator's settings override.
+    assert {"bundleFor=host", "monitoring=basic", "removalPolicy=destroy"} < {*arguments}
+    assert arguments[-2:] == ["-c", "profile=minimal"]
     monkeypatch.delenv("AWS_ENDPOINT_URL")
+    with pytest.raises(SystemExit, match="--local deploys into a local cloud, and AWS_ENDPOINT_URL names none"):
+        command.main()
     monkeypatch.setattr("sys.argv", ["deploy", "--yes", "-c", "profile=minimal"])
     command.main()
-    assert deployed == [["-c", "profile=minimal"]] * 2
+    assert deployed[1:] == [(False, ["-c", "profile=minimal"])]
 
 
 @pytest.fixture
@@ -151,30 +161,52 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "config"
 
 
+@pytest.mark.parametrize("program", [command, bootstrap])
 def test_without_a_region_nothing_is_deployed_where_the_command_line_would_take_one_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, configured: Path
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, configured: Path
 ) -> None:
-    def deployed(*arguments: str) -> bool:
-        """Whether it came to where the Deployer is made."""
+    def region(*arguments: str) -> str | None:
+        """The region that it goes on with; None if it ends for want of one."""
         monkeypatch.setattr("sys.argv", ["deploy", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-        assert ended.value.code in ("begun", command.NO_REGION)
-        return ended.value.code == "begun"
+        with pytest.raises(
+            SystemExit, match=r"^begun with |^No AWS region is set\. .* run make (deploy|bootstrap) CDK="
+        ):
+            program.main()
+        return found.pop() if found else None
 
-    def begin(*_: object) -> None:
-        raise DeployError("begun")
+    found: list[str] = []
+    looked_for = target.region
 
-    monkeypatch.setattr(command, "Deployer", begin)
-    assert not deployed()
-    assert not deployed("-c", "profile=minimal")
-    assert deployed("-c", "region=eu-west-1")
-    assert deployed("--context=region=eu-west-1")
+    def look(*given: Any) -> None:
+        found.append(looked_for(*given))
+        raise DeployError(f"begun with {found}")
+
+    monkeypatch.setattr(target, "region", look)
+    assert region() is None
+    assert region("-c", "profile=minimal") is None
+    assert region("-c", "region=eu-west-1") == "eu-west-1"
+    assert region("--context=region=eu-west-2") == "eu-west-2"
     configured.write_text("[profile clinic]\nregion = eu-west-1\n")
-    assert deployed("--profile", "clinic")
-    assert not deployed()
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    assert deployed()
+    assert region("--profile", "clinic") == "eu-west-1"
+    assert region() is None
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert region() == "us-west-2"
+    # The last one of the settings counts, as it does for the CDK's command line.
+    assert region("-c", "region=eu-west-1", "-c", "region=eu-west-2") == "eu-west-2"
+
+
+def test_bootstrap_does_not_take_a_local_cloud_for_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setattr("sys.argv", ["bootstrap"])
+    with pytest.raises(SystemExit, match=r"this terminal uses a local cloud.*make bootstrap CDK=--local"):
+        bootstrap.main()
+
+
+def test_a_region_without_healthimaging_is_said_and_not_refused() -> None:
+    assert target.warning("us-east-1") == ""
+    assert "no HealthImaging in eu-central-1, but in us-east-1, us-west-2, ap-southeast-2" in target.warning(
+        "eu-central-1"
+    )
 
 
 def test_a_profile_is_asked_once_for_credentials_and_the_cdk_is_given_these_instead_of_its_name(

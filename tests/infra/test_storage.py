@@ -113,7 +113,9 @@ def test_the_key_is_for_the_account_the_logs_the_rule_and_the_alarms_and_for_nob
 
 def test_what_is_retained_is_protected_from_deletion(template: Template) -> None:
     for resource_type in (TABLE, "AWS::KMS::Key", "AWS::Logs::LogGroup"):
-        template.has_resource(resource_type, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+        template.has_resource(
+            resource_type, {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+        )
     template.has_resource_properties(TABLE, {"Replicas": [Match.object_like({"DeletionProtectionEnabled": True})]})
 
 

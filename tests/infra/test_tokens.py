@@ -8,7 +8,7 @@ def test_the_secret_is_made_by_aws_under_the_stacks_key_and_kept_with_the_table(
     hashing_template.has_resource(
         "AWS::SecretsManager::Secret",
         {
-            "DeletionPolicy": "Retain",
+            "DeletionPolicy": "RetainExceptOnCreate",
             "Properties": {
                 "GenerateSecretString": {"PasswordLength": 64, "ExcludePunctuation": True},
                 "KmsKeyId": {"Fn::GetAtt": [key, "Arn"]},

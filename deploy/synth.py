@@ -1,0 +1,39 @@
+"""`make synth`: the CloudFormation template, and where it is. It needs no credentials.
+
+python -m deploy.synth [--local] [settings and options of cdk synth]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy import target
+from deploy.cdk import PROGRAM
+from deploy.terminal import say
+from infra import assembly
+from infra.config import ROOT
+
+
+def main() -> None:
+    """Synthesize with the arguments of the command line."""
+    parser = argparse.ArgumentParser("python -m deploy.synth", allow_abbrev=False)
+    parser.add_argument("--local", action="store_true", help="with the settings of a local cloud")
+    parser.add_argument("-o", "--output", default="cdk.out", help="the folder to write into")
+    options, arguments = parser.parse_known_args()
+    settings = target.local_settings() if options.local else []
+    line = [str(PROGRAM), "synth", "--quiet", *settings, *arguments, "--output", options.output]
+    try:
+        ended = subprocess.run(line, cwd=ROOT, check=False)
+    except KeyboardInterrupt:
+        sys.exit("\nStopped.")
+    if ended.returncode != 0:
+        sys.exit(ended.returncode)
+    template = assembly.read(ROOT / options.output).template
+    shown = template.relative_to(Path.cwd()) if template.is_relative_to(Path.cwd()) else template
+    say(f"The template is {shown}{os.linesep}make deploy shows what it would change in your account, and asks.")
+
+
+if __name__ == "__main__":
+    main()
