@@ -82,8 +82,8 @@ def test_what_becomes_private_and_what_is_not_selected_any_more_is_named_and_not
     # A value that was dropped is in no entry.
     assert kept(private, f'{SELECTED}[privacy]\nPatientName = "hash"\nPatientID = "hash"\n') == ""
     assert kept(SELECTED, 'attributes = ["PatientName"]\n[privacy]\nPatientName = "drop"\n') == (
-        "They keep the values of PatientName, which the new profile does not keep as they are, and of PatientID, Modality, which "
-        "the new profile does not select."
+        "They keep the values of PatientName, which the new profile does not keep as they are, and of PatientID, "
+        "Modality, which the new profile does not select."
     )
 
 
