@@ -1,7 +1,10 @@
 """The `imaging-index` command and its subcommands. Exit status: 0 done, 1 failed, 2 wrong usage."""
 
+import errno
 import os
-from typing import Annotated
+import sys
+import tempfile
+from typing import Annotated, Final
 
 import typer
 
@@ -11,15 +14,23 @@ from cli.doctor.command import doctor
 from cli.events.replaying import events
 from cli.events.watching import watch
 from cli.inspecting import inspect
-from cli.output import Failure
+from cli.output import Failure, errors
 from cli.profiles import profiles
 from cli.reconcile.command import reconcile
 from cli.search.command import search
 from cli.showing import show
 from imaging_index import APPLICATION, __version__
 from imaging_index.searching.memory import collect_less_garbage
+from infra.places import PLACES
 
-application = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+application = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# A disk without room, or a quota that is used up.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _print_version(wanted: bool) -> None:
@@ -39,8 +50,8 @@ def _imaging_index(
 
 if extras.installed("local"):
     from cli.cost.command import cost
-    from cli.demo import demo
-    from cli.local import local
+    from cli.demo.command import demo
+    from cli.local.command import local
 
     application.command()(demo)
     application.add_typer(local, name="local")
@@ -76,4 +87,16 @@ def main() -> None:
         os.environ["AWS_DEFAULT_REGION"] = region
     os.environ.setdefault("AWS_SDK_UA_APP_ID", APPLICATION)
     collect_less_garbage()
-    application()
+    try:
+        application()
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        errors.print(
+            f"There is no room left on a disk ({os.strerror(error.errno)}). Temporary files are in "
+            f"{tempfile.gettempdir()}, and what is kept is in {PLACES.build}. Make room, or set TMPDIR to another "
+            "folder, and repeat the command.",
+            style="red",
+            soft_wrap=True,
+        )
+        sys.exit(Failure.status)

@@ -1,5 +1,7 @@
 """Profiles: finding the one that a command is to use, and `imaging-index profile check | show`."""
 
+import json as json_
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,6 +27,14 @@ _FOLDER: Final = ROOT / "profiles"
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
 
+# Of the commands that start a stack on this machine.
+OfStack = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="A profile's name, or a path to its .toml file. Default: the setting `profile` of cdk.json."
+    ),
+]
+
 profiles = typer.Typer(no_args_is_help=True, help="The profile: which attributes are indexed, and how.")
 
 
@@ -35,6 +45,38 @@ def load(name: str) -> Profile:
         ProfileError: it does not exist, or has mistakes; all of them are named.
     """
     return toml_file.load(_path(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The profile of a stack on this machine.
+
+    Attributes:
+        name: its name or path, as it was written.
+        said: the same, with where it was written.
+        path: its file.
+        profile: what is in it.
+    """
+
+    name: str
+    said: str
+    path: Path
+    profile: Profile
+
+
+def choose(name: str | None) -> Chosen:
+    """The profile of a name or path; without one that of cdk.json, by which `make deploy` goes as well.
+
+    Raises:
+        Failure: it does not exist, or has mistakes; all of them are named.
+    """
+    if name is not None:
+        selected = _load(name)
+        return Chosen(name, name, _path(name).resolve(), selected)
+    written: str = json_.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]["profile"]
+    at = str(ROOT / written) if written.endswith(".toml") else written
+    selected = _load(at)
+    return Chosen(written, f"{written}, as cdk.json has it", _path(at).resolve(), selected)
 
 
 def _path(name: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from cli.aws_cli import aws, with_address
 from cli.dead_letters.letter import WHAT_TO_DO, DeadLetter
 from cli.dead_letters.queue import opened
 from cli.deployed import Stack
@@ -25,8 +26,7 @@ _LOOKED_AT: Final = 10
 def rule(stack: Stack) -> list[Finding]:
     """The rule that picks HealthImaging's events."""
     client = stack.session.client("events")
-    (name,) = stack.ids("AWS::Events::Rule")
-    name = name.rpartition("/")[2]
+    name = _rule(stack)
     try:
         state = client.describe_rule(Name=name)["State"]
         targets = client.list_targets_by_rule(Rule=name)["Targets"]
@@ -35,7 +35,7 @@ def rule(stack: Stack) -> list[Finding]:
     problems = []
     if state == "DISABLED":
         problems.append(
-            failure(f"{name} is disabled: no change reaches the index.", f"aws events enable-rule --name {name}")
+            failure(f"{name} is disabled: no change reaches the index.", aws(f"events enable-rule --name {name}"))
         )
     if not any(target["Arn"].rpartition(":")[2] == queue_name(stack.outputs["QueueUrl"]) for target in targets):
         problems.append(failure(f"{name} does not send to the queue.", repairs.find_drift(stack)))
@@ -79,7 +79,7 @@ def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
         ]
     problems = _of_policy(stack, url, attributes) if sender == "rule" else []
     if count := sum(_counts(attributes)):
-        advice = [f"{name}: {WHAT_TO_DO[name]}" for name in sorted(_classes(stack, sender))]
+        advice = [f"{name}: {with_address(WHAT_TO_DO[name])}" for name in sorted(_classes(stack, sender))]
         name = f" --stack {stack.name}"
         commands = f"imaging-index dlq list{name} lists them; imaging-index dlq redrive{name} sends them again."
         problems.append(
@@ -104,7 +104,7 @@ def _classes(stack: Stack, sender: str) -> set[str]:
 def mapping(stack: Stack) -> list[Finding]:
     """The event source mapping, through which Lambda takes hints from the queue."""
     client = stack.session.client("lambda")
-    (identifier,) = stack.ids("AWS::Lambda::EventSourceMapping")
+    identifier = _mapping(stack)
     try:
         state = client.get_event_source_mapping(UUID=identifier)["State"]
     except client.exceptions.ResourceNotFoundException:
@@ -115,7 +115,7 @@ def mapping(stack: Stack) -> list[Finding]:
         return [
             failure(
                 f"The function gets no hints: the event source mapping is {state}.",
-                f"aws lambda update-event-source-mapping --uuid {identifier} --enabled",
+                aws(f"lambda update-event-source-mapping --uuid {identifier} --enabled"),
             )
         ]
     if state == "Enabled":
@@ -136,7 +136,7 @@ def function(stack: Stack) -> list[Finding]:
         problems.append(
             failure(
                 f"{name} cannot run: its reserved concurrency is 0.",
-                f"aws lambda delete-function-concurrency --function-name {name}",
+                aws(f"lambda delete-function-concurrency --function-name {name}"),
             )
         )
     variables = configuration.get("Environment", {}).get("Variables", {})
@@ -163,6 +163,26 @@ def function(stack: Stack) -> list[Finding]:
     return problems or [ok(f"{name} was last changed {configuration['LastModified'][:16].replace('T', ' ')}.")]
 
 
+def _rule(stack: Stack) -> str:
+    """The name of the rule that picks changes of image sets: the stack's own. Events have another one, of jobs."""
+    return next(name for each in stack.ids("AWS::Events::Rule") if (name := each.rpartition("/")[2]) == stack.name)
+
+
+def _mapping(stack: Stack) -> str:
+    """The id of the mapping from the queue to the function. A stack with events has others, of another function."""
+    (queue,) = (
+        name for name, each in stack.resources.items() if each["PhysicalResourceId"] == stack.outputs["QueueUrl"]
+    )
+    (found,) = (
+        name
+        for name, each in stack.template["Resources"].items()
+        if each["Type"] == "AWS::Lambda::EventSourceMapping"
+        and each["Properties"]["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}
+    )
+    identifier: str = stack.resources[found]["PhysicalResourceId"]
+    return identifier
+
+
 def _attributes(stack: Stack, url: str) -> dict[str, str] | None:
     """A queue's attributes; None when it does not exist."""
     client = stack.session.client("sqs")
@@ -179,8 +199,7 @@ def _counts(attributes: dict[str, str]) -> tuple[int, int]:
 
 def _of_policy(stack: Stack, url: str, attributes: dict[str, str]) -> list[Finding]:
     """What keeps the rule from a queue. CloudFormation's drift detection does not cover the policies of queues."""
-    (name,) = stack.ids("AWS::Events::Rule")
-    arn = stack.arn("events", f"rule/{name.rpartition('/')[2]}")
+    arn = stack.arn("events", f"rule/{_rule(stack)}")
     if policies.lets_rule_send(json.loads(attributes.get("Policy", "{}")), arn):
         return []
     return [

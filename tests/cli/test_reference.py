@@ -56,7 +56,7 @@ def code(text: str) -> Iterator[str]:
 
 def unknown(line: str) -> Iterator[str]:
     """The words of a line's `imaging-index` commands that are neither a command nor one of its options."""
-    for words in re.findall(r"(?<![\w-])imaging-index((?: +[^\s|;&]+)*)", line):
+    for words in re.findall(r"(?<![\w-])imaging-index((?: +[^\s|;&)]+)*)", line):
         command: Any = ROOT_COMMAND
         for word in words.split():
             if hasattr(command, "commands") and not word.startswith("-"):
