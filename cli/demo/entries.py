@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cli.output import Entry
-    from imaging_index.entry.item import Item
 
 
 class Entries:
@@ -73,5 +72,5 @@ class Entries:
             FilterExpression="Part = :entry",
             ExpressionAttributeValues={":entry": {"S": ENTRY}},
         )
-        items: Iterable[Item] = (item for page in pages for item in page["Items"])
+        items: Iterable[Any] = (item for page in pages for item in page["Items"])
         return [plain(item) for item in items if not head_of(item).tombstone]

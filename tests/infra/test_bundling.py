@@ -156,6 +156,7 @@ def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(f
     handlers = {path.name for path in (package / "imaging_index" / "handlers").glob("[!_]*.py")}
     assert handlers == {"environment.py", "index.py", "reconcile.py"}
     assert not (package / "imaging_index" / "profile" / "toml_lines.py").exists(), "its profile has no mistakes"
+    assert not (package / "imaging_index" / "dicom" / "meant.py").exists(), "it answers no mistakes"
     assert not (package / "imaging_index" / "table" / "answers.py").exists(), "its answers are small"
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")
