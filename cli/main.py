@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import extras
+from cli import examples, extras
 from cli.dead_letters.commands import dead_letters
 from cli.doctor.command import doctor
 from cli.events.replaying import events
@@ -27,6 +27,7 @@ application = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples.epilog(""),
 )
 
 # A disk without room, or a quota that is used up.
@@ -78,6 +79,7 @@ application.command()(reconcile)
 application.add_typer(dead_letters, name="dlq")
 application.command()(watch)
 application.add_typer(events, name="events")
+examples.add(application)
 
 
 def main() -> None:
