@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Column, Table
 
-from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
+from cli.output import Failure, counted, errors, message_text, print_json, screen
+from cli.whole_words import print_rows
 from imaging_index.dicom import dictionary
 from imaging_index.profile import index_names, toml_file
 from imaging_index.profile.attributes import Attribute, Source
@@ -133,12 +132,8 @@ def _print(rows: list[dict[str, str | list[str]]]) -> None:
     """Print a table, if there are rows."""
     if not rows:
         return
-    heads = (_HEADS.get(name, name.capitalize()) for name in rows[0])
-    columns = (Column(head, overflow="fold") for head in heads)
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
-    for row in rows:
-        table.add_row(*(shown(each if isinstance(each, str) else ", ".join(each)) for each in row.values()))
-    screen.print(table)
+    heads = [_HEADS.get(name, name.capitalize()) for name in rows[0]]
+    print_rows(heads, [[each if isinstance(each, str) else ", ".join(each) for each in row.values()] for row in rows])
 
 
 def _load(name: str) -> Profile:
@@ -185,4 +180,4 @@ def _stored(form: Form) -> str:
         case "range":
             return f"min and max {form.kind}{' of each component' if form.whole else ''}"
         case "distinct":
-            return f"list of distinct {form.kind}s{', each with all its components' if form.whole else ''}"
+            return f"list of distinct {form.kind}s{', each as a whole' if form.whole else ''}"
