@@ -91,6 +91,23 @@ class Stack:
         """The physical ids of the resources of a CloudFormation type."""
         return [each["PhysicalResourceId"] for each in self.resources.values() if each["ResourceType"] == kind]
 
+    @cached_property
+    def mapping(self) -> tuple[str, dict[str, Any]]:
+        """The event source mapping of the queue in the template: its name and its properties.
+
+        A stack with events has others: of the table's stream, and of a queue of its own.
+        """
+        (queue,) = (
+            name for name, each in self.resources.items() if each["PhysicalResourceId"] == self.outputs["QueueUrl"]
+        )
+        (found,) = (
+            (name, each["Properties"])
+            for name, each in self.template["Resources"].items()
+            if each["Type"] == "AWS::Lambda::EventSourceMapping"
+            and each["Properties"]["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}
+        )
+        return found
+
     @property
     def account(self) -> str:
         """The account that the stack is in."""

@@ -104,7 +104,8 @@ def _classes(stack: Stack, sender: str) -> set[str]:
 def mapping(stack: Stack) -> list[Finding]:
     """The event source mapping, through which Lambda takes hints from the queue."""
     client = stack.session.client("lambda")
-    identifier = _mapping(stack)
+    name, _ = stack.mapping
+    identifier = stack.resources[name]["PhysicalResourceId"]
     try:
         state = client.get_event_source_mapping(UUID=identifier)["State"]
     except client.exceptions.ResourceNotFoundException:
@@ -166,21 +167,6 @@ def function(stack: Stack) -> list[Finding]:
 def _rule(stack: Stack) -> str:
     """The name of the rule that picks changes of image sets: the stack's own. Events have another one, of jobs."""
     return next(name for each in stack.ids("AWS::Events::Rule") if (name := each.rpartition("/")[2]) == stack.name)
-
-
-def _mapping(stack: Stack) -> str:
-    """The id of the mapping from the queue to the function. A stack with events has others, of another function."""
-    (queue,) = (
-        name for name, each in stack.resources.items() if each["PhysicalResourceId"] == stack.outputs["QueueUrl"]
-    )
-    (found,) = (
-        name
-        for name, each in stack.template["Resources"].items()
-        if each["Type"] == "AWS::Lambda::EventSourceMapping"
-        and each["Properties"]["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}
-    )
-    identifier: str = stack.resources[found]["PhysicalResourceId"]
-    return identifier
 
 
 def _attributes(stack: Stack, url: str) -> dict[str, str] | None:

@@ -129,17 +129,13 @@ class Work:
         return Reconciler(self._healthimaging, self._table, self._checkpoints, sender, settings, holder=holder)
 
     def _sender(self) -> Sender:
-        mappings = [
-            each["Properties"]["ScalingConfig"]["MaximumConcurrency"]
-            for each in self._stack.template["Resources"].values()
-            if each["Type"] == "AWS::Lambda::EventSourceMapping"
-        ]
+        _, mapping = self._stack.mapping
         return Sender(
             self._stack.session.client("sqs"),
             self._stack.outputs["QueueUrl"],
             now=lambda: datetime.now(UTC),
             sleep=time.sleep,
-            at_once=max(mappings) * _BATCH,
+            at_once=mapping["ScalingConfig"]["MaximumConcurrency"] * _BATCH,
         )
 
     def _show(self, reached: Reached) -> None:

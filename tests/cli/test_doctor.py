@@ -271,6 +271,9 @@ def test_a_data_stores_own_key_is_asked_whether_it_lets_the_function_in_and_the_
     assert f'"kmsKeyArn": "{key}-of-another"' in bad["data stores"]["next"]
     session.events.unregister("before-send.medical-imaging.GetDatastore", of_another_key)
 
+    reconciled = CliRunner().invoke(application, ["reconcile", "--stack", "Listed", "--apply", "--most-dollars", "0"])
+    assert reconciled.exit_code == 0, reconciled.output
+
     secrets = session.client("secretsmanager")
     (secret,) = (each["ARN"] for each in secrets.list_secrets()["SecretList"])
     assert not wrong("--stack", "Listed")
