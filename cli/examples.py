@@ -80,7 +80,7 @@ def add(application: Typer, *path: str) -> None:
         name = command.name or getattr(command.callback, "__name__", "")
         command.epilog = epilog(*path, name)
     for group in application.registered_groups:
-        if group.typer_instance and group.name:
+        if group.typer_instance and isinstance(group.name, str):
             group.epilog = epilog(*path, group.name)
             add(group.typer_instance, *path, group.name)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 import tempfile
 from typing import Annotated, Final
@@ -29,6 +30,8 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples.epilog(""),
 )
+
+_INTERRUPTED: Final = 128 + signal.SIGINT
 
 # A disk without room, or a quota that is used up.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -91,6 +94,11 @@ def main() -> None:
     collect_less_garbage()
     try:
         application()
+    except SystemExit as ended:
+        # Typer's, for Ctrl-C where no command has said more: while it begins, or when it has ended.
+        if ended.code == _INTERRUPTED:
+            errors.print("Stopped.", style="red")
+        raise
     except OSError as error:
         if error.errno not in _FULL:
             raise

@@ -20,7 +20,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.output import screen
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
-from proof.campaigns import adversarial, drain, drifted, flood, fuzz, kills, leaks, orders, refusals, searches, sharing
+from proof.campaigns import (
+    adversarial,
+    drain,
+    drifted,
+    flood,
+    fuzz,
+    interruptions,
+    kills,
+    leaks,
+    orders,
+    refusals,
+    searches,
+    sharing,
+)
 from proof.harness.image_sets import throttles_off
 from proof.harness.pipeline import make_pipeline
 from proof.model import configurations, search
@@ -56,6 +69,7 @@ STUDIES: Final = 10_000
 JOBS: Final = 10_000
 ANNOUNCED_AT_ONCE: Final = 2_000
 KILLED: Final = 100
+INTERRUPTIONS: Final = 20
 VARIANT_NUMBERS: Final = 2_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
@@ -243,6 +257,12 @@ def made_up_for(count: int) -> Outcome:
     return Outcome(count, report.harms, [note])
 
 
+def interrupted(name: str) -> Outcome:
+    """Press Ctrl-C at many moments of a command."""
+    report = interruptions.run(name, INTERRUPTIONS, lambda _: None)
+    return Outcome(report.tried, report.harms)
+
+
 @dataclass
 class Suite:
     """A row of the programme: its pieces of work, and what they came to. `unit` names what is counted."""
@@ -270,6 +290,7 @@ def programme() -> list[Suite]:
         Suite("Lost events and deletions, local cloud", "image sets", [(made_up_for, (n,)) for n in (50_000, 2_000)]),
         Suite("Kills in pairs, local cloud", "pairs", [(pairs_of_kills, ())]),
         Suite("Errors in pairs, local cloud", "pairs", [(pairs_of_errors, ())]),
+        Suite("Commands and Ctrl-C", "interruptions", [(interrupted, (name,)) for name in interruptions.CASES]),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
         Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),
         Suite("Lost events and a reconcile pass", "histories", [(losses, (10_000,))]),

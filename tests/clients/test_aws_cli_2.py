@@ -18,7 +18,7 @@ def test_the_aws_cli_2_reaches_the_local_cloud_by_its_variables_for_every_servic
         pytest.skip(str(error))
 
     def run(*arguments: str) -> Any:
-        command = [program, *arguments, "--output", "json", "--no-cli-pager"]
+        command = [str(program), *arguments, "--output", "json", "--no-cli-pager"]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     url = aws.client("sqs").create_queue(QueueName="reached")["QueueUrl"]
