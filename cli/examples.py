@@ -77,12 +77,13 @@ def add(application: Typer, *path: str) -> None:
         KeyError: one has no examples.
     """
     for command in application.registered_commands:
-        name = command.name or getattr(command.callback, "__name__", "")
+        name = str(command.name or getattr(command.callback, "__name__", ""))
         command.epilog = epilog(*path, name)
     for group in application.registered_groups:
-        if group.typer_instance and isinstance(group.name, str):
-            group.epilog = epilog(*path, group.name)
-            add(group.typer_instance, *path, group.name)
+        name = group.name
+        if group.typer_instance and isinstance(name, str):
+            group.epilog = epilog(*path, name)
+            add(group.typer_instance, *path, name)
 
 
 def epilog(*path: str) -> str:
