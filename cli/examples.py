@@ -80,10 +80,10 @@ def add(application: Typer, *path: str) -> None:
         name = str(command.name or getattr(command.callback, "__name__", ""))
         command.epilog = epilog(*path, name)
     for group in application.registered_groups:
-        name = group.name
-        if group.typer_instance and isinstance(name, str):
-            group.epilog = epilog(*path, name)
-            add(group.typer_instance, *path, name)
+        words = (*path, str(group.name))
+        group.epilog = epilog(*words)
+        if group.typer_instance:
+            add(group.typer_instance, *words)
 
 
 def epilog(*path: str) -> str:

@@ -33,8 +33,9 @@ _COMMAND: Final = (sys.executable, "-m", "cli")
 _FILES: Final = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")
 _HINTS: Final = 300
 _PATIENCE: Final = 300.0
-# An interrupted command ends so; or it came to its end before.
-_STATUSES: Final = (0, 1, 130)
+# An interrupted command ends so; or it came to its end before. Python may end itself by SIGINT, if that came while it
+# imported a module: to a shell, this is 130 too.
+_STATUSES: Final = (0, 1, 130, -signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
