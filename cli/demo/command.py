@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 120.0  # seconds without any progress
 _POLL: Final = 0.1
+_ROOM: Final = 2**24  # bytes; a function's package takes about as much
 _MOST_NAMED: Final = 3
 _NEW_DESCRIPTION: Final = "CORRECTED BY THE DEMO"
 
@@ -181,10 +186,13 @@ def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Re
 
     Raises:
         Failure: nothing has changed for a long time.
+        OSError: the same, and the disk on which the local cloud works is full.
     """
     last, changed = read(), time.monotonic()
     while not enough(last):
         if time.monotonic() - changed > _PATIENCE:
+            if shutil.disk_usage(tempfile.gettempdir()).free < _ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise Failure("The index has not changed for two minutes. Please report this with the output above.")
         time.sleep(_POLL)
         now = read()
