@@ -162,16 +162,16 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
             exports = exported(environment)
             # For SQS the tool takes a name of AWS's own, whatever the environment says: the printed command has ours.
             (sqs,) = re.findall("^aws .*", said, re.MULTILINE)
-            assert "DeadLetterQueue" in shell(sqs, environment | exports)
+            assert "DeadLetterQueue" in shell(sqs, exports)
             assert "AWS_PROFILE" not in exports
             assert exports["NO_PROXY"] == "*.hospital,10.0.0.1,127.0.0.1"
             lines = shell(
                 'imaging-index local env --dotenv > "$TMPDIR/.env"; cat "$TMPDIR/.env"; rm "$TMPDIR/.env"', environment
             )
             assert dict(line.split("=", 1) for line in lines.splitlines()).items() <= exports.items()
-            after = exported(environment | exports, "--unset")
+            after = exported(exports, "--unset")
             assert not [name for name in after if name.startswith("AWS_")]
-            names = shell("aws medical-imaging list-datastores --output json", environment | exports)
+            names = shell("aws medical-imaging list-datastores --output json", exports)
             assert [each["datastoreName"] for each in json.loads(names)["datastoreSummaries"]] == ["local"]
             assert work_list(addresses[0]) == "[]"
             assert addresses[1:] == [f"{addresses[0]}ohif/"]
