@@ -9,9 +9,12 @@ def main() -> None:
     """Run the command that was typed, or say what to install first."""
     if not extras.installed("cli"):
         sys.exit(extras.advice("cli", "imaging-index"))
-    from cli.main import main as run
+    try:
+        from cli.main import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while modules are imported
+        sys.exit("Stopped.")
 
 
 if __name__ == "__main__":

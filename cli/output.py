@@ -167,7 +167,8 @@ def studies_table(entries: Iterable[Entry]) -> Table:
 
 def attributes_table(entry: Entry) -> Table:
     """A row for each attribute of an entry."""
-    table = Table("Attribute", Column("Value", overflow="fold"), box=SIMPLE_HEAD, pad_edge=False)
+    columns = (Column("Attribute", no_wrap=True), Column("Value", overflow="fold"))
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for name, value in entry.items():
         table.add_row(name, shown(_readable(value)))
     return table

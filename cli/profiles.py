@@ -1,13 +1,14 @@
 """Profiles: finding the one that a command is to use, and `imaging-index profile check | show`."""
 
+import json as json_
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Column, Table
 
-from cli.output import Failure, counted, errors, message_text, print_json, screen, shown
+from cli.output import Failure, counted, errors, message_text, print_json, screen
+from cli.whole_words import print_rows
 from imaging_index.dicom import dictionary
 from imaging_index.profile import index_names, toml_file
 from imaging_index.profile.attributes import Attribute, Source
@@ -29,6 +30,14 @@ _FOLDER: Final = ROOT / "profiles"
 
 Name = Annotated[str, typer.Argument(help="A profile's name, or a path to its .toml file.")]
 
+# Of the commands that start a stack on this machine.
+OfStack = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="A profile's name, or a path to its .toml file. Default: the setting `profile` of cdk.json."
+    ),
+]
+
 profiles = typer.Typer(no_args_is_help=True, help="The profile: which attributes are indexed, and how.")
 
 
@@ -39,6 +48,38 @@ def load(name: str) -> Profile:
         ProfileError: it does not exist, or has mistakes; all of them are named.
     """
     return toml_file.load(_path(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The profile of a stack on this machine.
+
+    Attributes:
+        name: its name or path, as it was written.
+        said: the same, with where it was written.
+        path: its file.
+        profile: what is in it.
+    """
+
+    name: str
+    said: str
+    path: Path
+    profile: Profile
+
+
+def choose(name: str | None) -> Chosen:
+    """The profile of a name or path; without one that of cdk.json, by which `make deploy` goes as well.
+
+    Raises:
+        Failure: it does not exist, or has mistakes; all of them are named.
+    """
+    if name is not None:
+        selected = _load(name)
+        return Chosen(name, name, _path(name).resolve(), selected)
+    written: str = json_.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]["profile"]
+    at = str(ROOT / written) if written.endswith(".toml") else written
+    selected = _load(at)
+    return Chosen(written, f"{written}, as cdk.json has it", _path(at).resolve(), selected)
 
 
 def _path(name: str) -> Path:
@@ -102,12 +143,8 @@ def _print(rows: list[dict[str, str | list[str]]]) -> None:
     """Print a table, if there are rows."""
     if not rows:
         return
-    heads = (_HEADS.get(name, name.capitalize()) for name in rows[0])
-    columns = (Column(head, overflow="fold") for head in heads)
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
-    for row in rows:
-        table.add_row(*(shown(each if isinstance(each, str) else ", ".join(each)) for each in row.values()))
-    screen.print(table)
+    heads = [_HEADS.get(name, name.capitalize()) for name in rows[0]]
+    print_rows(heads, [[each if isinstance(each, str) else ", ".join(each) for each in row.values()] for row in rows])
 
 
 def _load(name: str) -> Profile:
@@ -154,4 +191,4 @@ def _stored(form: Form) -> str:
         case "range":
             return f"min and max {form.kind}{' of each component' if form.whole else ''}"
         case "distinct":
-            return f"list of distinct {form.kind}s{', each with all its components' if form.whole else ''}"
+            return f"list of distinct {form.kind}s{', each as a whole' if form.whole else ''}"

@@ -55,7 +55,7 @@ class LocalCloud:
     It ends with the block, and with this process, however that ends: it stops when the pipe from us closes.
 
     Args:
-        port: the port of 127.0.0.1 to serve on; 0 takes a free one.
+        port: the port of 127.0.0.1 to serve on, 0 for a free one; or what `listen` returned for it before.
         policies: whether the policies of IAM and of the queues decide what a caller may do. A function acts in its
             role. An account's own key, of 12 digits, is that of its root user, whom only a queue's policy can refuse.
 
@@ -63,8 +63,8 @@ class LocalCloud:
         LocalCloudError: the port is taken, or the process did not start (the message ends with its log).
     """
 
-    def __init__(self, port: int = 0, *, policies: bool = False) -> None:
-        self._port = port
+    def __init__(self, port: int | socket.socket = 0, *, policies: bool = False) -> None:
+        self._given = port
         self._policies = policies
         self._running = contextlib.ExitStack()
 
@@ -72,8 +72,8 @@ class LocalCloud:
         with contextlib.ExitStack() as starting:
             # We bind, the child serves: the port is known at once, a port that is taken is an error here, and a client
             # that is early waits in the socket's backlog instead of being refused.
-            listener = starting.enter_context(_listen(self._port))
-            self._port = listener.getsockname()[1]
+            listener = starting.enter_context(listen(self._given) if isinstance(self._given, int) else self._given)
+            self._port: int = listener.getsockname()[1]
             self._log = starting.enter_context(tempfile.TemporaryFile())  # without a name: nothing to clean up
             folder = tempfile.mkdtemp(prefix="imaging-index-cloud-")
             starting.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -148,7 +148,12 @@ class LocalCloud:
         self._process.wait()
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
+    """A socket that listens on a port of 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        LocalCloudError: the port is taken, or cannot be used.
+    """
     try:
         return socket.create_server((_HOST, port), backlog=128)
     except OverflowError:

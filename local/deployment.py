@@ -12,8 +12,10 @@ That takes a second for each account, without Node or the CDK's command line.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +43,9 @@ LOCAL_CONTEXT: Final = {"bundleFor": "host", "removalPolicy": "destroy", "monito
 # Templates check that it is at least 6.
 _BOOTSTRAP_VERSION: Final = "30"
 
+# What Python, Node and uv say of a full disk.
+_FULL: Final = os.strerror(errno.ENOSPC)
+
 _POLL_SECONDS: Final = 0.05
 _STACK_SECONDS: Final = 120.0
 
@@ -59,23 +64,32 @@ def synth(folder: Path, *, context: Mapping[str, str] | None = None, region: str
 
     Raises:
         DeploymentError: the app ended with an error; the message ends with what it wrote.
+        OSError: the disk is full.
     """
-    app = subprocess.run(
+    environment = {
+        "CDK_OUTDIR": str(folder),
+        "CDK_DEFAULT_REGION": region,
+        "CDK_CONTEXT_JSON": json.dumps(LOCAL_CONTEXT | dict(context or {})),
+    }
+    with subprocess.Popen(
         [sys.executable, "-m", "infra.synthesis"],
         cwd=ROOT,
-        env=os.environ
-        | {
-            "CDK_OUTDIR": str(folder),
-            "CDK_DEFAULT_REGION": region,
-            "CDK_CONTEXT_JSON": json.dumps(LOCAL_CONTEXT | dict(context or {})),
-        },
+        env=os.environ | environment,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
+        start_new_session=True,  # with its Node a group of its own, which is ended as a whole
+    ) as app:
+        try:
+            _, errors = app.communicate()
+        except BaseException:
+            os.killpg(app.pid, signal.SIGKILL)
+            raise
+    if _FULL in errors or "ENOSPC" in errors:
+        raise OSError(errno.ENOSPC, _FULL)
     if app.returncode != 0:
-        raise DeploymentError(f"The stack could not be synthesized:\n{app.stderr.strip()[-4000:]}")
+        raise DeploymentError(f"The stack could not be synthesized:\n{errors.strip()[-4000:]}")
     return packed(folder)
 
 

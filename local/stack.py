@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 import boto3
 
-from local.cloud import LocalCloud, LocalCloudError
+from local.cloud import LocalCloud, LocalCloudError, listen
 from local.deployment import DeploymentError, deploy, synth
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def running(
     port: int = 0,
     step: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
     *,
+    profile: Path | None = None,
     events: Literal["off", "on"] = "off",
 ) -> Iterator[tuple[LocalCloud, Mapping[str, str]]]:
     """A local cloud with the stack deployed into it, and the stack's outputs; this process's AWS clients reach it.
@@ -49,6 +51,7 @@ def running(
     Args:
         port: the port of 127.0.0.1; 0 takes a free one.
         step: shows what is being done while the context that it returns is open.
+        profile: the profile's file, beside which nothing is written; None for that of cdk.json.
         events: the setting of that name.
 
     Raises:
@@ -58,12 +61,17 @@ def running(
     for name in PROFILES:
         os.environ.pop(name, None)
     try:
-        with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder, contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
+            # Before anything that takes time: a port that is taken is an error at once.
+            listener = stack.enter_context(listen(port))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imaging-index-")))
             # Synthesized first: its errors come from the user's own settings, and need no cloud.
             with step("Making the stack's template and the function's bundle"):
-                assembly = synth(Path(folder), context=_CONTEXT | {"events": events})
+                # A copy has no lock beside it: nothing has been indexed by this profile here.
+                chosen = {"profile": str(shutil.copy(profile, folder))} if profile else {}
+                assembly = synth(folder / "assembly", context=_CONTEXT | {"events": events} | chosen)
             with step("Starting the local cloud"):
-                cloud = stack.enter_context(LocalCloud(port))
+                cloud = stack.enter_context(LocalCloud(listener))
                 os.environ.update(cloud.environment())
             with step("Deploying the stack into it"):
                 outputs = deploy(assembly, cloud.environment())
@@ -105,8 +113,45 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def import_folder(client: HealthImagingClient, datastore_id: str, folder: Path) -> Imported:
+def with_dicom(folder: Path) -> Path:
+    """The folder as `existing` returns it, if there is a DICOM file below it: looked at before anything is started.
+
+    Raises:
+        StackError: it does not exist, or no file is one of PS3.10.
+    """
+    folder = existing(folder)
+    examined = 0
+    for file in folder.rglob("*"):
+        if file.is_file():
+            examined += 1
+            if _is_dicom(file):
+                return folder
+    raise _nothing_in(folder, examined)
+
+
+def _is_dicom(file: Path) -> bool:
+    """Whether a file begins as PS3.10, section 7.1, says."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _nothing_in(folder: Path, files: int) -> StackError:
+    return StackError(f"{folder} holds no DICOM file that could be imported. Files examined: {files}.")
+
+
+def import_folder(
+    client: HealthImagingClient, datastore_id: str, folder: Path, progress: Callable[[str], object] | None = None
+) -> Imported:
     """Import all DICOM files below `folder`, as HealthImaging's import job does, and wait for it.
+
+    Args:
+        client: of HealthImaging.
+        datastore_id: the data store to import into.
+        folder: has the files.
+        progress: gets how far the job is, in words, whenever that has changed.
 
     Raises:
         StackError: the folder does not exist, or nothing in it could be imported.
@@ -120,7 +165,7 @@ def import_folder(client: HealthImagingClient, datastore_id: str, folder: Path) 
             inputS3Uri=folder.resolve().as_uri(),
             outputS3Uri=f"{Path(output).as_uri()}/",
         )["jobId"]
-        properties = _finished(client, datastore_id, job)
+        properties = _finished(client, datastore_id, job, progress)
         manifest = next(Path(output).rglob("job-output-manifest.json"), None)
         if manifest is None:
             raise StackError(f"{folder} could not be imported: {properties.get('message', 'no reason was given')}")
@@ -133,16 +178,21 @@ def import_folder(client: HealthImagingClient, datastore_id: str, folder: Path) 
         refused=[(failure["inputFile"], failure["exception"]["message"]) for failure in failures],
     )
     if not imported.files:
-        files = sum(each.is_file() for each in folder.rglob("*"))
-        raise StackError(f"{folder} holds no DICOM file that could be imported. Files examined: {files}.")
+        raise _nothing_in(folder, sum(each.is_file() for each in folder.rglob("*")))
     return imported
 
 
-def _finished(client: HealthImagingClient, datastore_id: str, job: str) -> DICOMImportJobPropertiesTypeDef:
+def _finished(
+    client: HealthImagingClient, datastore_id: str, job: str, progress: Callable[[str], object] | None
+) -> DICOMImportJobPropertiesTypeDef:
+    last = None
     while True:
         properties = client.get_dicom_import_job(datastoreId=datastore_id, jobId=job)["jobProperties"]
         if properties["jobStatus"] in ("COMPLETED", "FAILED"):
             return properties
+        message = properties.get("message")
+        if progress and message and message != last:
+            progress(last := message)
         time.sleep(_POLL)
 
 

@@ -27,6 +27,7 @@ from proof.campaigns import (
     drifted,
     flood,
     fuzz,
+    interruptions,
     kills,
     leaks,
     orders,
@@ -71,6 +72,7 @@ STUDIES: Final = 10_000
 JOBS: Final = 10_000
 ANNOUNCED_AT_ONCE: Final = 2_000
 KILLED: Final = 100
+INTERRUPTIONS: Final = 20
 VARIANT_NUMBERS: Final = 2_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
@@ -279,6 +281,12 @@ def profile_changed(count: int) -> Outcome:
         return Outcome(count, changed_profile.run(stage, boto3.Session(), outputs["TableName"], Path(folder), count))
 
 
+def interrupted(name: str) -> Outcome:
+    """Press Ctrl-C at many moments of a command."""
+    report = interruptions.run(name, INTERRUPTIONS, lambda _: None)
+    return Outcome(report.tried, report.harms)
+
+
 @dataclass
 class Suite:
     """A row of the programme: its pieces of work, and what they came to. `unit` names what is counted."""
@@ -307,6 +315,7 @@ def programme() -> list[Suite]:
         Suite("A profile that comes to drop and hash, local cloud", "image sets", [(profile_changed, (500,))]),
         Suite("Kills, single and in pairs, local cloud", "runs", [(kills_at_calls, ())]),
         Suite("Errors, single and in pairs, local cloud", "runs", [(errors_at_calls, ())]),
+        Suite("Commands and Ctrl-C", "interruptions", [(interrupted, (name,)) for name in interruptions.CASES]),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
         Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),
         Suite("Lost events and a reconcile pass", "histories", [(losses, (10_000,))]),

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from cli import deployed
 from cli.asking import ask
+from cli.aws_cli import with_address
 from cli.dead_letters.letter import PERMANENT, WHAT_TO_DO, DeadLetter
 from cli.dead_letters.queue import opened
 from cli.output import Failure, Misuse, counted, errors, print_json, screen, shown
@@ -69,7 +70,7 @@ def list_(stack: deployed.StackName = deployed.DEFAULT_STACK, json: Json = False
                 "count": len(each),
                 "oldest": each[0].plain()["sent"],
                 "newest": each[-1].plain()["sent"],
-                "what_to_do": WHAT_TO_DO[name],
+                "what_to_do": with_address(WHAT_TO_DO[name]),
             }
             for name, each in by_class.items()
         ]
@@ -80,7 +81,7 @@ def list_(stack: deployed.StackName = deployed.DEFAULT_STACK, json: Json = False
         return
     screen.print(_classes_table(by_class))
     for name in by_class:
-        screen.print(f"[b]{name}[/b]: {WHAT_TO_DO[name]}")
+        screen.print(f"[b]{name}[/b]: {with_address(WHAT_TO_DO[name])}")
     screen.print(_messages_table(letters))
     screen.print(f"{counted(len(letters), 'dead letter')}; SQS deletes the oldest at {_minute(forgotten)} UTC.")
 
@@ -136,7 +137,7 @@ def show(
     """Show one dead letter. Fields that could contain arbitrary text are withheld."""
     letter = _by_id(message, _read(deployed.find(stack))[0])
     if json:
-        print_json(letter.plain() | {"what_to_do": WHAT_TO_DO[letter.error_class]})
+        print_json(letter.plain() | {"what_to_do": with_address(WHAT_TO_DO[letter.error_class])})
         return
     plain = letter.plain()
     parsed = plain.pop("hint")
@@ -147,7 +148,7 @@ def show(
     for name, value in rows.items():
         if value is not None:
             table.add_row(name, shown(value))
-    table.add_row("what to do", WHAT_TO_DO[letter.error_class])
+    table.add_row("what to do", with_address(WHAT_TO_DO[letter.error_class]))
     screen.print(table)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from cli.aws_cli import aws
 from cli.deployed import Stack
 from cli.doctor import functions, queues, repairs
 from cli.doctor.finding import Finding, Status, failure, ok
@@ -36,7 +37,7 @@ def _bus(stack: Stack, name: str) -> Iterator[Finding]:
     except client.exceptions.ResourceNotFoundException:
         yield failure(
             f"The bus {name} is gone: nothing is announced.",
-            f"aws events create-event-bus --name {name}; then make its rules again.",
+            f"{aws(f'events create-event-bus --name {name}')}; then make its rules again.",
         )
 
 
@@ -56,7 +57,7 @@ def _rule(stack: Stack) -> Iterator[Finding]:
             yield failure(f"The rule {name} is gone: no import job is announced.", repairs.find_drift(stack))
             continue
         if state == "DISABLED":
-            yield failure(f"{name} is disabled: no import job is announced.", f"aws events enable-rule --name {name}")
+            yield failure(f"{name} is disabled: no import job is announced.", aws(f"events enable-rule --name {name}"))
 
 
 def _function(stack: Stack) -> list[Finding]:

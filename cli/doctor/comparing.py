@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from cli.aws_cli import aws
 from cli.deployed import Stack
 from cli.doctor import functions, repairs
 from cli.doctor.data_stores import named_or_all
@@ -42,7 +43,7 @@ def _schedule(stack: Stack, name: str) -> Iterator[Finding]:
         enabled = {each: schedule[each] for each in _KEPT if each in schedule} | {"State": "ENABLED"}
         yield failure(
             f"The schedule {name} is disabled: what events lose stays missing in the index.",
-            f"aws scheduler update-schedule --cli-input-json '{json.dumps(enabled)}'",
+            aws(f"scheduler update-schedule --cli-input-json '{json.dumps(enabled)}'"),
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cli.aws_cli import aws
 from cli.deployed import Stack
 from cli.doctor import repairs
 from cli.doctor.finding import Finding, failure, ok, warning
@@ -22,7 +23,7 @@ def function(stack: Stack, name: str, variables: Mapping[str, str]) -> list[Find
         problems.append(
             failure(
                 f"{name} cannot run: its reserved concurrency is 0.",
-                f"aws lambda delete-function-concurrency --function-name {name}",
+                aws(f"lambda delete-function-concurrency --function-name {name}"),
             )
         )
     given = configuration.get("Environment", {}).get("Variables", {})
@@ -54,7 +55,7 @@ def mapping(stack: Stack, identifier: str, *, gets: str) -> list[Finding]:
         return [
             failure(
                 f"The function gets no {gets}: the event source mapping is {state}.",
-                f"aws lambda update-event-source-mapping --uuid {identifier} --enabled",
+                aws(f"lambda update-event-source-mapping --uuid {identifier} --enabled"),
             )
         ]
     if state == "Enabled":

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import chain, islice
 from typing import Final
 
+from cli.aws_cli import aws, with_address
 from cli.dead_letters.letter import WHAT_TO_DO, DeadLetter
 from cli.dead_letters.queue import opened
 from cli.deployed import Stack
@@ -36,7 +37,7 @@ def rule(stack: Stack) -> list[Finding]:
     problems = []
     if state == "DISABLED":
         problems.append(
-            failure(f"{name} is disabled: no change reaches the index.", f"aws events enable-rule --name {name}")
+            failure(f"{name} is disabled: no change reaches the index.", aws(f"events enable-rule --name {name}"))
         )
     if not any(target["Arn"].rpartition(":")[2] == queue_name(stack.outputs["QueueUrl"]) for target in targets):
         problems.append(failure(f"{name} does not send to the queue.", repairs.find_drift(stack)))
@@ -80,7 +81,7 @@ def _dead_letters_of(sender: str, stack: Stack, url: str) -> list[Finding]:
         ]
     problems = _of_policy(stack, url, attributes) if sender == "rule" else []
     if count := sum(queues.counts(attributes)):
-        advice = [f"{name}: {WHAT_TO_DO[name]}" for name in sorted(_classes(stack, sender))]
+        advice = [f"{name}: {with_address(WHAT_TO_DO[name])}" for name in sorted(_classes(stack, sender))]
         name = f" --stack {stack.name}"
         commands = f"imaging-index dlq list{name} lists them; imaging-index dlq redrive{name} sends them again."
         problems.append(

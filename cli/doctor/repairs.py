@@ -6,6 +6,7 @@ CloudFormation compares templates only, so a deployment does not restore what wa
 import json
 from typing import Any, Final
 
+from cli.aws_cli import aws
 from cli.deployed import Stack
 
 _QUEUE: Final = "AWS::SQS::Queue"
@@ -19,9 +20,8 @@ def queue_name(url: str) -> str:
 
 def find_drift(stack: Stack) -> str:
     """The mend of what has no command of its own."""
-    return (
-        "Find what was changed outside the stack, and restore it: aws cloudformation detect-stack-drift "
-        f"--stack-name {stack.name}"
+    return "Find what was changed outside the stack, and restore it: " + aws(
+        f"cloudformation detect-stack-drift --stack-name {stack.name}"
     )
 
 
@@ -45,13 +45,13 @@ def make_queue(stack: Stack, url: str) -> str:
         name: json.dumps(value) if isinstance(value, dict) else str(value)
         for name, value in _resolved(stack, declared).items()
     }
-    return f"aws sqs create-queue --queue-name {queue_name(url)} --attributes '{json.dumps(attributes)}'"
+    return aws(f"sqs create-queue --queue-name {queue_name(url)} --attributes '{json.dumps(attributes)}'")
 
 
 def set_policy(stack: Stack, url: str) -> str:
     """The command that gives a queue the policy that the stack declares."""
     policy = json.dumps({"Policy": json.dumps(_policy(stack, url))})
-    return f"aws sqs set-queue-attributes --queue-url {url} --attributes '{policy}'"
+    return aws(f"sqs set-queue-attributes --queue-url {url} --attributes '{policy}'")
 
 
 def make_index(table: str, declared: Any, name: str) -> str:
@@ -65,8 +65,8 @@ def make_index(table: str, declared: Any, name: str) -> str:
     (index,) = (each for each in declared["GlobalSecondaryIndexes"] if each["IndexName"] == name)
     keys = {key["AttributeName"] for key in index["KeySchema"]}
     definitions = [each for each in declared["AttributeDefinitions"] if each["AttributeName"] in keys]
-    return (
-        f"aws dynamodb update-table --table-name {table} --attribute-definitions '{json.dumps(definitions)}' "
+    return aws(
+        f"dynamodb update-table --table-name {table} --attribute-definitions '{json.dumps(definitions)}' "
         f"--global-secondary-index-updates '{json.dumps([{'Create': index}])}'"
     )
 

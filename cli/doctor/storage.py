@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cli.aws_cli import aws
 from cli.deployed import Stack
 from cli.doctor import repairs
 from cli.doctor.finding import Finding, failure, ok, warning
@@ -60,7 +61,7 @@ def key(stack: Stack) -> list[Finding]:
     """The stack's key."""
     (identifier,) = stack.ids("AWS::KMS::Key")
     client = stack.session.client("kms")
-    enable = f"aws kms enable-key --key-id {identifier}"
+    enable = aws(f"kms enable-key --key-id {identifier}")
     try:
         state = client.describe_key(KeyId=identifier)["KeyMetadata"]["KeyState"]
     except client.exceptions.NotFoundException:
@@ -77,7 +78,7 @@ def key(stack: Stack) -> list[Finding]:
         return [
             failure(
                 f"{identifier} will be deleted, and the table with it.",
-                f"aws kms cancel-key-deletion --key-id {identifier}; {enable}",
+                aws(f"kms cancel-key-deletion --key-id {identifier}; {enable}"),
             )
         ]
     return [failure(f"{identifier} is {state}: nothing can be read or written.", enable)]
@@ -97,7 +98,7 @@ def secret(stack: Stack) -> Iterator[Finding]:
         if scheduled:
             yield failure(
                 f"{identifier} is being deleted: hashed values get no tokens.",
-                f"aws secretsmanager restore-secret --secret-id {identifier}",
+                aws(f"secretsmanager restore-secret --secret-id {identifier}"),
             )
         else:
             yield ok(f"{identifier} exists.")

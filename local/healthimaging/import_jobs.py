@@ -47,7 +47,10 @@ async def start_dicom_import_job(call: Call) -> dict[str, Any]:
 
 
 async def get_dicom_import_job(call: Call) -> dict[str, Any]:
-    """A job's properties. Once it has ended, its message has the numbers of files."""
+    """A job's properties. Its message says how far it is, and once it has ended the numbers of files.
+
+    [Local] AWS says nothing before the end.
+    """
     data_store = call.account.data_store(call["datastoreId"])
     if call["jobId"] not in data_store.jobs:
         raise NotFound("The data store has no such import job.")
@@ -114,7 +117,10 @@ async def _run(service: Service, data_store: DataStore, job: ImportJob) -> None:
         found = await asyncio.to_thread(_scan, service, data_store, job)
         async with data_store.importing:
             data_store.files |= {key: _uri(job, name) for key, name in found.names.items()}
-            written = [await _write(service, data_store, group) for group in found.groups.values()]
+            written: list[Written] = []
+            for group in found.groups.values():
+                job.message = f"{len(written):,} of {len(found.groups):,} image sets written"
+                written.append(await _write(service, data_store, group))
         await asyncio.to_thread(_leave, service, data_store, job, output_files(data_store, job, found, written))
     except Exception as error:  # whatever fails, the job must end, and say so
         job.status, job.message = "FAILED", f"The import ended with {type(error).__name__}: check both URIs"
@@ -130,7 +136,13 @@ def _counts(found: Scan, written: list[Written]) -> str:
 
 
 def _scan(service: Service, data_store: DataStore, job: ImportJob) -> Scan:
-    return scan(_sources(service, data_store, job), data_store.lossless)
+    return scan(_counting(_sources(service, data_store, job), job), data_store.lossless)
+
+
+def _counting(sources: Iterable[tuple[str, Path | bytes]], job: ImportJob) -> Iterable[tuple[str, Path | bytes]]:
+    for number, source in enumerate(sources, 1):
+        job.message = f"{number:,} files read"
+        yield source
 
 
 def _sources(service: Service, data_store: DataStore, job: ImportJob) -> Iterable[tuple[str, Path | bytes]]:

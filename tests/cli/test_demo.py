@@ -1,19 +1,24 @@
-"""`imaging-index demo` and `local up`, as a newcomer types them."""
+"""`imaging-index demo` and `local`, as a newcomer types them."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import boto3
 import pytest
+from pydicom.data import get_testdata_file
 
 from cli.web import ohif_build
+from infra.config import ROOT
 from proof.harness.image_sets import PATIENCE
 
 COMMAND = [sys.executable, "-u", "-c", "from cli.main import main; main()"]
@@ -75,23 +80,60 @@ def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_l
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_dicom_is_a_clear_sentence_and_exit_status_1(tmp_path: Path) -> None:
+def test_the_demo_shows_what_a_profile_without_an_index_by_date_selects_and_nothing_else(tmp_path: Path) -> None:
+    profile = tmp_path / "own.toml"
+    profile.write_text(
+        'revision = 1\nattributes = ["PatientID", "StudyInstanceUID"]\n'
+        '[indexes.study]\npartition = ["StudyInstanceUID"]\nsort = ["ImageSetId"]\n'
+    )
+    (tmp_path / "scans").mkdir()
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path / "scans")
+    (tmp_path / "temporary").mkdir()
+    command = [*COMMAND, "demo", "--profile", str(profile), "--dicom", str(tmp_path / "scans")]
+    environment = clean_environment(tmp_path / "temporary")
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert f"The profile is {profile}." in ended.stdout
+    assert "through a scan of the table" in ended.stdout
+    assert "ImageSetVersion: 1 -> 2" in ended.stdout
+    assert re.findall(r"^\$ (.*=)", ended.stdout, re.MULTILINE) == ["imaging-index search StudyInstanceUID="]
+    # Nothing is written beside the profile.
+    assert {each.name for each in tmp_path.iterdir()} == {"own.toml", "scans", "temporary"}
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which something listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_folder_a_profile_and_a_port_that_cannot_be_are_said_before_anything_starts(
+    tmp_path: Path, taken: int
+) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans" / "letter.txt").write_text("Dear colleague")
-    for command, folder, sentence in (
-        (["demo"], "scans", "holds no DICOM file that could be imported. Files examined: 1."),
-        (["demo"], "none", "There is no folder"),
-        (["local", "up"], "none", "There is no folder"),
+    (tmp_path / "wrong.toml").write_text('revision = 1\nattributes = ["PatientNme"]\n')
+    for command, sentence in (
+        (["demo", "--dicom", "scans"], "holds no DICOM file that could be imported. Files examined: 1."),
+        (["demo", "--dicom", "none"], "There is no folder"),
+        (
+            ["demo", "--profile", "wrong.toml"],
+            "line 2: 'PatientNme' is not a DICOM keyword. Did you mean 'PatientName'?",
+        ),
+        (["local", "up", "--dicom", "none"], "There is no folder"),
+        (["local", "up", "--dicom", "scans", "--detach"], "holds no DICOM file"),
+        (["local", "up", "--profile", "none"], "There is no profile none."),
+        (["local", "up", "--port", str(taken)], f"Port {taken} of 127.0.0.1 is taken"),
     ):
+        environment = clean_environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
         ended = subprocess.run(
-            [*COMMAND, *command, "--dicom", str(tmp_path / folder)],
-            env=clean_environment(tmp_path),
-            capture_output=True,
-            text=True,
-            check=False,
+            [*COMMAND, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
-        assert (ended.returncode, "export" in ended.stdout) == (1, False)
+        assert (ended.returncode, ended.stdout) == (1, "")
         assert sentence in " ".join(ended.stderr.split())
+        assert len(ended.stderr.splitlines()) == 1
 
 
 def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_terminal_has_set(
@@ -105,27 +147,32 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
         "NO_PROXY": "*.hospital,10.0.0.1",
         "XDG_CACHE_HOME": str(cache),
     }
-    command = [*COMMAND, "local", "up", "--ohif"]
+    command = [*COMMAND, "local", "up", "--ohif", "--port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        exports = {}
-        unset = []
         addresses = []
+        said = ""
         for line in process.stdout:
-            if match := re.fullmatch(r"export (\w+)=(.*)\n", line):
-                (exports[match[1]],) = shlex.split(match[2])
-            if line.startswith("unset "):
-                unset.append(line.split()[1:])
+            said += line
             if line.startswith("http://"):
                 addresses.append(line.strip())
             if "Ctrl-C" in line:
                 break
-        session = boto3.Session(exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
-        assert unset == [["AWS_PROFILE"], [name for name in exports if name.startswith("AWS_")]]
-        assert exports["NO_PROXY"] == "*.hospital,10.0.0.1,127.0.0.1"
-        client = session.client("medical-imaging", endpoint_url=exports["AWS_ENDPOINT_URL"])
-        assert [each["datastoreName"] for each in client.list_datastores()["datastoreSummaries"]] == ["local"]
         try:
+            exports = exported(environment)
+            # For SQS the tool takes a name of AWS's own, whatever the environment says: the printed command has ours.
+            (sqs,) = re.findall("^aws .*", said, re.MULTILINE)
+            assert "DeadLetterQueue" in shell(sqs, exports)
+            assert "AWS_PROFILE" not in exports
+            assert exports["NO_PROXY"] == "*.hospital,10.0.0.1,127.0.0.1"
+            lines = shell(
+                'imaging-index local env --dotenv > "$TMPDIR/.env"; cat "$TMPDIR/.env"; rm "$TMPDIR/.env"', environment
+            )
+            assert dict(line.split("=", 1) for line in lines.splitlines()).items() <= exports.items()
+            after = exported(exports, "--unset")
+            assert not [name for name in after if name.startswith("AWS_")]
+            names = shell("aws medical-imaging list-datastores --output json", exports)
+            assert [each["datastoreName"] for each in json.loads(names)["datastoreSummaries"]] == ["local"]
             assert work_list(addresses[0]) == "[]"
             assert addresses[1:] == [f"{addresses[0]}ohif/"]
             with urlopen(addresses[1]) as page:  # noqa: S310  of this machine
@@ -135,3 +182,57 @@ def test_the_local_cloud_stays_up_for_any_client_until_ctrl_c_whatever_the_termi
         finally:
             process.kill()  # a test that fails must not wait for ever
     assert list(tmp_path.iterdir()) == []
+    assert list((cache / "imaging-index" / "local").iterdir()) == []
+
+
+def test_the_local_cloud_goes_on_in_the_background_until_it_is_stopped(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    for name in ("temporary", "scans"):
+        (tmp_path / name).mkdir()
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path / "scans")
+    environment = clean_environment(tmp_path / "temporary") | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    none = local(environment, "env")
+    assert (none.returncode, none.stdout) == (1, "false\n")
+    assert "No local cloud is up. Start one with `imaging-index local up`." in none.stderr
+    assert local(environment, "status").returncode == 1
+
+    options = ("--detach", "--port", port, "--profile", "minimal", "--dicom", str(tmp_path / "scans"))
+    started = local(environment, "up", *options)
+    assert started.returncode == 0, started.stderr
+    try:
+        assert "1 file imported into 1 image set, 0 refused." in started.stdout
+        (up,) = json.loads(local(environment, "status", "--json").stdout)
+        assert (up["port"], up["profile"]) == (int(port), "minimal")
+        assert up["datastore"] in local(environment, "status").stdout
+        assert "1CT1" in work_list(up["worklist"])
+        again = local(environment, "up", "--port", port)
+        assert (again.returncode, again.stdout) == (1, "")
+        assert f"A local cloud is up on port {port} already, with the profile minimal." in again.stderr
+    finally:
+        stopped = local(environment, "down", "--port", port)
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    with socket.create_server(("127.0.0.1", int(port))):
+        assert local(environment, "status", "--json").stdout == "[]\n"
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def local(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `imaging-index local` ended with."""
+    command = [*COMMAND, "local", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+def shell(script: str, environment: dict[str, str]) -> str:
+    """What a shell prints that has this Python's programs on its PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    return subprocess.run(
+        ["sh", "-c", script], env=environment | {"PATH": path}, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def exported(environment: dict[str, str], *options: str) -> dict[str, str]:
+    """A shell's variables after it has evaluated `imaging-index local env`."""
+    command = shlex.join(["imaging-index", "local", "env", *options])
+    lines = shell(f'eval "$({command})" && env', environment).splitlines()
+    return {name: value for name, found, value in (line.partition("=") for line in lines) if found}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,9 @@ from botocore.exceptions import (
 )
 from typer.testing import CliRunner
 
-from cli.main import application
+from cli.main import application, main
+from infra.config import ROOT
+from local.deployment import synth
 from proof.campaigns import fuzz, leaks
 from proof.harness import canary
 from proof.harness.canary import MARKER
@@ -194,6 +197,30 @@ def test_an_address_at_which_nobody_is_is_told(address: str, sentence: str, monk
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
     assert sentence in ended.stderr
     assert "unset AWS_ENDPOINT_URL" in ended.stderr
+
+
+def test_a_full_disk_is_said_in_a_sentence_wherever_it_is_met(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    python = tmp_path / "python"  # that cannot write what it makes
+    python.write_text("#!/bin/sh\necho 'error: failed to copy: No space left on device (os error 28)' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("local.deployment.sys.executable", str(python))
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "any")
+    monkeypatch.setattr("cli.main.collect_less_garbage", lambda: None)
+    monkeypatch.setattr("cli.main.application", lambda: synth(tmp_path / "assembly"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("There is no room left on a disk (No space left on device). Temporary files are in ")
+
+
+def test_what_is_shown_for_a_time_is_on_standard_error_as_messages_are_which_would_be_glued_to_it_otherwise() -> None:
+    for path in (ROOT / "cli").rglob("*.py"):
+        text = path.read_text("utf-8")
+        assert "screen.status(" not in text, path
+        assert "console=screen" not in text, path
 
 
 def test_a_document_that_was_tampered_with_is_not_quoted_when_it_cannot_be_inspected() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import profiles
 from cli.cost.sizes import measure
 from cli.main import application
 from cli.output import screen
@@ -68,7 +69,7 @@ def test_what_is_shown_has_every_attribute_with_its_place_in_dicom() -> None:
     }
     assert rows["SliceThickness"]["stored"] == "min and max number"
     assert rows["PixelSpacing"]["stored"] == "min and max number of each component"
-    assert rows["ImageType"]["stored"] == "list of distinct texts, each with all its components"
+    assert rows["ImageType"]["stored"] == "list of distinct texts, each as a whole"
     assert rows["SOPClassUID"]["stored"] == "list of distinct texts"
     assert rows["BValue"]["level"] == "Instance"
     assert rows["StudyDate"]["indexes"] == rows["StudyTime"]["indexes"] == ["patient", "date"]
@@ -116,11 +117,19 @@ def test_the_places_that_the_lists_of_indexes_take_are_counted() -> None:
     )
 
 
-def test_in_a_narrow_window_a_long_name_goes_on_in_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "width", 60)
-    shown = run("show", "radiology")[1]
-    assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= 60
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_in_a_narrow_window_no_keyword_is_split_but_behind_a_dot(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "width", width)
+    printed = run("show", "radiology")[1]
+    assert max(map(len, printed.splitlines())) <= width
+    words = {*printed.replace(",", " ").split()}
+    profile = profiles.load("radiology")
+    keys = {key for index in profile.indexes.values() for key in (*index.keys, *(index.holds or ()))}
+    for name in (*(attribute.name for attribute in profile.attributes), *keys):
+        first, *others = name.split(".")
+        assert name in words or {f"{first}.", *others} <= words
+    # A table as long as there is room for its words.
+    assert bool(re.search(r"^Attribute +Tag ", printed, re.MULTILINE)) is (width >= 80)
 
 
 def test_a_profile_that_would_not_be_synthesized_is_refused_and_its_lock_left_alone(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from cli.examples import EXAMPLES
 from cli.main import application
 from infra.config import ROOT, Settings
 
@@ -56,7 +58,7 @@ def code(text: str) -> Iterator[str]:
 
 def unknown(line: str) -> Iterator[str]:
     """The words of a line's `imaging-index` commands that are neither a command nor one of its options."""
-    for words in re.findall(r"(?<![\w-])imaging-index((?: +[^\s|;&]+)*)", line):
+    for words in re.findall(r"(?<![\w-])imaging-index((?: +[^\s|;&)]+)*)", line):
         command: Any = ROOT_COMMAND
         for word in words.split():
             if hasattr(command, "commands") and not word.startswith("-"):
@@ -94,6 +96,33 @@ def test_the_section_of_a_command_has_each_of_its_options_with_the_default_and_n
     assert documented.keys() == there.keys()
     for option, said in documented.items():
         assert default(there[option]) in (None, said), option
+
+
+def groups(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Each group of commands, by the words after `imaging-index`."""
+    if hasattr(command, "commands"):
+        yield " ".join(path), command
+        for name, each in command.commands.items():
+            yield from groups(each, *path, name)
+
+
+def test_every_help_ends_with_examples_of_commands_and_options_that_exist() -> None:
+    everything = ALL | dict(groups(ROOT_COMMAND))
+    assert everything.keys() == EXAMPLES.keys()
+    for name, command in everything.items():
+        heading, *lines = command.epilog.split("\n\n")
+        assert (heading, lines) == ("Examples:", list(EXAMPLES[name]))
+        for line in lines:
+            assert f"imaging-index {name}".strip() in line
+            assert not [*unknown(line)], line
+            assert len(line) <= 76, f"{line} is folded on 80 columns"
+
+
+@pytest.mark.parametrize("name", ["", *ALL])
+def test_help_has_a_short_option(name: str) -> None:
+    ended = CliRunner().invoke(application, [*name.split(), "-h"], env={"COLUMNS": "80"})
+    assert ended.exit_code == 0
+    assert EXAMPLES[name][-1] in ended.stdout
 
 
 def test_every_setting_has_a_row_and_every_row_is_a_setting() -> None:

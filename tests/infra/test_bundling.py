@@ -158,6 +158,7 @@ def test_the_package_holds_the_sources_the_profile_and_the_locked_dependencies(f
     assert not (package / "imaging_index" / "profile" / "toml_lines.py").exists(), "its profile has no mistakes"
     assert not (package / "imaging_index" / "profile" / "pseudonymity.py").exists(), "its profile was checked"
     assert not list((package / "imaging_index" / "dicom").glob("deidentification.*"))
+    assert not (package / "imaging_index" / "dicom" / "meant.py").exists(), "it answers no mistakes"
     assert not (package / "imaging_index" / "table" / "answers.py").exists(), "its answers are small"
     installed = {
         folder.name.removesuffix(".dist-info").replace("-", "==").replace("_", "-")

@@ -87,6 +87,10 @@ CHEST: Final[dict[str, Any]] = {
         (["SOPInstanceUID=1.2.840.1.1"], "imaging-index show --study UID"),
         (["TruncatedAttributes=*"], None),
         (["PatientID"], "Write a condition as PatientID=value"),
+        # A developer, who has looked into a document.
+        (["MRDiffusionSequence.DiffusionBValue=1000"], "entries have as DiffusionBValue. Write DiffusionBValue."),
+        (["EffectiveEchoTime=90"], "Write EchoTime."),
+        (["AdvancedBlendingSequence.SeriesInstanceUID=1.2"], "under another name: write ReferencedSeries."),
     ],
 )
 def test_what_people_type_first_is_answered(typed: list[str], sentence: str | None) -> None:

@@ -77,6 +77,10 @@ def test_the_dictionary_says_how_an_attribute_is_stored(
     [
         ('["PatientId"]', "'PatientId' is not a DICOM keyword. Did you mean 'PatientID'?"),
         ('["SliceTickness"]', "'SliceTickness' is not a DICOM keyword. Did you mean 'SliceThickness'?"),
+        ('["SliceWidth"]', "'SliceWidth' is not a DICOM keyword. Did you mean 'SliceThickness'?"),
+        ('["PatientDOB"]', "'PatientDOB' is not a DICOM keyword. Did you mean 'PatientBirthDate'?"),
+        ('["SeriesUID"]', "'SeriesUID' is not a DICOM keyword. Did you mean 'SeriesInstanceUID'?"),
+        ('["Vendor"]', "'Vendor' is not a DICOM keyword. Did you mean 'Manufacturer'?"),
         ('["qqqqqqqq"]', "'qqqqqqqq' is not a DICOM keyword. Write it as in DICOM PS3.6, like 'StudyDate'."),
         ('[""]', "'' is not a DICOM keyword. Write it as in DICOM PS3.6, like 'StudyDate'."),
         (
@@ -97,6 +101,35 @@ def test_the_dictionary_says_how_an_attribute_is_stored(
 )
 def test_an_attribute_that_cannot_be_selected_is_one_clear_message(names: str, message: str) -> None:
     assert _mistakes(f"revision = 1\nattributes = {names}") == [message]
+
+
+def test_a_name_of_the_profiles_own_is_selected_by_its_table_alone() -> None:
+    named = '[named.Kernel]\nfrom = ["ConvolutionKernel"]'
+    assert _mistakes(f'revision = 1\nattributes = ["PatientID", "Kernel"]\n{named}') == [
+        "'Kernel' is a name of the profile's own, which [named.Kernel] selects; take it out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("MRDiffusionSequence.DiffusionBValue", "DiffusionBValue"),
+        ("PerFrameFunctionalGroupsSequence.MRDiffusionSequence.DiffusionBValue", "DiffusionBValue"),
+        ("EffectiveEchoTime", "EchoTime"),
+        ("DiffusionBValue", None),
+        ("EchoTime", None),
+        ("ReferencedImageSequence.ReferencedSOPInstanceUID", None),
+    ],
+)
+def test_what_functional_groups_alone_have_is_a_warning_that_says_what_to_select(
+    written: str, instead: str | None
+) -> None:
+    (*warnings,) = parse(f'revision = 1\nattributes = ["{written}"]').warnings
+    assert warnings == (
+        [f"'{written}' is in functional groups alone, which are looked into for '{instead}': select that instead."]
+        if instead
+        else []
+    )
 
 
 @pytest.mark.parametrize("attributes", ["", "attributes = []", 'attributes = "PatientID"', "attributes = [1]"])

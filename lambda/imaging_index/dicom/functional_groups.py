@@ -188,3 +188,19 @@ def paths(path: tuple[str, ...]) -> list[tuple[str, ...]]:
         return []
     found = [(group, *macro, *path[1:]) for macro in MACROS.get(path[0], ()) for group in GROUPS]
     return found + [(group, converted, *path) for group, converted in CONVERTED.items()]
+
+
+def instead(path: tuple[str, ...]) -> str | None:
+    """The keyword to select for what is in functional groups alone; None for what is not.
+
+    Such as DiffusionBValue for `MRDiffusionSequence.DiffusionBValue`, with a sequence of groups before it or without,
+    and EchoTime for EffectiveEchoTime, which only a macro has.
+    """
+    inner = path[1:] if path[0] in GROUPS else path
+    for keyword, places in MACROS.items():
+        # A macro that is a sequence of single frames as well is looked for at the top as it is.
+        if inner in places and (inner != path or inner != (keyword,)):
+            return keyword
+    if len(inner) == 1 and inner[0] not in MACROS:
+        return next((keyword for keyword, place in _ELSEWHERE.items() if place[-1] == inner[0]), None)
+    return None

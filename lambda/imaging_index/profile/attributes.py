@@ -257,8 +257,10 @@ def _vr(source: Source) -> str | None:
 def _element(keyword: str) -> dictionary.Element:
     element = dictionary.lookup(keyword)
     if element is None:
-        meant = dictionary.nearest(keyword)
-        hint = f" Did you mean '{meant}'?" if meant else " Write it as in DICOM PS3.6, like 'StudyDate'."
+        from imaging_index.dicom import meant  # for a mistake alone: a function does without
+
+        near = meant.keyword(keyword)
+        hint = f" Did you mean '{near}'?" if near else " Write it as in DICOM PS3.6, like 'StudyDate'."
         raise SelectionError(f"'{keyword}' is not a DICOM keyword.{hint}")
     return element
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
-from imaging_index.dicom import dictionary
+from imaging_index.dicom import dictionary, functional_groups
 from imaging_index.dicom.dictionary import Level
 from imaging_index.dicom.functional_groups import CONVERTED, PER_FRAME
 from imaging_index.profile import declared_indexes, declared_privacy, event_attributes
@@ -161,6 +161,9 @@ def _attributes(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, At
         place = ("attributes", names.index(name))
         if times > 1:
             mistakes.add(f"The attribute '{name}' is selected twice; take one of them out.", *place)
+        if name in named and not dictionary.lookup(name):
+            mistakes.add(f"'{name}' is a name of the profile's own, which [named.{name}] selects; take it out.", *place)
+            continue
         try:
             selected[name] = select(name)
         except SelectionError as error:
@@ -304,7 +307,12 @@ def largest(attribute: Attribute) -> int:
 
 
 def _warnings(selected: Mapping[str, Attribute]) -> list[str]:
+    inside = ((each.name, functional_groups.instead(tuple(each.name.split(".")))) for each in selected.values())
     return [
+        f"'{name}' is in functional groups alone, which are looked into for '{keyword}': select that instead."
+        for name, keyword in inside
+        if keyword
+    ] + [
         f"'{keyword}' is retired from DICOM: newer objects do not have it."
         for name in selected
         for keyword in name.split(".")

@@ -72,6 +72,10 @@ class InTable:
             self._stored = self._checkpoints.take(self._datastore_id, self._holder, _text(now), _text(now + _LEASE))
         except Taken as taken:
             raise _busy(taken) from None
+        except KeyboardInterrupt:
+            # The lease may be taken already, and the same command would find it so.
+            self._checkpoints.leave(self._datastore_id, self._holder)
+            raise
         checkpoint = _checkpoint(self._stored)
         return Kept(checkpoint, Digest.unpacked(self._stored.digest if checkpoint.full else b""))
 

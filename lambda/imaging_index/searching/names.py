@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from imaging_index.dicom import dictionary
+from imaging_index.dicom import dictionary, functional_groups, meant
 from imaging_index.profile.derived import SELECTED
 from imaging_index.profile.privacy import Policy
 from imaging_index.profile.schema import MOMENTS, OWN_KEYS
 from imaging_index.searching.errors import SearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from imaging_index.profile.attributes import Attribute
     from imaging_index.profile.profile import Profile
@@ -42,53 +42,7 @@ _OWN: Final[Mapping[str, str]] = {
 VRS: Final[Mapping[str, str]] = {"own": "LO", "bool": "CS"}
 
 _TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-# What people say for an attribute that has another keyword.
-_EVERYDAY: Final[Mapping[str, str]] = {
-    said: keyword
-    for keyword, words in {
-        "PatientID": "mrn pid patient patientnumber medicalrecordnumber",
-        "PatientName": "name",
-        "PatientBirthDate": "dob birthday born dateofbirth",
-        "PatientSex": "gender patientgender",
-        "PatientAge": "age",
-        "StudyInstanceUID": "study uid suid",
-        "StudyDate": "date day examdate scandate acquired",
-        "StudyTime": "time",
-        "StudyDescription": "exam examination examdescription description",
-        "AccessionNumber": "acc accno accessionno ordernumber",
-        "ReferringPhysicianName": "physician referrer referringdoctor referringphysician",
-        "SeriesInstanceUID": "series",
-        "SeriesDescription": "sequence sequencename",
-        "SeriesNumber": "seriesno",
-        "Manufacturer": "vendor scanner make manufacturername",
-        "ManufacturerModelName": "model scannermodel",
-        "StationName": "station device aet aetitle stationaetitle",
-        "InstitutionName": "hospital site clinic",
-        "BodyPartExamined": "anatomy organ region bodyregion",
-        "Laterality": "side",
-        "SliceThickness": "slice slicewidth",
-        "ConvolutionKernel": "kernel reconstructionkernel",
-        "ContrastBolusAgent": "contrast contrastagent",
-        "MagneticFieldStrength": "tesla fieldstrength",
-        "RepetitionTime": "tr",
-        "EchoTime": "te",
-        "KVP": "kv voltage tubevoltage",
-        "DiffusionBValue": "b bval",
-        "SOPClassUID": "sopclass sopclassesinstudy",
-        "ModalitiesInStudy": "modalities studymodality studymodalities",
-        "ImageSetId": "imagesetid",
-        "DatastoreId": "store datastore",
-        "ImageSetVersion": "version versionid",
-        "InstanceCount": "images instances slices numberofimages numberofinstances numberofslices imagecount",
-        "FrameCount": "frames numberofframes",
-        "FirstIndexedAt": "arrived arrival added created createdat received",
-        "IndexedAt": "indexed updated updatedat modified",
-        "IsPrimary": "primary",
-    }.items()
-    for said in words.split()
-}
 # Counts that an answer has (PS3.4, section C.3.4), and what is of single instances.
 _SENTENCES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -144,13 +98,24 @@ def find(written: str, profile: Profile) -> Named:
         raise SearchError(f"No entry has {name}, since the profile shifts dates: it would tell by how many days.")
     if name in _OWN:
         return Named(name, _OWN[name])
-    raise SearchError(_refusal(name, (*selected, *_OWN, OF_STUDY)))
+    raise SearchError(_under_another_name(name, selected) or _refusal(name, (*selected, *_OWN, OF_STUDY)))
 
 
 def _keyword(part: str) -> str:
     """The keyword of a tag like 00080060, 0008,0060 or (0008,0060); anything else as it is."""
     match = _TAG.fullmatch(part)
     return (match and dictionary.keyword_of((match[1] + match[2]).upper())) or part
+
+
+def _under_another_name(name: str, selected: Mapping[str, Attribute]) -> str | None:
+    """Where the profile has the value: in functional groups it is looked for by itself, or it has a name of its own."""
+    path = tuple(name.split("."))
+    if (inside := functional_groups.instead(path)) in selected:
+        return f"What {name} has in functional groups, entries have as {inside}. Write {inside}."
+    for each in selected.values():
+        if each.name != name and any(source.path == path for source in each.sources if not source.creator):
+            return f"The profile has {name} under another name: write {each.name}."
+    return None
 
 
 def _refusal(name: str, names: Sequence[str]) -> str:
@@ -163,47 +128,16 @@ def _refusal(name: str, names: Sequence[str]) -> str:
     if inside:
         return f"The profile does not select {name} alone. Did you mean {inside[0]}?"
     if all(map(dictionary.lookup, path)) or name in SELECTED:
-        said = _EVERYDAY.get(name.lower())
+        said = meant.EVERYDAY.get(name.lower())
         instead = f", or ask for {said}" if said in names else ""
         return (
             f"The profile does not select {name}, so no entry has it. Add it to the profile, and index again{instead}."
         )
-    if near := _by_words(name, names):
+    if near := meant.by_words(name, names):
         return f"The profile does not select {name}. Did you mean {near}?"
-    unselected = _of_words(name, dictionary.keywords())
+    unselected = meant.of_words(name, dictionary.keywords())
     if unselected is None and (near := dictionary.nearest(name, names)):
         return f"The profile does not select {name}. Did you mean {near}?"
     if near := unselected or dictionary.nearest(name):
         return f"{name} is not a DICOM keyword. Did you mean {near}, which the profile does not select?"
     return f"{name} is not a DICOM keyword; imaging-index profile show lists what can be searched."
-
-
-def _by_words(word: str, names: Sequence[str]) -> str | None:
-    """The one of some names that is meant by a word, not by its letters but by what it says; None for no one.
-
-    `MRN` is PatientID, as people say. `StudyUID` is StudyInstanceUID, whose words it has in their order.
-    `SeriesModality` begins or ends like Modality.
-    """
-    letters = _letters(word)
-    if (said := _EVERYDAY.get(letters)) in names:
-        return said
-    long = [each for each in names if len(each) > 2]
-    alike = [each for each in long if letters.startswith(each.lower()) or letters.endswith(each.lower())]
-    return _of_words(word, names) or max(alike, key=len, default=None)
-
-
-def _of_words(word: str, names: Iterable[str]) -> str | None:
-    """The shortest of some names that has all words of a word in their order, and others between them."""
-    letters = _letters(word)
-    return min((name for name in names if letters and _is_of(letters, name)), key=len, default=None)
-
-
-def _is_of(letters: str, name: str) -> bool:
-    ends = {0}
-    for each in _WORD.findall(name):
-        ends |= {end + len(each) for end in ends if letters.startswith(each.lower(), end)}
-    return len(letters) in ends
-
-
-def _letters(word: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", word.lower())

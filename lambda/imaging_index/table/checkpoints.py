@@ -155,13 +155,20 @@ class Checkpoints(TableWriter):
 
     def release(self, datastore_id: str, stored: Stored) -> None:
         """Give the lease back, unless somebody has taken it."""
+        self._give_back(datastore_id, "Version = :held", {"N": str(stored.version)})
+
+    def leave(self, datastore_id: str, holder: str) -> None:
+        """Give the lease back if `holder` has it: for who was interrupted while `take` had not returned."""
+        self._give_back(datastore_id, "Holder = :held", {"S": holder})
+
+    def _give_back(self, datastore_id: str, condition: str, held: Any) -> None:
         try:
             self._client.update_item(
                 TableName=self._name,
                 Key=_key(datastore_id, _CHECKPOINT),
                 UpdateExpression="REMOVE Holder, LeaseUntil",
-                ConditionExpression="Version = :version",
-                ExpressionAttributeValues={":version": {"N": str(stored.version)}},
+                ConditionExpression=condition,
+                ExpressionAttributeValues={":held": held},
             )
         except ClientError as error:
             if not _failed_condition(error):

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from cli.output import Entry
 
+# What the rule looks at, which not every profile gives to events.
+MODALITY: Final = "Modality"
+
 _NAME: Final = "demo"
-_MODALITY: Final = "MR"
+_MR: Final = "MR"
 _PATTERN: Final = {
     "source": [SOURCE],
     "detail-type": [INDEXED, REINDEXED],
-    "detail": {"attributes": {"Modality": [_MODALITY]}},
+    "detail": {"attributes": {MODALITY: [_MR]}},
 }
 
 
@@ -62,4 +65,4 @@ class DemoRule:
 
 def matching(entries: Iterable[Entry]) -> set[tuple[str, int]]:
     """The image sets that the rule must deliver, each with its version."""
-    return {(each["ImageSetId"], int(each["ImageSetVersion"])) for each in entries if each.get("Modality") == _MODALITY}
+    return {(each["ImageSetId"], int(each["ImageSetVersion"])) for each in entries if each.get(MODALITY) == _MR}

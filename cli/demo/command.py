@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -14,20 +17,17 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import profiles
-from cli.demo_rule import DemoRule, matching
-from cli.demo_searches import print_searches
-from cli.output import Entry, Failure, counted, screen, shown, studies_table
+from cli.demo.entries import Entries
+from cli.demo.rule import MODALITY, DemoRule, matching
+from cli.demo.searches import print_searches
+from cli.importing import importing
+from cli.output import Entry, Failure, counted, errors, screen, shown, studies_table
+from cli.scratch import scratch
 from cli.waiting import until_interrupted
 from cli.web import worklist
 from imaging_index import metric_names
-from imaging_index.entry.item import plain
 from imaging_index.indexing import Outcome
-from imaging_index.searching.grammar import parse
-from imaging_index.searching.question import Level, Question
-from imaging_index.searching.search import Search
-from imaging_index.table.layout import Key
-from imaging_index.table.reading import TableReader
-from local.stack import StackError, existing, import_folder, make_datastore, metrics, running
+from local.stack import StackError, import_folder, make_datastore, metrics, running, with_dicom
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_medical_imaging import HealthImagingClient
 
+    from cli.profiles import Chosen
     from local.stack import Imported
 
 _PATIENCE: Final = 120.0  # seconds without any progress
 _POLL: Final = 0.1
+_ROOM: Final = 2**24  # bytes; a function's package takes about as much
 _MOST_NAMED: Final = 3
 _NEW_DESCRIPTION: Final = "CORRECTED BY THE DEMO"
 
@@ -49,37 +51,44 @@ def demo(
     dicom: Annotated[
         Path | None, typer.Option(help="A folder of your own DICOM files instead of those that pydicom ships.")
     ] = None,
+    profile: profiles.OfStack = None,
     stay: Annotated[
         bool, typer.Option("--stay", help="Keep a work list for the browser up afterwards, until Ctrl-C.")
     ] = False,
 ) -> None:
     """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing is left behind."""
     try:
-        _demo(dicom, stay=stay)
+        folder, chosen = with_dicom(dicom or Path(pydicom.data.__file__).parent), profiles.choose(profile)
+        with scratch():
+            _demo(folder, chosen, stay=stay)
     except StackError as error:
         raise Failure(str(error)) from None
+    except KeyboardInterrupt:
+        raise Failure("Stopped. The local cloud has shut down, and nothing is left behind.") from None
 
 
-def _demo(dicom: Path | None, *, stay: bool) -> None:
+def _demo(folder: Path, chosen: Chosen, *, stay: bool) -> None:
     begun = time.monotonic()
-    folder = existing(dicom or Path(pydicom.data.__file__).parent)
-    with running(step=screen.status, events="on") as (cloud, outputs):
+    with running(step=errors.status, profile=chosen.path, events="on") as (cloud, outputs):
         client = boto3.client("medical-imaging")
-        screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.\n")
-        datastore, rule = make_datastore(client, "demo"), DemoRule(outputs["EventBusName"])
-        with screen.status(f"HealthImaging imports {folder}"):
-            imported = import_folder(client, datastore, folder)
-        walk = _Walk(client, datastore, TableReader(boto3.client("dynamodb"), outputs["TableName"]))
+        screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.")
+        screen.print(f"The profile is {chosen.said}.\n", soft_wrap=True, markup=False)
+        datastore = make_datastore(client, "demo")
+        rule = DemoRule(outputs["EventBusName"]) if MODALITY in chosen.profile.events else None
+        with importing(folder) as progress:
+            imported = import_folder(client, datastore, folder, progress)
+        walk = _Walk(client, datastore, Entries(outputs["TableName"], datastore))
         _say_what_was_imported(imported)
         walk.follow_events()
-        entries = walk.entries()
-        screen.print("\nThe studies, read back from DynamoDB through the [b]date[/b] index:")
+        entries = walk.entries.all_()
+        screen.print(f"\nThe studies, read back from DynamoDB through {walk.entries.way}:")
         screen.print(studies_table(entries), end="")
-        _wait_for(rule.delivered, matching(entries).issubset)
-        rule.print_delivered()
-        chosen = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
-        walk.delete(walk.copy(walk.update(chosen)))
-        print_searches(entries, datastore)
+        if rule:
+            _wait_for(rule.delivered, matching(entries).issubset)
+            rule.print_delivered()
+        best = max(entries, key=lambda each: ("PatientName" in each, int(each["InstanceCount"])))
+        walk.delete(walk.copy(walk.update(best)))
+        print_searches(entries, chosen.profile, datastore)
         sums = metrics(outputs["FunctionName"])
         seconds = time.monotonic() - begun
         if stay:
@@ -94,36 +103,23 @@ def _demo(dicom: Path | None, *, stay: bool) -> None:
 class _Walk:
     """The demo's steps over one data store."""
 
-    def __init__(self, client: HealthImagingClient, datastore: str, table: TableReader) -> None:
+    def __init__(self, client: HealthImagingClient, datastore: str, entries: Entries) -> None:
         self._client = client
         self._datastore = datastore
-        self._table = table
-
-    def entries(self, **conditions: str) -> list[Entry]:
-        """The entries that match the conditions, or all entries, newest study first."""
-        texts = [f"{name}={value}" for name, value in conditions.items()]
-        wanted = parse(texts, profiles.load(profiles.DEFAULT), datetime.now().astimezone().date())
-        question = Question(
-            datastores=(self._datastore,),
-            conditions=tuple(wanted),
-            level=Level.IMAGE_SET,
-            limit=None,
-            budget=None,
-            all_copies=True,
-            index=None if conditions else "date",
-        )
-        return [plain(row.entries[0]) for row in Search(self._table, question)]
+        self.entries = entries
 
     def follow_events(self) -> None:
         """Show how events fill the index, until it agrees with HealthImaging's own search."""
         pages = self._client.get_paginator("search_image_sets").paginate(datastoreId=self._datastore)
         held = {(each["imageSetId"], each["version"]) for page in pages for each in page["imageSetsMetadataSummaries"]}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=screen) as progress:
+        with Progress(*columns, console=errors) as progress:
             task = progress.add_task("Events -> queue -> function -> table", total=len(held))
 
             def count() -> int:
-                indexed = len(held & {(each["ImageSetId"], int(each["ImageSetVersion"])) for each in self.entries()})
+                indexed = len(
+                    held & {(each["ImageSetId"], int(each["ImageSetVersion"])) for each in self.entries.all_()}
+                )
                 progress.update(task, completed=indexed)
                 return indexed
 
@@ -147,7 +143,8 @@ class _Walk:
         after = self._wait_for_entry(chosen["ImageSetId"], lambda now: now["ImageSetVersion"] > old)
         _say("Updated", chosen["ImageSetId"])
         for name in ("ImageSetVersion", "StudyDescription"):
-            screen.print("   ", name, ": ", shown(chosen.get(name, "none")), " -> ", shown(after[name]), sep="")
+            if name in after:
+                screen.print("   ", name, ": ", shown(chosen.get(name, "none")), " -> ", shown(after[name]), sep="")
         return after
 
     def copy(self, chosen: Entry) -> str:
@@ -167,7 +164,7 @@ class _Walk:
         """Delete an image set, and see it leave the index. Only a tombstone without patient data is left."""
         known = self._wait_for_entry(image_set_id, lambda _: True)
         self._client.delete_image_set(datastoreId=self._datastore, imageSetId=image_set_id)
-        _wait_for(lambda: self._table.head(self._key(image_set_id)), lambda head: bool(head and head.tombstone))
+        _wait_for(lambda: self.entries.is_deleted(image_set_id), bool)
         _say("Deleted", image_set_id)
         self._say_found(known)
 
@@ -175,18 +172,11 @@ class _Walk:
         """Print how many image sets of the same study the index contains now."""
         study = known.get("StudyInstanceUID")
         if study:
-            count = len(self.entries(StudyInstanceUID=study))
-            screen.print(f"   search StudyInstanceUID={study}: {counted(count, 'image set')}", soft_wrap=True)
-
-    def _key(self, image_set_id: str) -> Key:
-        return Key(self._datastore, image_set_id)
+            count = sum(each.get("StudyInstanceUID") == study for each in self.entries.all_())
+            screen.print(f"   StudyInstanceUID={study}: {counted(count, 'image set')}", soft_wrap=True)
 
     def _wait_for_entry(self, image_set_id: str, wanted: Callable[[Entry], bool]) -> Entry:
-        def read() -> Entry | None:
-            found = self._table.read(self._key(image_set_id))
-            return plain(found.entry) if found else None
-
-        found = _wait_for(read, lambda item: item is not None and wanted(item))
+        found = _wait_for(lambda: self.entries.one(image_set_id), lambda entry: entry is not None and wanted(entry))
         assert found is not None  # noqa: S101  waited for
         return found
 
@@ -196,10 +186,13 @@ def _wait_for(read: Callable[[], _Read], enough: Callable[[_Read], bool]) -> _Re
 
     Raises:
         Failure: nothing has changed for a long time.
+        OSError: the same, and the disk on which the local cloud works is full.
     """
     last, changed = read(), time.monotonic()
     while not enough(last):
         if time.monotonic() - changed > _PATIENCE:
+            if shutil.disk_usage(tempfile.gettempdir()).free < _ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise Failure("The index has not changed for two minutes. Please report this with the output above.")
         time.sleep(_POLL)
         now = read()

@@ -1,0 +1,1 @@
+"""`imaging-index local`: the whole index on this machine."""
