@@ -24,6 +24,11 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
 }
 _FETCHED: Final = 1_000
+# Errors about the question, whose texts have only what is in it. All others may quote a value of the export.
+_OF_QUESTION: Final = (
+    *(duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException),
+    *(duckdb.SyntaxException,),
+)
 
 
 class Refused(ValueError):  # noqa: N818
@@ -51,7 +56,7 @@ class Answer:
             while rows := self._found.fetchmany(_FETCHED):
                 yield from rows
         except duckdb.Error as error:
-            raise Refused(_first_line(error)) from None
+            raise Refused(_why(error)) from None
 
 
 class Database:
@@ -101,11 +106,18 @@ class Database:
                 raise Refused("Ask one question, which begins with SELECT, WITH or FROM: nothing else is allowed.")
             return Answer(self._connection.execute(statements[0]))
         except duckdb.Error as error:
-            raise Refused(str(error).strip()) from None
+            raise Refused(_why(error)) from None
 
 
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).partition("\n")[0]
+def _why(error: duckdb.Error) -> str:
+    """Why there is no answer, without any value of the export."""
+    if isinstance(error, _OF_QUESTION):
+        return str(error).strip()
+    _, line, where = str(error).partition("\nLINE ")
+    return (
+        f"DuckDB raised {type(error).__name__}: some value does not allow what the question does with it. TRY_CAST "
+        f"instead of CAST is null for such a value, and so is TRY(...) around an expression.{line}{where}"
+    )
 
 
 def _text(text: str) -> str:

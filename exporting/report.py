@@ -63,14 +63,18 @@ class Report(msgspec.Struct, frozen=True):
 
 def report(database: Database) -> Report:
     """The figures of an export. What its profile does not select is empty."""
-    names = {str(row[0]) for row in database.ask("DESCRIBE series").rows()}
+    types = {str(name): str(kind) for name, kind, *_ in database.ask("DESCRIBE series").rows()}
     studies: dict[str, dict[str, int]] = {}
     modalities: list[str] = []
     unit = "month"
-    if names.issuperset(("StudyDate", "StudyInstanceUID", "Modality")) and _dated(database):
+    if (
+        types.keys() >= {"StudyDate", "StudyInstanceUID", "Modality"}
+        and types["StudyDate"] == "DATE"
+        and _dated(database)
+    ):
         unit, studies, modalities = _studies(database)
     vendors = []
-    if {"Manufacturer", "SliceThickness_min"} <= names:
+    if types.keys() >= {"Manufacturer", "SliceThickness_min"}:
         vendors = [Vendor(*row) for row in database.ask(_THICKNESS).rows()]
     return Report(
         image_sets=database.about.image_sets,

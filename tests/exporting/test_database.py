@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,22 @@ def test_what_is_not_a_question_over_the_export_is_refused(question: str, place:
         [*Database(place).ask(question).rows()]
     assert place.read_bytes() == before
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT PatientID::INT FROM image_sets",
+        "SELECT count(*) FROM image_sets WHERE strptime(PatientID, '%Y') IS NOT NULL",
+        "SELECT error(PatientName.Alphabetic) FROM image_sets",
+        "SELECT regexp_matches('a', PatientID || '(') FROM image_sets",
+    ],
+)
+def test_no_error_quotes_a_value_of_the_export(question: str, place: Path) -> None:
+    ended = sql(place, question)
+    assert ended.exit_code == 2
+    assert "some value does not allow" in " ".join(ended.stderr.split())
+    assert not re.search("P1|Roe", ended.output)
 
 
 def test_answers_are_a_table_csv_or_json(place: Path) -> None:

@@ -91,6 +91,19 @@ def test_a_picture_has_all_figures_and_fetches_nothing(tmp_path: Path) -> None:
     assert "href" not in text
 
 
+def test_hashed_days_and_thicknesses_are_in_no_chart(tmp_path: Path) -> None:
+    hashed = toml_file.parse("""
+revision = 1
+attributes = ["StudyInstanceUID", "StudyDate", "Modality", "Manufacturer", "SliceThickness"]
+[privacy]
+StudyDate = "hash"
+SliceThickness = "hash"
+""")
+    found = figures(archive(tmp_path, ("20240105", {"Modality": "CT", "Manufacturer": "A"}, ["2"]), of=hashed))
+    assert (found.image_sets, found.studies, found.vendors) == (1, {}, [])
+    assert found.missing["StudyDate"] == 0
+
+
 def test_an_empty_archive_and_a_profile_without_these_attributes_have_a_picture(tmp_path: Path) -> None:
     other = toml_file.parse('revision = 1\nattributes = ["PatientID"]')
     (tmp_path / "other").mkdir()
