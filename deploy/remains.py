@@ -17,12 +17,14 @@ _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
         "aws dynamodb update-table --table-name {0} --no-deletion-protection-enabled",
         "aws dynamodb delete-table --table-name {0}",
     ),
+    # With --force, it is emptied first.
+    "AWS::S3::Bucket": ("aws s3 rb s3://{0} --force",),
     "AWS::Logs::LogGroup": ("aws logs delete-log-group --log-group-name {0}",),
     "AWS::SecretsManager::Secret": ("aws secretsmanager delete-secret --secret-id {0}",),
     "AWS::KMS::Key": ("aws kms schedule-key-deletion --key-id {0} --pending-window-in-days 7",),
 }
 # Statuses in which no update can begin, with what leads out of them (AWS CloudFormation User Guide, "View stack
-# status"). A stack of the first three was never complete, or is half deleted.
+# status").
 _DELETE: Final = "aws cloudformation delete-stack --stack-name {0}"
 _WAY_OUT: Final = {
     "CREATE_FAILED": _DELETE,
@@ -30,6 +32,9 @@ _WAY_OUT: Final = {
     "DELETE_FAILED": _DELETE,
     "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name {0}",
 }
+# Of these, a stack was never complete. One whose deletion failed may have been in use for years: what stayed of that
+# has data, for which there is no command here.
+_NEVER_COMPLETE: Final = frozenset({"CREATE_FAILED", "ROLLBACK_FAILED"})
 _STACK: Final = "AWS::CloudFormation::Stack"
 
 
@@ -62,7 +67,7 @@ class Remains:
         status = self._client.describe_stacks(StackName=self._stack)["Stacks"][0]["StackStatus"]
         if status not in _WAY_OUT:
             return
-        found = self.of_last_time() if _WAY_OUT[status] is _DELETE else ""
+        found = self.of_last_time() if status in _NEVER_COMPLETE else ""
         raise DeployError(
             f"The stack {self._stack} is {status}, so nothing was deployed. First run\n"
             f"  {_WAY_OUT[status].format(self._stack)}\n{found}"
