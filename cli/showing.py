@@ -1,6 +1,7 @@
 """`imaging-index show`: one image set as the table has it, with its instances; or all image sets of a study."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -28,6 +29,7 @@ from imaging_index.table.reading import Damaged
 
 # AWS HealthImaging API Reference, "GetImageSet".
 _IMAGE_SET: Final = re.compile(r"([0-9a-z]{32})/([0-9a-z]{32})")
+_PLACE: Final = frozenset({"ImagePositionPatient", "ImageOrientationPatient"})
 _COLUMNS: Final = ("InstanceNumber", "SOPInstanceUID", "SOPClassUID", "Rows", "Columns", "NumberOfFrames")
 
 
@@ -104,6 +106,21 @@ def parts(study: Row, level: Level) -> list[Row]:
     return sorted(rows, key=lambda row: (row.value("SeriesNumber") or 0, key_of(row.entries[0], level)))
 
 
+def geometry_of(profile: Profile, instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the positions in the pages say.
+
+    Raises:
+        Failure: they have none, since the profile leaves them out.
+    """
+    placed = {each.name for each in profile.instances.geometry} >= _PLACE
+    if not placed and not any(each.get(name) for each in instances for name in _PLACE):
+        raise Failure(
+            "The pages have no positions under the deployed profile: its [instances] or [privacy] leaves them out. "
+            "Select VolumeGeometry, and index again, if [privacy] allows that: docs/geometry.md."
+        )
+    return plain(of_slices(of_rows(instances), [], profile.angle, Flaws()))
+
+
 def _show_image_set(stack: Stack, image_set: str, *, instances: bool, geometry: bool, json: bool) -> None:
     ids = _IMAGE_SET.fullmatch(image_set)
     if not ids:
@@ -120,9 +137,7 @@ def _show_image_set(stack: Stack, image_set: str, *, instances: bool, geometry: 
         head = stack.table.head(key)
         raise Failure("This image set was deleted." if head else "The table has no entry of this image set.")
     entry = plain(whole.entry)
-    derived = (
-        {"geometry": plain(of_slices(of_rows(whole.instances), [], stack.profile.angle, Flaws()))} if geometry else {}
-    )
+    derived = {"geometry": geometry_of(stack.profile, whole.instances)} if geometry else {}
     if json:
         print_json({"entry": entry, "instances": whole.instances} | derived)
         return

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import boto3
+import pytest
 from pydicom.data import get_testdata_file
 
-from cli.showing import parts
+from cli.output import Failure
+from cli.showing import geometry_of, parts
 from imaging_index.entry.item import Item
+from imaging_index.profile import toml_file
 from imaging_index.searching.question import Level
 from imaging_index.table.layout import Key
 from imaging_index.table.writing import TableWriter
@@ -100,3 +103,15 @@ def test_a_study_has_its_series_in_the_order_of_their_numbers_each_with_its_imag
     assert [(each.value("SeriesNumber"), len(each.entries)) for each in series] == [(None, 1), (9, 1), (10, 2)]
     assert [each.counts and each.counts.instances for each in series] == [10, 10, 20]
     assert len(parts(study, Level.IMAGE_SET)) == 4
+
+
+def test_pages_without_positions_are_no_answer_about_the_geometry() -> None:
+    placed = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    for without in ("[instances]\ngeometry = false\n", '[privacy]\nImagePositionPatient = "drop"\n'):
+        profile = toml_file.parse(f'revision = 1\nattributes = ["Modality"]\n{without}')
+        with pytest.raises(Failure, match="The pages have no positions"):
+            geometry_of(profile, [{"Rows": 512}])
+        # Those of an entry that another profile has made.
+        assert geometry_of(profile, [placed])["VolumeGeometry"] == "single"
+    profile = toml_file.parse('revision = 1\nattributes = ["Modality"]\n')
+    assert geometry_of(profile, [{"Rows": 512}])["VolumeGeometry"] == "none"

@@ -417,3 +417,10 @@ def test_nothing_is_derived_from_private_positions(private: str) -> None:
 def test_what_is_private_tells_no_gatheredapart() -> None:
     instances = [each for values in TOLD_APART["Time"] for each in slices(range(3), **values)]
     assert word(instances, reader=Reader(profile('[privacy]\nAcquisitionTime = "hash"\n'))) == "duplicates"
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("uid", "mixed"), ("drop", "volume"), ("hash", "volume")])
+def test_dropped_frames_of_reference_are_not_compared_and_mapped_ones_are(policy: str, expected: str) -> None:
+    reader = Reader(profile(f'[privacy]\nFrameOfReferenceUID = "{policy}"\n'))
+    several = [{"FrameOfReferenceUID": "1.2.1"}, {"FrameOfReferenceUID": "1.2.2"}]
+    assert word(slices(range(4)), reader=reader, series=several) == expected

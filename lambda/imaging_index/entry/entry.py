@@ -85,7 +85,9 @@ def build(reader: Reader, pieces: Iterable[bytes], secret: bytes = b"") -> Conte
         attributes = applied(attributes, document, conversion)
     attributes |= derived(attributes, document.patient, document.study, profile, flaws)
     if instances.slices:
-        found = geometry(instances.slices.slices, document.series.values(), profile.angle, flaws)
+        # A series' own values are no source of the instances: what is private is not compared here either.
+        compared = any(each.name == "FrameOfReferenceUID" for each in profile.volume)
+        found = geometry(instances.slices.slices, document.series.values() if compared else (), profile.angle, flaws)
         attributes |= {name: value for name, value in found.items() if profile.find(name)}
     attributes["InstanceCount"] = {"N": str(instances.count)}
     attributes["FrameCount"] = {"N": str(instances.frames)}
