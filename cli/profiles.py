@@ -3,7 +3,7 @@
 import json as json_
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -65,6 +65,11 @@ class Chosen:
     said: str
     path: Path
     profile: Profile
+
+    @property
+    def events(self) -> Literal["off", "on"]:
+        """The setting of that name: on where the profile allows events."""
+        return "off" if self.profile.why_no_events else "on"
 
 
 def choose(name: str | None) -> Chosen:

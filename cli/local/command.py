@@ -48,6 +48,8 @@ def up(
         # Whatever takes time comes after what may be mistyped.
         folder = with_dicom(dicom) if dicom else None
         chosen = profiles.choose(profile)
+        if viewer and (why_not := chosen.profile.why_no_dicomweb):
+            raise Failure(f"--ohif is not for this profile: {why_not}")
         _check_port(port)
         build = _build() if viewer else None
         if detach and not detaching.is_in_background():
@@ -87,8 +89,8 @@ def _build() -> Path:
 def _up(folder: Path | None, chosen: profiles.Chosen, port: int, build: Path | None, keeper: records.Keeper) -> None:
     screen.print(f"The profile is {chosen.said}.", soft_wrap=True, markup=False)
     with (
-        running(port, errors.status, profile=chosen.path, events="on") as (cloud, _),
-        worklist.of_local_cloud() as server,
+        running(port, errors.status, profile=chosen.path, events=chosen.events) as (cloud, _),
+        contextlib.nullcontext() if chosen.profile.why_no_dicomweb else worklist.of_local_cloud() as server,
     ):
         client = boto3.client("medical-imaging")
         datastore = make_datastore(client, "local")
@@ -103,11 +105,11 @@ def _up(folder: Path | None, chosen: profiles.Chosen, port: int, build: Path | N
             environment=cloud.environment(),
             profile=chosen.name,
             datastore=datastore,
-            worklist=server.address,
+            worklist=server.address if server else None,
         )
         keeper.keep(record)
         _say_how_to_use(record)
-        if build:
+        if build and server:
             address = ohif.add(server, build, boto3.Session(), datastore, cloud.endpoint)
             screen.print(f"\nThe same in OHIF, with the images:\n{address}", soft_wrap=True)
         if detaching.is_in_background():
@@ -139,7 +141,7 @@ def _say_how_to_use(record: records.Record) -> None:
         "address:\n",
         f"aws --endpoint-url {record.endpoint} sqs list-queues",
         f"\nIts data store is {record.datastore}.",
-        f"\nIts work list, in a browser on this machine:\n{record.worklist}",
+        *([f"\nIts work list, in a browser on this machine:\n{record.worklist}"] if record.worklist else []),
     ):
         screen.print(line, soft_wrap=True, markup=False)
 
@@ -159,7 +161,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
             f"  address     {each.endpoint}",
             f"  profile     {each.profile}",
             f"  data store  {each.datastore}",
-            f"  work list   {each.worklist}",
+            f"  work list   {each.worklist or 'none under this profile'}",
         ):
             screen.print(line, soft_wrap=True, markup=False)
     if not found:

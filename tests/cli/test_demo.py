@@ -80,10 +80,13 @@ def test_the_demo_shows_every_image_set_and_follows_update_copy_and_delete_and_l
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demo_shows_what_a_profile_without_an_index_by_date_selects_and_nothing_else(tmp_path: Path) -> None:
+def test_the_demo_shows_what_a_profile_without_events_and_index_by_date_selects_and_nothing_else(
+    tmp_path: Path,
+) -> None:
     profile = tmp_path / "own.toml"
     profile.write_text(
-        'revision = 1\nattributes = ["PatientID", "StudyInstanceUID"]\n'
+        'revision = 1\nattributes = ["PatientID", "StudyInstanceUID", "StudyDate"]\n'
+        '[privacy]\nStudyInstanceUID = "uid"\nSeriesInstanceUID = "uid"\nSOPInstanceUID = "uid"\nStudyDate = "shift"\n'
         '[indexes.study]\npartition = ["StudyInstanceUID"]\nsort = ["ImageSetId"]\n'
     )
     (tmp_path / "scans").mkdir()
@@ -122,6 +125,8 @@ def test_a_folder_a_profile_and_a_port_that_cannot_be_are_said_before_anything_s
             ["demo", "--profile", "wrong.toml"],
             "line 2: 'PatientNme' is not a DICOM keyword. Did you mean 'PatientName'?",
         ),
+        (["demo", "--stay", "--profile", "research-pseudonymous"], "--stay is not for this profile"),
+        (["local", "up", "--ohif", "--profile", "research-pseudonymous"], "--ohif is not for this profile"),
         (["local", "up", "--dicom", "none"], "There is no folder"),
         (["local", "up", "--dicom", "scans", "--detach"], "holds no DICOM file"),
         (["local", "up", "--profile", "none"], "There is no profile none."),
@@ -197,18 +202,22 @@ def test_the_local_cloud_goes_on_in_the_background_until_it_is_stopped(tmp_path:
     assert "No local cloud is up. Start one with `imaging-index local up`." in none.stderr
     assert local(environment, "status").returncode == 1
 
-    options = ("--detach", "--port", port, "--profile", "minimal", "--dicom", str(tmp_path / "scans"))
+    options = ("--detach", "--port", port, "--profile", "research-pseudonymous", "--dicom", str(tmp_path / "scans"))
     started = local(environment, "up", *options)
     assert started.returncode == 0, started.stderr
     try:
         assert "1 file imported into 1 image set, 0 refused." in started.stdout
         (up,) = json.loads(local(environment, "status", "--json").stdout)
-        assert (up["port"], up["profile"]) == (int(port), "minimal")
+        assert (up["port"], up["profile"]) == (int(port), "research-pseudonymous")
         assert up["datastore"] in local(environment, "status").stdout
-        assert "1CT1" in work_list(up["worklist"])
+        # No viewer knows the UIDs of this profile, and no event may say when an entry came.
+        assert up["worklist"] is None
+        found = shell("imaging-index search Modality=CT --json", exported(environment))
+        assert len(json.loads(found)["rows"]) == 1
+        assert "1CT1" not in found
         again = local(environment, "up", "--port", port)
         assert (again.returncode, again.stdout) == (1, "")
-        assert f"A local cloud is up on port {port} already, with the profile minimal." in again.stderr
+        assert f"A local cloud is up on port {port} already, with the profile research-pseudonymous." in again.stderr
     finally:
         stopped = local(environment, "down", "--port", port)
     assert (stopped.returncode, stopped.stderr) == (0, "")
