@@ -24,7 +24,7 @@ def comparing(stack: Stack) -> list[Finding]:
     schedules = stack.ids("AWS::Scheduler::Schedule")
     if not schedules:
         return [ok("Nothing is compared by a schedule, as the setting reconcileMinutes says.")]
-    variables = {"TABLE_NAME": "TableName", "QUEUE_URL": "QueueUrl"}
+    variables = {"TABLE_NAME": "TableName", "QUEUE_URL": "QueueUrl"} | functions.of_documents(stack)
     function = functions.function(stack, stack.outputs["ReconcileFunctionName"], variables)
     findings = [*_schedule(stack, schedules[0]), *function, *_passes(stack)]
     return [each for each in findings if each.status is not Status.OK] or [findings[-1]]

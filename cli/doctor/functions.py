@@ -42,6 +42,12 @@ def function(stack: Stack, name: str, variables: Mapping[str, str]) -> list[Find
     return problems or [ok(f"{name} was last changed {configuration['LastModified'][:16].replace('T', ' ')}.")]
 
 
+def of_documents(stack: Stack) -> dict[str, str]:
+    """The variable of a function that uses kept documents, as `function` has variables; none where none are kept."""
+    name = "DocumentsBucketName"
+    return {"DOCUMENTS_BUCKET": name} if name in stack.outputs else {}
+
+
 def mapping(stack: Stack, identifier: str, *, gets: str) -> list[Finding]:
     """An event source mapping, through which Lambda gives a function what it `gets`."""
     client = stack.session.client("lambda")

@@ -111,11 +111,8 @@ def mapping(stack: Stack) -> list[Finding]:
 
 def function(stack: Stack) -> list[Finding]:
     """The function that indexes."""
-    return functions.function(
-        stack,
-        stack.outputs["FunctionName"],
-        {"TABLE_NAME": "TableName", "QUEUE_URL": "QueueUrl", "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl"},
-    )
+    variables = {"TABLE_NAME": "TableName", "QUEUE_URL": "QueueUrl", "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl"}
+    return functions.function(stack, stack.outputs["FunctionName"], variables | functions.of_documents(stack))
 
 
 def _of_policy(stack: Stack, url: str, attributes: dict[str, str]) -> list[Finding]:

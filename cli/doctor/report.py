@@ -47,7 +47,10 @@ def of(stack: Stack, findings: Iterable[tuple[str, Finding]], seconds: Mapping[s
         "seconds": {step: round(took, 1) for step, took in seconds.items()},
         "findings": [{"part": part} | asdict(finding) for part, finding in findings],
     }
-    return _without_ids(json.dumps(told, indent=2), stack.name) + "\n"
+    # CloudFormation writes the stack's name in lower case, and cuts it, where it names a bucket.
+    words = {stack.outputs.get("DocumentsBucketName", ""): "<bucket>"}
+    words |= dict.fromkeys((stack.name, stack.name.lower()), "<stack>")
+    return _without_ids(json.dumps(told, indent=2), words) + "\n"
 
 
 def _made(stack: Stack) -> dict[str, Any]:
@@ -64,8 +67,10 @@ def _made(stack: Stack) -> dict[str, Any]:
     return {"resources": dict(sorted(kinds.items())), "indexes": indexes}
 
 
-def _without_ids(text: str, name: str) -> str:
-    """The text with each id replaced by a number of its own, and the stack's name by a word."""
+def _without_ids(text: str, words: Mapping[str, str]) -> str:
+    """The text with each id replaced by a number of its own, and each of some names by a word."""
     numbers: dict[str, int] = {}
-    text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", "<stack>", text)
+    for name, word in words.items():
+        if name:
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", word, text)
     return _IDS.sub(lambda found: f"<id {numbers.setdefault(found[0], len(numbers) + 1)}>", text)

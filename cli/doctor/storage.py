@@ -1,4 +1,4 @@
-"""Whether what holds data is as the stack made it: the table, its indexes, its key, and the tokens' secret."""
+"""Whether what holds data is as the stack made it: the table, its indexes, its key, and the secret."""
 
 from collections.abc import Iterator
 
@@ -85,19 +85,19 @@ def key(stack: Stack) -> list[Finding]:
 
 
 def secret(stack: Stack) -> Iterator[Finding]:
-    """The secret that tokens of hashed values are made with, if the profile hashes any."""
+    """The key of tokens, mapped UIDs and shifts, if the profile has such a policy."""
     client = stack.session.client("secretsmanager")
     for identifier in stack.ids("AWS::SecretsManager::Secret"):
         try:
             scheduled = "DeletedDate" in client.describe_secret(SecretId=identifier)
         except client.exceptions.ResourceNotFoundException:
             yield failure(
-                f"{identifier} is gone: the tokens of hashed values can never be made again.", repairs.find_drift(stack)
+                f"{identifier} is gone: its tokens, UIDs and shifts can never be made again.", repairs.find_drift(stack)
             )
             return
         if scheduled:
             yield failure(
-                f"{identifier} is being deleted: hashed values get no tokens.",
+                f"{identifier} is being deleted: what is hashed, mapped or shifted cannot be indexed.",
                 aws(f"secretsmanager restore-secret --secret-id {identifier}"),
             )
         else:

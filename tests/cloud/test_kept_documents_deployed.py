@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -9,6 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.pipeline import write_files
+from cli import deployed
+from cli.doctor import comparing, documents, ingestion, report
 from cli.main import application
 from imaging_index.entry.entry import FORMAT
 from imaging_index.kept_documents import name_of
@@ -154,3 +160,25 @@ def test_a_document_that_is_lost_is_read_from_healthimaging_and_kept_again(stage
     assert (stage.counted() - calls)["GetImageSetMetadata"] == 1
     assert lost in stage.kept()
     assert {revision for _, revision, _ in stage.generations()} == {REVISION}
+
+
+def test_doctor_finds_a_bucket_that_is_encrypted_otherwise_or_gone_and_its_report_does_not_name_it(
+    stage: Deployed,
+) -> None:
+    stack = deployed.find(deployed.DEFAULT_STACK)
+    assert {each.status for each in (*ingestion.function(stack), *comparing.comparing(stack))} == {"ok"}
+    # The local cloud leaves a template's encryption out.
+    (found,) = documents.documents(stack)
+    assert (found.status, "with the stack's key" in found.found) == ("failure", True)
+    program, *arguments = shlex.split(found.next)
+    subprocess.run([Path(sys.executable).with_name(program), *arguments], check=True, capture_output=True)
+    (found,) = documents.documents(stack)
+    assert found.status == "ok"
+    written = report.of(stack, [("documents", found)], {})
+    assert "<bucket> is there" in written
+    assert "imagingindex-" not in written
+    for each in stage.bucket.list_objects_v2(Bucket=stage.name)["Contents"]:
+        stage.bucket.delete_object(Bucket=stage.name, Key=each["Key"])
+    stage.bucket.delete_bucket(Bucket=stage.name)
+    (found,) = documents.documents(stack)
+    assert (found.status, "is gone" in found.found) == ("failure", True)
