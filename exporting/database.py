@@ -80,8 +80,9 @@ class Database:
         schema = pq.read_schema(files[0])
         pattern = _text(f"{place}/*/*.parquet" if folder else str(place))
         self._connection = duckdb.connect(config=_CONFIG)
-        columns = "* EXCLUDE (StudyMonth)" if folder else "*"
-        self._connection.execute(f"CREATE VIEW image_sets AS SELECT {columns} FROM read_parquet({pattern})")  # noqa: S608
+        # The months of folders' names are no column, since an attribute may be called like that.
+        files_read = f"read_parquet({pattern}, hive_partitioning = false)"
+        self._connection.execute(f"CREATE VIEW image_sets AS FROM {files_read}")
         self._connection.execute(f"CREATE VIEW series AS {series(schema)}")
         self._connection.execute('CREATE VIEW "index" AS FROM series')
         files_allowed = [] if folder else [place]

@@ -43,14 +43,14 @@ class InUse(Exception):  # noqa: N818
 
 @contextlib.contextmanager
 def beside(place: Path) -> Iterator[Path]:
-    """An empty folder beside a place, on the same disk, for the time of an export to it.
+    """An empty folder beside a place, on the same disk, for an export to it. Nobody else can look into it.
 
     Raises:
         InUse: another export to that place is running.
         OSError: the disk is full, or cannot be written to.
     """
     folder = place.with_name(f".{place.name}.exporting")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     # A process that is killed lets go of the lock.
     lock = os.open(folder, os.O_RDONLY)
     try:

@@ -157,3 +157,10 @@ def test_an_export_of_an_older_format_of_entries_is_read_with_a_warning(place: P
     answer = sql(tmp_path / "older.parquet", "SELECT count(*) AS n FROM series", "--json")
     assert "before the format of entries changed. Export again." in answer.output
     assert '"n":2' in answer.output
+
+
+def test_a_folder_has_an_attribute_that_is_named_like_its_months(tmp_path: Path) -> None:
+    own = toml_file.parse('revision = 1\nattributes = ["Modality"]\n[named.StudyMonth]\nfrom = ["StudyDescription"]\n')
+    made = content(own, {}, study={"StudyDescription": "May"})
+    export([lines([entry(made.attributes, own)])], own, tmp_path / "all")
+    assert [*Database(tmp_path / "all").ask("SELECT StudyMonth FROM image_sets").rows()] == [("May",)]

@@ -167,3 +167,8 @@ def test_entries_of_another_profile_or_an_older_format_are_counted(tmp_path: Pat
     third["Generation"] = {"S": "0000000001.000002.0002.0000"}
     made = export([lines([first, second, third])], PROFILE, tmp_path / "all.parquet")
     assert (made.image_sets, made.outdated) == (3, 2)
+
+
+def test_nobody_else_looks_into_what_an_export_has_on_the_disk_meanwhile(place: Path) -> None:
+    with files.beside(place) as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
