@@ -110,7 +110,7 @@ class Dicomweb(Construct):
         Args:
             settings: the deployment's settings; DICOMweb is on.
             storage: the table and the key.
-            tokens: the key of tokens, if the profile hashes any attribute.
+            tokens: the key of the policies, if the profile has one that needs a key.
         """
         super().__init__(scope, construct_id)
         stack = Stack.of(self)

@@ -37,7 +37,7 @@ class DicomwebFunction(PackageFunction):
         Args:
             settings: the deployment's settings.
             storage: the table that it reads, and the key.
-            tokens: the key of its tokens, if the profile hashes any attribute.
+            tokens: the key of the policies, if the profile has one that needs a key.
         """
         stack = Stack.of(scope)
         super().__init__(

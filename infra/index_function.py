@@ -36,7 +36,7 @@ class IndexFunction(PackageFunction):
         Args:
             settings: the deployment's settings.
             storage: the table that it writes to, and the key.
-            tokens: the key of its tokens, if the profile hashes any attribute.
+            tokens: the key of the policies, if the profile has one that needs a key.
             documents: where it keeps documents, if it does.
             queue: the queue that invokes it.
             dead_letter_queue: where it parks messages that it cannot handle.

@@ -1,4 +1,4 @@
-"""The key of the tokens that stand for hashed values, when the profile hashes any."""
+"""The key of what a profile's policies make of values: tokens, other UIDs and shifts of dates."""
 
 # mypy: allow-subclassing-any
 
@@ -13,10 +13,10 @@ from infra.storage import Storage
 
 
 class TokenSecret(Construct):
-    """A secret of 64 random characters.
+    """A secret of 64 random characters, in a stack whose profile has such a policy.
 
     Attributes:
-        secret: the secret. It is never rotated: another secret would give other tokens for the same values.
+        secret: the secret. It is never rotated: another secret would make something else of the same values.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage) -> None:
