@@ -17,6 +17,7 @@ from rich.table import Table
 
 from cli.output import Failure, Misuse, counted, errors, print_json_array, screen, shown
 from cli.research.s3_object import ADDRESS, Object
+from cli.waiting import interruptible
 from exporting.about import NotOurs
 from exporting.database import Answer, Database, Refused
 from imaging_index.entry.entry import FORMAT
@@ -72,6 +73,8 @@ def opened(place: str) -> Iterator[Database]:
     with contextlib.ExitStack() as copies:
         path = Path(place).absolute()
         if in_s3 := ADDRESS.fullmatch(place):
+            # The copy is removed also where the command is ended or its terminal closed.
+            copies.enter_context(interruptible())
             path = copies.enter_context(Object(Session(), in_s3[1], in_s3[2]).local())
         try:
             database = Database(path)

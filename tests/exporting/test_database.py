@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import re
+import shutil
+import signal
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from msgspec import structs
 from typer.testing import CliRunner
 
 from cli.main import application
+from cli.research import asking
 from exporting import about
 from exporting.database import Database, Refused
 from exporting.export import export
@@ -164,3 +168,22 @@ def test_a_folder_has_an_attribute_that_is_named_like_its_months(tmp_path: Path)
     made = content(own, {}, study={"StudyDescription": "May"})
     export([lines([entry(made.attributes, own)])], own, tmp_path / "all")
     assert [*Database(tmp_path / "all").ask("SELECT StudyMonth FROM image_sets").rows()] == [("May",)]
+
+
+def test_a_copy_of_an_export_in_s3_is_removed_when_the_command_is_ended(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = []
+
+    class S3:
+        def client(self, _: str) -> Any:
+            return self
+
+        def download_file(self, _bucket: str, _key: str, file: str) -> None:
+            copies.append(Path(shutil.copy(place, file)))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(asking, "Session", S3)
+    with pytest.raises(KeyboardInterrupt):
+        asking.sql("SELECT 1", "s3://bucket/all.parquet")
+    assert not copies[0].parent.exists()
