@@ -30,9 +30,12 @@ def advice(stack: str, deployed: Template, wanted: Template, table: Mapping[str,
     storing = entries * _SMALLEST_IMAGE_SET_GB * (_PRICES.frequent_gb_month - _PRICES.archive_gb_month)
     values = kept_values(deployed.profile, wanted.profile)
     if values:
-        values += " Point-in-time recovery keeps them for 35 days more.\n"
+        kept = ", and kept documents have them until you delete their bucket" if deployed.keeps_documents else ""
+        values += f" Point-in-time recovery keeps them for 35 days more{kept}.\n"
     documents = (
-        " What the stack keeps documents of takes neither calls nor storage." if deployed.keeps_documents else ""
+        " What the stack keeps documents of takes neither calls nor storage."
+        if deployed.keeps_documents and wanted.keeps_documents
+        else ""
     )
     return (
         "\nEntries stay as they are until their image sets are indexed again "

@@ -38,8 +38,11 @@ def test_a_stack_of_another_name_is_named_and_an_old_one_has_no_generation() -> 
 
 
 def test_where_documents_are_kept_they_are_said_to_cost_nothing_in_healthimaging() -> None:
-    said = advice("ImagingIndex", deployed(DocumentsBucketName="documents"), deployed(Generation="3.3"), TABLE)
-    assert "What the stack keeps documents of takes neither calls nor storage." in said
+    keeping, without = deployed(DocumentsBucketName="documents"), deployed(Generation="3.3")
+    sentence = "What the stack keeps documents of takes neither calls nor storage."
+    assert sentence in advice("ImagingIndex", keeping, keeping, TABLE)
+    # With the setting off, the function reads none that are there.
+    assert sentence not in advice("ImagingIndex", keeping, without, TABLE)
 
 
 def test_values_that_the_new_profile_protects_are_named_with_how_long_backups_keep_them() -> None:
@@ -48,4 +51,6 @@ def test_values_that_the_new_profile_protects_are_named_with_how_long_backups_ke
     )
     said = advice("ImagingIndex", deployed(), private, TABLE)
     assert "They keep the values of PatientName, which the new profile does not keep as they are" in said
-    assert "35 days" in said
+    assert "35 days more.\n" in said
+    said = advice("ImagingIndex", deployed(DocumentsBucketName="documents"), private, TABLE)
+    assert "35 days more, and kept documents have them until you delete their bucket.\n" in said
