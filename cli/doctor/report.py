@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Ids of data stores, image sets and jobs; of keys and mappings; of accounts.
 _IDS: Final = re.compile(r"\b(?:[0-9a-z]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{12})\b")
 
+# CloudFormation leaves at least so much of a stack's name in the names that it makes.
+_LEAST: Final = 8
+
 
 def of(stack: Stack, findings: Iterable[tuple[str, Finding]], seconds: Mapping[str, float]) -> str:
     """The report as JSON.
@@ -47,9 +50,7 @@ def of(stack: Stack, findings: Iterable[tuple[str, Finding]], seconds: Mapping[s
         "seconds": {step: round(took, 1) for step, took in seconds.items()},
         "findings": [{"part": part} | asdict(finding) for part, finding in findings],
     }
-    # CloudFormation writes the stack's name in lower case, and cuts it, where it names a bucket.
-    words = {stack.outputs.get("DocumentsBucketName", ""): "<bucket>"}
-    words |= dict.fromkeys((stack.name, stack.name.lower()), "<stack>")
+    words = _names(stack) | dict.fromkeys((stack.name, stack.name.lower()), "<stack>")
     return _without_ids(json.dumps(told, indent=2), words) + "\n"
 
 
@@ -67,10 +68,22 @@ def _made(stack: Stack) -> dict[str, Any]:
     return {"resources": dict(sorted(kinds.items())), "indexes": indexes}
 
 
+def _names(stack: Stack) -> dict[str, str]:
+    """The names that CloudFormation has made of the stack's own, each with a word for it.
+
+    They have the stack's name cut, or in lower case, as the service demands.
+    """
+    try:
+        found = {name: re.split("[/:]", each["PhysicalResourceId"])[-1] for name, each in stack.resources.items()}
+    except (ClientError, BotoCoreError):
+        return {}
+    beginning = stack.name[:_LEAST].lower()
+    return {made: f"<{name}>" for name, made in found.items() if made.lower().startswith(beginning)}
+
+
 def _without_ids(text: str, words: Mapping[str, str]) -> str:
     """The text with each id replaced by a number of its own, and each of some names by a word."""
     numbers: dict[str, int] = {}
-    for name, word in words.items():
-        if name:
-            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", word, text)
+    for name in sorted(words, key=len, reverse=True):
+        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", words[name], text)
     return _IDS.sub(lambda found: f"<id {numbers.setdefault(found[0], len(numbers) + 1)}>", text)

@@ -7,9 +7,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import NoCredentialsError
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
+from cli.deployed import Stack
+from cli.doctor import report
+from cli.doctor.finding import warning
 from cli.main import application
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
@@ -173,3 +177,26 @@ def test_an_interrupted_self_test_leaves_nothing_behind(
     assert during[0] != before
     assert made(session, outputs) == before
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_report_has_no_part_of_a_stacks_name_that_cloudformation_cut() -> None:
+    class Session:
+        region_name = "eu-central-1"
+
+        def client(self, _: str) -> Any:
+            raise NoCredentialsError
+
+    description = {"StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/x/y"}
+    stack = Stack(Session(), "SaintMaryHospitalOfSpringfieldIndexOfImages", description)  # type: ignore[arg-type]
+    made = {
+        "Queue": "https://sqs/123456789012/SaintMaryHospitalOfSprin-Queue-1A",
+        "Bucket": "saintmaryhospital-bucket-2b",
+    }
+    vars(stack)["resources"] = {name: {"PhysicalResourceId": each, "ResourceType": name} for name, each in made.items()}
+    found = [("queue", warning(f"{each.rpartition('/')[2]} of {stack.name}.", each)) for each in made.values()]
+    written = report.of(stack, found, {})
+    assert "saint" not in written.lower()
+    assert [each["found"] for each in json.loads(written)["findings"]] == [
+        "<Queue> of <stack>.",
+        "<Bucket> of <stack>.",
+    ]
