@@ -33,6 +33,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         until: when the last entry was read.
         consistent: whether all entries are as they were at `as_of`.
         image_sets: how many the export has, and `outdated` how many of them have an entry of another profile or format.
+        left_out: how many more have an entry of another profile, which may hold what this one does not keep.
         privacy: what becomes of the attributes that the profile protects.
         deidentification: of a pseudonymous profile, the codes of what it does (PS3.16, CID 7050, scheme DCM).
     """
@@ -47,6 +48,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     outdated: int
     privacy: dict[str, str]
     deidentification: tuple[str, ...]
+    left_out: int = 0
     program: str = __version__
 
     @classmethod

@@ -61,6 +61,7 @@ def export(
                 consistent=as_of is not None,
                 image_sets=count,
                 outdated=of_others,
+                left_out=reader.left_out,
             )
             schema = reader.schema.with_metadata(about.metadata)
             if place.suffix == _SUFFIX:

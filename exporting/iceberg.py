@@ -139,6 +139,7 @@ def bring_up_to_date(
                 consistent=as_of is not None,
                 image_sets=_records(transaction),
                 outdated=count,
+                left_out=reader.left_out,
             )
             transaction.set_properties(about.metadata)
     return about

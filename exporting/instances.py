@@ -45,6 +45,7 @@ class _Item(msgspec.Struct):
     ImageSet: _Text
     Part: _Text
     Generation: _Text | None = None
+    ProfileHash: _Text | None = None
     Attempt: _Text | None = None
     Pages: _Number | None = None
     PagesChecksum: _Text | None = None
@@ -64,6 +65,8 @@ class Instances:
         kept = profile.instances.keep
         self._geometry = [each.name for each in profile.instances.geometry]
         self._kept = [each.name for each in kept if each.name not in (*KEPT, *self._geometry)]
+        # As `rows.RowsReader`: what another profile has made may hold what this one does not keep.
+        self._only = _Text(profile.hash) if profile.private else None
         self.schema = _schema(self._geometry)
         self._file = file
         self._writer = files.writer(file, self.schema.with_metadata({KEY: b"{}"}))
@@ -78,7 +81,8 @@ class Instances:
             item = self._decoder.decode(line)
             if item.Part.S == ENTRY:
                 self._end(page.segment)
-                self._open[page.segment] = (item, [])
+                if self._only is None or item.ProfileHash == self._only:
+                    self._open[page.segment] = (item, [])
             elif (found := self._open.get(page.segment)) and _is_of(item, found[0]) and item.Content:
                 found[1].append(item.Content.B)
 

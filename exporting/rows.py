@@ -44,12 +44,17 @@ class Changes(NamedTuple):
 class RowsReader:
     """Makes rows of items under one profile. What an entry of another profile holds in another type is null.
 
+    Under a profile that protects something, such an entry has no row: it may hold what the profile does not keep.
+
     Attributes:
         schema: the columns of the rows.
+        left_out: how many entries have no row for that reason.
     """
 
     def __init__(self, profile: Profile, wrapping: Wrapping = Wrapping.NONE) -> None:
         self._wrapping = wrapping
+        self._only = profile.hash if profile.private else None
+        self.left_out = 0
         self._columns = columns(profile)
         self.schema = pa.schema(
             [*(each.field for each in self._columns), *(pa.field(*each) for each in BY_NAME.items())]
@@ -83,13 +88,19 @@ class RowsReader:
         whole = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
         raw = pa.json.read_json(pa.BufferReader(lines), read_options=whole, parse_options=self._parsing)
         removed: list[str] = []
+        keys = None
         if self._wrapping:
             keys, raw = _array(raw, "Keys"), pa.Table.from_struct_array(_array(raw, self._wrapping))
-            removed = _removed(keys, _texts(raw, "Generation"))
-        entries = pc.and_(
-            pc.equal(_texts(raw, _PART), ENTRY),
-            pc.not_equal(_texts(raw, "Generation"), TOMBSTONE),
-        )
+        generations = _texts(raw, "Generation")
+        entries = pc.and_(pc.equal(_texts(raw, _PART), ENTRY), pc.not_equal(generations, TOMBSTONE))
+        if self._only:
+            ours = pc.fill_null(pc.equal(_texts(raw, "ProfileHash"), self._only), False)
+            others = pc.fill_null(pc.and_(entries, pc.invert(ours)), False)
+            self.left_out += pc.sum(others).as_py() or 0
+            entries = pc.and_(entries, ours)
+            generations = pc.if_else(others, TOMBSTONE, generations)
+        if keys is not None:
+            removed = _removed(keys, generations)
         if not pc.all(entries, skip_nulls=False).as_py():
             raw = raw.filter(entries)
         return Changes(self._rows(raw), removed)

@@ -89,6 +89,13 @@ def export(
             style="yellow",
             soft_wrap=True,
         )
+    if about.left_out:
+        errors.print(
+            f"Not exported: {counted(about.left_out, 'image set')} with an entry of another profile, which may hold "
+            "what this one protects. `imaging-index reconcile --full` has such entries written again.",
+            style="yellow",
+            soft_wrap=True,
+        )
     if about.outdated:
         errors.print(
             f"{about.outdated:,} of them {'has' if about.outdated == 1 else 'have'} an entry of another profile or an "
@@ -111,6 +118,13 @@ def _export(
     client, table = stack.session.client("dynamodb"), stack.outputs["TableName"]
     described = client.describe_table(TableName=table)["Table"]
     profile = stack.profile
+    if profile.private and stack.outputs.get("ProfileHash", profile.hash) != profile.hash:
+        # All entries would be taken for those of another profile, and left out.
+        raise Failure(
+            f"This version of imaging-index understands the profile of {stack.name} otherwise than the one that "
+            "deployed it, and the profile protects something. Export with that version, or deploy again with "
+            "`make deploy`."
+        )
     if since and isinstance(to, Iceberg) and bucket:
         spans = windows(to.as_of(), datetime.now(UTC))
         if not spans:

@@ -66,7 +66,7 @@ def test_an_export_has_the_tables_entries_and_says_how_many(entries: list[Item],
 
 
 def test_the_instances_are_exported_from_the_pages_of_their_entries(
-    aws: boto3.Session, entries: list[Item], tmp_path: Path
+    aws: boto3.Session, entries: list[Item], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     table: Any = aws.client("dynamodb")
     position = {"ImagePositionPatient": ["-1.5", "0", "2.25"], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
@@ -89,6 +89,9 @@ def test_the_instances_are_exported_from_the_pages_of_their_entries(
     assert export("--to", tmp_path / "all.parquet", "--instances").exit_code == 0
     assert export("--to", f"iceberg:{tmp_path}", "--instances").exit_code == 2
     assert len(entries) == 60
+    # The pages of entries that another profile made have clear UIDs.
+    monkeypatch.setattr(OneTable, "profile", PSEUDONYMOUS)
+    assert "Exported 0 instances to" in export("--to", tmp_path / "all.parquet", "--instances").stdout
 
 
 def test_an_export_to_s3_tables_is_an_iceberg_table_of_the_stack(
@@ -176,14 +179,22 @@ def test_snapshots_do_not_tell_when_the_rows_of_a_profile_that_shifts_dates_arri
     assert not [*tmp_path.iterdir()]
 
 
-def test_an_export_of_a_pseudonymous_profile_has_the_codes_of_what_was_done(
+def test_an_export_of_a_pseudonymous_profile_has_the_codes_of_what_was_done_and_no_entry_of_another_one(
     entries: list[Item], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert entries
     place = tmp_path / "all.parquet"
     assert json.loads(export("--to", place, "--json").stdout)["deidentification"] == []
     monkeypatch.setattr(OneTable, "profile", PSEUDONYMOUS)
+    told = export("--to", place)
+    assert "Not exported: 60 image sets with an entry of another profile" in " ".join(told.stderr.split())
     said = json.loads(export("--to", place, "--json").stdout)
+    assert (said["image_sets"], said["left_out"], pq.read_table(place).num_rows) == (0, 60, 0)
+    stack = deployed.find("")
+    stack.outputs["ProfileHash"] = "of another version"
+    with monkeypatch.context() as patch:
+        patch.setattr(deployed, "find", lambda _: stack)
+        assert "Export with that version" in export("--to", place).stderr
     # PS3.16, CID 7050: Basic Application Confidentiality Profile, Modified Dates.
     assert {"113100", "113107"} <= {*said["deidentification"]}
     assert json.loads(pq.read_schema(place).metadata[b"imaging_index"])["deidentification"] == said["deidentification"]

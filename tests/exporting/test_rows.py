@@ -4,9 +4,10 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from exporting.rows import RowsReader
+from exporting.rows import RowsReader, Wrapping
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile
@@ -135,3 +136,19 @@ def test_columns_have_the_types_of_their_vrs() -> None:
     assert types["SliceThickness"].field("max").type == pa.decimal128(38, 18)
     assert types["AcquisitionDateTime"].field("min").type == pa.string()
     assert types["IndexedAt"] == pa.timestamp("us")
+
+
+def test_entries_that_another_profile_made_have_no_row_where_something_is_protected() -> None:
+    private = toml_file.parse('revision = 2\nattributes = ["PatientID"]\n[privacy]\nPatientID = "hash"\n')
+    token = entry({"PatientID": {"S": "0f" * 32}}, private, "a")
+    clear = entry({"PatientID": {"S": "4711"}}, private, "b") | {"ProfileHash": {"S": "of before"}}
+    reader = RowsReader(private)
+    assert reader.read(lines([token, clear]))["PatientID"].to_pylist() == ["0f" * 32]
+    assert reader.left_out == 1
+    # What changed into such an entry is not of the table any more.
+    changes = [
+        {"Keys": {name: item[name] for name in ("ImageSet", "Part")}, "NewImage": item} for item in (token, clear)
+    ]
+    found = RowsReader(private, Wrapping.INCREMENTAL).changes(msgspec.json.Encoder().encode_lines(changes))
+    assert found.rows["PatientID"].to_pylist() == ["0f" * 32]
+    assert found.removed == [clear["ImageSet"]["S"]]
