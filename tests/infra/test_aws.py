@@ -52,15 +52,16 @@ POLICIES = {
     ("AWS::KMS::Key", "KeyPolicy"): "key policy",
     ("AWS::SQS::QueuePolicy", "PolicyDocument"): "queue policy",
     ("AWS::SNS::TopicPolicy", "PolicyDocument"): "topic policy",
+    ("AWS::S3::BucketPolicy", "PolicyDocument"): "bucket policy",
     ("AWS::ApiGateway::RestApi", "Policy"): "API policy",
     ("AWS::IAM::Role", "AssumeRolePolicyDocument"): "trust policy",
 }
 
 
 @pytest.fixture(scope="session")
-def files(events_file: Path, private_dicomweb_file: Path, dicomweb_file: Path) -> list[Path]:
+def files(events_file: Path, private_dicomweb_file: Path, dicomweb_file: Path, documents_file: Path) -> list[Path]:
     """Templates that together have all that the settings can add."""
-    return [events_file, private_dicomweb_file, dicomweb_file]
+    return [events_file, private_dicomweb_file, dicomweb_file, documents_file]
 
 
 @pytest.fixture(scope="session")
