@@ -185,5 +185,5 @@ def test_a_copy_of_an_export_in_s3_is_removed_when_the_command_is_ended(
 
     monkeypatch.setattr(asking, "Session", S3)
     with pytest.raises(KeyboardInterrupt):
-        asking.sql("SELECT 1", "s3://bucket/all.parquet")
+        asking.ask("SELECT 1", "s3://bucket/all.parquet", csv=False, json=False)
     assert not copies[0].parent.exists()
