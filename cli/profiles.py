@@ -3,7 +3,7 @@
 import json as json_
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -65,6 +65,20 @@ class Chosen:
     said: str
     path: Path
     profile: Profile
+
+    @property
+    def events(self) -> Literal["off", "on"]:
+        """The setting of that name: a stack announces nothing if its profile shifts dates."""
+        return "off" if self.profile.shifts else "on"
+
+    def check_viewers(self, option: str) -> None:
+        """Check that an option which shows pages in a browser can be had with the profile.
+
+        Raises:
+            Failure: it cannot.
+        """
+        if why_not := self.profile.why_no_dicomweb:
+            raise Failure(f"{option} is not for {self.name}: {why_not}")
 
 
 def choose(name: str | None) -> Chosen:

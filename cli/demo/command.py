@@ -59,6 +59,8 @@ def demo(
     """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing is left behind."""
     try:
         folder, chosen = with_dicom(dicom or Path(pydicom.data.__file__).parent), profiles.choose(profile)
+        if stay:
+            chosen.check_viewers("--stay")
         with scratch():
             _demo(folder, chosen, stay=stay)
     except StackError as error:
@@ -69,12 +71,13 @@ def demo(
 
 def _demo(folder: Path, chosen: Chosen, *, stay: bool) -> None:
     begun = time.monotonic()
-    with running(step=errors.status, profile=chosen.path, events="on") as (cloud, outputs):
+    with running(step=errors.status, profile=chosen.path, events=chosen.events) as (cloud, outputs):
         client = boto3.client("medical-imaging")
         screen.print(f"A local AWS with the stack in it started in {time.monotonic() - begun:.0f} s.")
         screen.print(f"The profile is {chosen.said}.\n", soft_wrap=True, markup=False)
         datastore = make_datastore(client, "demo")
-        rule = DemoRule(outputs["EventBusName"]) if MODALITY in chosen.profile.events else None
+        announced = chosen.events == "on" and MODALITY in chosen.profile.events
+        rule = DemoRule(outputs["EventBusName"]) if announced else None
         with importing(folder) as progress:
             imported = import_folder(client, datastore, folder, progress)
         walk = _Walk(client, datastore, Entries(outputs["TableName"], datastore))

@@ -48,6 +48,8 @@ def up(
         # Whatever takes time comes after what may be mistyped.
         folder = with_dicom(dicom) if dicom else None
         chosen = profiles.choose(profile)
+        if viewer:
+            chosen.check_viewers("--ohif")
         _check_port(port)
         build = _build() if viewer else None
         if detach and not detaching.is_in_background():
@@ -87,8 +89,8 @@ def _build() -> Path:
 def _up(folder: Path | None, chosen: profiles.Chosen, port: int, build: Path | None, keeper: records.Keeper) -> None:
     screen.print(f"The profile is {chosen.said}.", soft_wrap=True, markup=False)
     with (
-        running(port, errors.status, profile=chosen.path, events="on") as (cloud, _),
-        worklist.of_local_cloud() as server,
+        running(port, errors.status, profile=chosen.path, events=chosen.events) as (cloud, _),
+        contextlib.nullcontext() if chosen.profile.why_no_dicomweb else worklist.of_local_cloud() as server,
     ):
         client = boto3.client("medical-imaging")
         datastore = make_datastore(client, "local")
@@ -103,11 +105,11 @@ def _up(folder: Path | None, chosen: profiles.Chosen, port: int, build: Path | N
             environment=cloud.environment(),
             profile=chosen.name,
             datastore=datastore,
-            worklist=server.address,
+            worklist=server.address if server else None,
         )
         keeper.keep(record)
         _say_how_to_use(record)
-        if build:
+        if build and server:
             address = ohif.add(server, build, boto3.Session(), datastore, cloud.endpoint)
             screen.print(f"\nThe same in OHIF, with the images:\n{address}", soft_wrap=True)
         if detaching.is_in_background():
@@ -134,12 +136,12 @@ def _say_how_to_use(record: records.Record) -> None:
         f'eval "$({command} local env{port})"',
         f"{command} search",
         "\nThat terminal then uses the local cloud only, until it is closed, or until you run\n",
-        f'eval "$({command} local env --unset{port})"',
+        f'eval "$({command} local env --unset)"',
         "\nThe AWS CLI 1 sends `aws sqs` to AWS all the same, and the AWS CLI before 2.13 everything. Both need the "
         "address:\n",
         f"aws --endpoint-url {record.endpoint} sqs list-queues",
         f"\nIts data store is {record.datastore}.",
-        f"\nIts work list, in a browser on this machine:\n{record.worklist}",
+        *([f"\nIts work list, in a browser on this machine:\n{record.worklist}"] if record.worklist else []),
     ):
         screen.print(line, soft_wrap=True, markup=False)
 
@@ -159,7 +161,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
             f"  address     {each.endpoint}",
             f"  profile     {each.profile}",
             f"  data store  {each.datastore}",
-            f"  work list   {each.worklist}",
+            f"  work list   {each.worklist or 'none, by the profile'}",
         ):
             screen.print(line, soft_wrap=True, markup=False)
     if not found:
@@ -175,6 +177,9 @@ def env(
     ] = False,
 ) -> None:
     """Print the variables by which a shell and its AWS clients use the local cloud."""
+    if unset:  # also when the cloud is down, which is when a shell needs it most
+        typer.echo(environment.unset())
+        return
     try:
         variables = records.one(port).environment
     except Failure:
@@ -182,9 +187,6 @@ def env(
         if not sys.stdout.isatty():
             typer.echo("false")
         raise
-    if unset:
-        typer.echo(environment.unset(variables))
-        return
     for line in environment.env_file(variables) if dotenv else environment.exports(variables):
         typer.echo(line)
 

@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         environment: the variables by which AWS clients reach it.
         profile: the profile's name or path.
         datastore: the id of its data store.
-        worklist: the address of its work list.
+        worklist: the address of its work list; None if the profile allows none.
     """
 
     port: int
@@ -40,7 +40,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str]
     profile: str
     datastore: str
-    worklist: str
+    worklist: str | None
 
     @property
     def endpoint(self) -> str:
