@@ -61,7 +61,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "imaging-index export --to archive --instances",
         "imaging-index export --bucket EXPORTS --to iceberg:warehouse --since",
     ),
-    "sql": ("imaging-index sql --from archive.parquet 'SELECT Modality, count(*) FROM series GROUP BY Modality'",),
+    "sql": ("imaging-index sql --from archive.parquet 'SELECT count(*) FROM series'",),
     "report": ("imaging-index report --from archive.parquet --to archive.svg",),
     "doctor": (
         "imaging-index doctor",

@@ -94,9 +94,7 @@ application.command()(watch)
 application.add_typer(events, name="events")
 
 if extras.installed("research"):
-    from cli.research.asking import sql
-    from cli.research.exporting import export
-    from cli.research.reporting import report
+    from cli.research.commands import export, report, sql
 
     application.command()(export)
     application.command()(sql)

@@ -11,7 +11,7 @@ import msgspec
 
 from cli.cost.announcing import announced
 from cli.cost.passes import passes
-from cli.cost.sizes import INSTANCES_A_PAGE
+from cli.cost.volume import INSTANCES_A_PAGE
 from imaging_index import metric_names
 from imaging_index.indexing import Outcome
 from infra import alarms

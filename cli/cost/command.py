@@ -10,10 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from cli import profiles
-from cli.cost import sizes
 from cli.cost.announcing import Wanted, announced
 from cli.cost.bill import Kind, Part, bill, reading_anew, rotations, use
-from cli.cost.volume import Volume
+from cli.cost.volume import INSTANCES_A_PAGE, Volume
 from cli.output import Failure, Misuse, counted, print_json, screen
 from imaging_index.profile.profile import ProfileError
 from infra.prices import AS_OF, REGION, Prices
@@ -63,6 +62,9 @@ def cost(
         raise Failure(str(error)) from None
     if sample is not None and not sample.expanduser().is_dir():
         raise Failure(f"There is no folder {sample}. Name one that holds DICOM files.")
+    # Not before it is needed: it takes pydicom, whose import takes longer than that of all the command.
+    from cli.cost import sizes
+
     measured = sizes.measure(selected, sample and sample.expanduser())
     volume = Volume(studies, series, instances, updates, deletions, existing)
     prices = Prices()
@@ -98,7 +100,7 @@ def cost(
         f"{counted(measured.image_sets, 'image set')}{'' if sample else ' made of files that pydicom ships'}."
     )
     mean = instances / series
-    pages_of_all = measured.page(min(mean, sizes.INSTANCES_A_PAGE)) * max(mean / sizes.INSTANCES_A_PAGE, 1) / 1e3
+    pages_of_all = measured.page(min(mean, INSTANCES_A_PAGE)) * max(mean / INSTANCES_A_PAGE, 1) / 1e3
     geometry = measured.geometry_bytes * mean / 1e3
     screen.print(
         f"The pages of a million image sets take {pages_of_all:,.1f} GB. {geometry:,.1f} GB of this is the position of "

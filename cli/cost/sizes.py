@@ -15,6 +15,7 @@ import msgspec
 import pydicom.data
 from msgspec import structs
 
+from cli.cost.volume import INSTANCES_A_PAGE
 from cli.output import Failure
 from imaging_index.document.reader import Reader
 from imaging_index.entry import entry
@@ -48,7 +49,6 @@ _DEFAULT_SAMPLES: Final = tuple(
     for each in ("77654033", "98892001", "98892003")
 )
 
-INSTANCES_A_PAGE: Final = 1000
 _CHUNK: Final = 64 * 1024
 
 # What each writing of an entry has of its own.

@@ -1,6 +1,10 @@
 """What a year brings: studies, image sets, and what happens to these."""
 
 from dataclasses import dataclass
+from typing import Final
+
+# How many instances a page of an image set has at most.
+INSTANCES_A_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)

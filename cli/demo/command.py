@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import boto3
-import pydicom.data
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -57,6 +56,9 @@ def demo(
     ] = False,
 ) -> None:
     """See DICOM files indexed, searched, updated, copied and deleted on this machine. Nothing is left behind."""
+    # No other command waits for it.
+    import pydicom.data
+
     try:
         folder, chosen = with_dicom(dicom or Path(pydicom.data.__file__).parent), profiles.choose(profile)
         if stay:

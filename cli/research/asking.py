@@ -7,10 +7,9 @@ import csv as csv_files
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import typer
 from boto3 import Session
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
@@ -31,23 +30,13 @@ _SHOWN: Final = 100
 _LEAST_WIDTH: Final = 8
 _json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
-Place = Annotated[
-    str,
-    typer.Option(
-        "--from", help="The export: its file, folder, or s3://BUCKET/KEY.parquet.", envvar="IMAGING_INDEX_EXPORT"
-    ),
-]
 
+def ask(question: str, place: str, *, csv: bool, json: bool) -> None:
+    """Print the answer to a question over an export.
 
-def sql(
-    question: Annotated[str, typer.Argument(help="A SELECT over image_sets or series.")],
-    place: Place,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON array of objects.")] = False,
-) -> None:
-    """Ask a question in SQL over an export. It reads the export, and can do nothing else."""
-    if csv and json:
-        raise Misuse("--csv and --json are two forms of output: choose one.")
+    Raises:
+        Misuse: it is no question, or one that is refused.
+    """
     try:
         with opened(place) as database:
             _print_answer(database.ask(question), csv=csv, json=json)

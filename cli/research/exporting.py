@@ -7,9 +7,8 @@ import errno
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
 from botocore.exceptions import ClientError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -39,36 +38,21 @@ _LOCAL: Final = ("http://127.0.0.1:", "http://localhost:")
 
 
 def export(
-    to: Annotated[
-        str,
-        typer.Option(
-            help="FILE.parquet, a folder, s3://BUCKET/KEY.parquet, s3-tables:ARN of a table bucket, or iceberg:FOLDER."
-        ),
-    ],
-    source: Annotated[
-        str | None,
-        typer.Option("--from", help="Read an export that DynamoDB has made: s3://BUCKET/PREFIX/AWSDynamoDB/ID."),
-    ] = None,
-    bucket: Annotated[
-        str | None, typer.Option(help="Have DynamoDB export the table to this BUCKET or BUCKET/PREFIX, and read that.")
-    ] = None,
-    since: Annotated[
-        bool, typer.Option("--since", help="With --bucket, export only what changed since the Iceberg table's moment.")
-    ] = False,
-    with_instances: Annotated[
-        bool, typer.Option("--instances", help="Export the instances as well, to PLACE.instances.parquet.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Let a scan begin without asking.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was exported as JSON.")] = False,
-    stack: deployed.StackName = deployed.DEFAULT_STACK,
+    stack: str,
+    to: str,
+    source: str | None,
+    bucket: str | None,
+    *,
+    since: bool,
+    with_instances: bool,
+    yes: bool,
+    json: bool,
 ) -> None:
-    """Export the entries to Parquet, in place of an export that is there, or bring an Iceberg table up to date."""
-    if source and bucket:
-        raise Misuse("--from reads an export that is there, and --bucket has one made: choose one.")
-    if since and not (bucket and to.startswith(("s3-tables:", "iceberg:"))):
-        raise Misuse("--since takes --bucket, and --to s3-tables: or iceberg:, where what did not change is already.")
-    if with_instances and (source or bucket or ":" in to):
-        raise Misuse("--instances are exported from a scan, to files: leave --from, --bucket and addresses out.")
+    """Export a stack's entries, and print what was exported. The arguments are those of the command.
+
+    Raises:
+        Failure: they cannot be exported; what was there is as it was.
+    """
     try:
         with deployed.reading(), interruptible(), contextlib.ExitStack() as more:
             found = deployed.find(stack)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from cli.output import Failure, screen
-from cli.research.asking import Place, opened
+from cli.research.asking import opened
 from exporting.picture import picture
 from exporting.report import report as figures
 
 
-def report(
-    place: Place,
-    to: Annotated[str, typer.Option(help="The SVG file.")] = "report.svg",
-) -> None:
-    """Draw studies by month and modality, slice thickness by vendor, and missing attributes, from an export."""
+def report(place: str, to: str) -> None:
+    """Draw an export into a file.
+
+    Raises:
+        Failure: the file cannot be written.
+    """
     with opened(place) as database:
         drawn = picture(figures(database))
     try:

@@ -8,7 +8,7 @@ import typer
 
 from cli import deployed, keys
 from cli.output import Failure
-from cli.search import browsing, completion, counting, scanning
+from cli.search import completion, counting, scanning
 from cli.search.answer import Answer
 from cli.search.columns import MODALITIES, selected
 from cli.search.explain import Explanation
@@ -126,6 +126,9 @@ def search(
 
 def _run(stack: Stack, options: Options) -> None:
     if options.web:
+        # The server of the page, which no other search needs.
+        from cli.search import browsing
+
         browsing.browse(stack, options, _datastores(stack, options))
         return
     profile = stack.profile

@@ -36,7 +36,7 @@ from proof.harness.forgeries import INTRUDER, LARGE, forged, lies, malformed
 from proof.harness.image_sets import wait_for
 
 _BACKLOG = 200  # forged messages that wait at any time
-_POURED = 400
+_POURED = 250
 
 
 class Hospital:

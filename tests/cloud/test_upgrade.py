@@ -190,18 +190,6 @@ def test_indexes_and_a_vr_change_while_entries_are_kept_written_and_found(
     assert cloudformation.describe_stacks(StackName="ImagingIndex")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
 
 
-@pytest.mark.usefixtures("environment")
-def test_the_stack_of_another_application_is_left_alone(aws: boto3.Session) -> None:
-    cloudformation = aws.client("cloudformation")
-    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
-    cloudformation.create_stack(StackName="Legacy", TemplateBody=template)
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="Legacy", WaiterConfig={"Delay": 1})
-    refused = make_deploy(ROOT / "profiles" / "minimal.toml", "-c stackName=Legacy")
-    assert refused.returncode != 0
-    assert "The stack Legacy is not one of Imaging Index: set another stackName." in refused.stdout
-    assert "Traceback" not in refused.stdout
-
-
 def test_what_would_replace_the_table_is_refused_and_changes_nothing(
     aws: boto3.Session, assembly: Assembly, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from proof.simulation.environments import DATASTORE
 from proof.simulation.happenings import document
 from proof.simulation.mutants import Mutant
 
-_SEEDS = 4_000  # make prove: a million
+_SEEDS = 3_000  # make prove: a million
 _AT_A_TIME = 1_000
 _SEEDS_A_MUTANT = 2_000
 

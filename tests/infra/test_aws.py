@@ -42,6 +42,7 @@ ARNS = {
     ("AWS::Lambda::Function", "Arn"): f"arn:aws:lambda:{_ARN}:function:index",
     # It ends with `:*`, which is each of its streams.
     ("AWS::Logs::LogGroup", "Arn"): f"arn:aws:logs:{_ARN}:log-group:logs:log-stream:stream",
+    ("AWS::S3::Bucket", "Arn"): "arn:aws:s3:::documents",
     ("AWS::SQS::Queue", "Arn"): f"arn:aws:sqs:{_ARN}:queue",
     ("AWS::SecretsManager::Secret", "Ref"): f"arn:aws:secretsmanager:{_ARN}:secret:tokens",
 }
@@ -52,15 +53,16 @@ POLICIES = {
     ("AWS::KMS::Key", "KeyPolicy"): "key policy",
     ("AWS::SQS::QueuePolicy", "PolicyDocument"): "queue policy",
     ("AWS::SNS::TopicPolicy", "PolicyDocument"): "topic policy",
+    ("AWS::S3::BucketPolicy", "PolicyDocument"): "bucket policy",
     ("AWS::ApiGateway::RestApi", "Policy"): "API policy",
     ("AWS::IAM::Role", "AssumeRolePolicyDocument"): "trust policy",
 }
 
 
 @pytest.fixture(scope="session")
-def files(events_file: Path, private_dicomweb_file: Path, dicomweb_file: Path) -> list[Path]:
+def files(events_file: Path, private_dicomweb_file: Path, dicomweb_file: Path, documents_file: Path) -> list[Path]:
     """Templates that together have all that the settings can add."""
-    return [events_file, private_dicomweb_file, dicomweb_file]
+    return [events_file, private_dicomweb_file, dicomweb_file, documents_file]
 
 
 @pytest.fixture(scope="session")
@@ -182,7 +184,9 @@ def grants(resources: Mapping[str, Any]) -> Iterator[tuple[str, list[str], set[s
 
 def pattern(arn: str) -> str:
     """A regular expression for the ARNs of a type of resource, from its form in the reference."""
-    return re.sub(r"\\\$\\{\w+\\}", "[^:/]*", re.escape(arn))
+    # The name of an object in S3 may have slashes.
+    escaped = re.escape(arn).replace(re.escape("${ObjectName}"), ".*")
+    return re.sub(r"\\\$\\{\w+\\}", "[^:/]*", escaped)
 
 
 @needs_others
@@ -253,7 +257,7 @@ def adapted(template: Any) -> Any:
 
 @needs_others
 def test_another_emulator_makes_the_stack_as_far_as_it_can(
-    events_file: Path, dicomweb_file: Path, moto: dict[str, Any]
+    events_file: Path, dicomweb_file: Path, documents_file: Path, moto: dict[str, Any]
 ) -> None:
     empty = io.BytesIO()
     with zipfile.ZipFile(empty, "w") as package:
@@ -264,7 +268,7 @@ def test_another_emulator_makes_the_stack_as_far_as_it_can(
     s3.create_bucket(Bucket=assets, CreateBucketConfiguration={"LocationConstraint": REGION})
     made: set[str] = set()
     wanted: dict[str, Any] = {}
-    for name, file in (("Events", events_file), ("Dicomweb", dicomweb_file)):
+    for name, file in (("Events", events_file), ("Dicomweb", dicomweb_file), ("Documents", documents_file)):
         template = adapted(json.loads(file.read_text("utf-8")))
         for each in template["Resources"].values():
             if each["Type"] == "AWS::Lambda::Function":

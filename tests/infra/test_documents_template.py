@@ -79,7 +79,7 @@ def test_what_does_not_come_by_tls_is_refused_for_as_long_as_the_bucket_is_there
         {"NumericLessThan": {"s3:TlsVersion": 1.2}},
     ]
     for each in (found, policy):
-        assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_accesses_are_logged_into_a_bucket_of_their_own_and_expire_with_the_other_logs(

@@ -353,7 +353,7 @@ def section(file: str, heading: str) -> str:
 
 
 def anchor_of(heading: str) -> str:
-    return heading.lower().replace(",", "").replace(" ", "-")
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def test_every_alarm_leads_to_a_section_of_the_runbook_and_every_section_but_the_last_is_of_an_alarm(

@@ -7,9 +7,9 @@ import pytest
 from proof.publishing import changes, jobs, studies
 from proof.publishing.variants import Variant
 
-CHANGES = 1_500  # make prove: 20,000, and 10,000 of each of the others
+CHANGES = 1_000  # make prove: 20,000, and 10,000 of each of the others
 KILLED = 8
-STUDIES = 2_400
+STUDIES = 1_600
 JOBS = 600
 AT_A_TIME = 300
 MOST = 2_100
