@@ -71,6 +71,15 @@ class Chosen:
         """The setting of that name: on where the profile allows events."""
         return "off" if self.profile.why_no_events else "on"
 
+    def check_viewers(self, option: str) -> None:
+        """Check that an option which shows pages in a browser can be had with the profile.
+
+        Raises:
+            Failure: it cannot.
+        """
+        if why_not := self.profile.why_no_dicomweb:
+            raise Failure(f"{option} is not for {self.name}: {why_not}")
+
 
 def choose(name: str | None) -> Chosen:
     """The profile of a name or path; without one that of cdk.json, by which `make deploy` goes as well.

@@ -179,6 +179,10 @@ def _client_environment(endpoint: str, account: str, region: str) -> dict[str, s
     }
 
 
+# What a shell no longer has when it uses AWS again.
+CLIENT_VARIABLES: Final = tuple(_client_environment("", "", ""))
+
+
 def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that keep clients from using a proxy, which cannot reach this machine's loopback address."""
     hosts = environment.get("NO_PROXY") or environment.get("no_proxy") or ""

@@ -61,8 +61,8 @@ def demo(
 
     try:
         folder, chosen = with_dicom(dicom or Path(pydicom.data.__file__).parent), profiles.choose(profile)
-        if stay and (why_not := chosen.profile.why_no_dicomweb):
-            raise Failure(f"--stay is not for this profile, which has no work list: {why_not}")
+        if stay:
+            chosen.check_viewers("--stay")
         with scratch():
             _demo(folder, chosen, stay=stay)
     except StackError as error:

@@ -8,7 +8,7 @@ import typer
 
 from cli import deployed
 from cli.events.bus import listening
-from cli.output import errors, print_json, screen, shown
+from cli.output import counted, errors, print_json, screen, shown
 from cli.waiting import until_interrupted
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ def line(event: Mapping[str, Any]) -> str:
 
 def _facts(detail: Mapping[str, Any]) -> list[str]:
     facts = [f"{name}={_plain(value)}" for name, value in detail.get("attributes", {}).items()]
-    for name, word in (("instanceCount", "images"), ("imageSetCount", "image sets"), ("refusedFileCount", "refused")):
+    for name, noun in (("instanceCount", "image"), ("imageSetCount", "image set")):
         if name in detail:
-            facts.append(f"{detail[name]} {word}")
+            facts.append(counted(detail[name], noun))
+    if "refusedFileCount" in detail:
+        facts.append(f"{detail['refusedFileCount']} refused")
     if detail.get("isPrimary") is False:
         facts.append("not primary")
     if names := detail.get("changed"):

@@ -48,8 +48,8 @@ def up(
         # Whatever takes time comes after what may be mistyped.
         folder = with_dicom(dicom) if dicom else None
         chosen = profiles.choose(profile)
-        if viewer and (why_not := chosen.profile.why_no_dicomweb):
-            raise Failure(f"--ohif is not for this profile: {why_not}")
+        if viewer:
+            chosen.check_viewers("--ohif")
         _check_port(port)
         build = _build() if viewer else None
         if detach and not detaching.is_in_background():
@@ -136,7 +136,7 @@ def _say_how_to_use(record: records.Record) -> None:
         f'eval "$({command} local env{port})"',
         f"{command} search",
         "\nThat terminal then uses the local cloud only, until it is closed, or until you run\n",
-        f'eval "$({command} local env --unset{port})"',
+        f'eval "$({command} local env --unset)"',
         "\nThe AWS CLI 1 sends `aws sqs` to AWS all the same, and the AWS CLI before 2.13 everything. Both need the "
         "address:\n",
         f"aws --endpoint-url {record.endpoint} sqs list-queues",
@@ -177,6 +177,9 @@ def env(
     ] = False,
 ) -> None:
     """Print the variables by which a shell and its AWS clients use the local cloud."""
+    if unset:  # also when the cloud is down, which is when a shell needs it most
+        typer.echo(environment.unset())
+        return
     try:
         variables = records.one(port).environment
     except Failure:
@@ -184,9 +187,6 @@ def env(
         if not sys.stdout.isatty():
             typer.echo("false")
         raise
-    if unset:
-        typer.echo(environment.unset(variables))
-        return
     for line in environment.env_file(variables) if dotenv else environment.exports(variables):
         typer.echo(line)
 

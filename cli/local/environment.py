@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.cloud import CLIENT_VARIABLES
 from local.stack import PROFILES
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def exports(variables: Mapping[str, str]) -> Iterator[str]:
         yield f"unset {' '.join(set_here)}"
 
 
-def unset(variables: Mapping[str, str]) -> str:
+def unset() -> str:
     """The line that makes a shell use AWS again. It leaves what keeps clients from a proxy: that does no harm."""
-    return f"unset {' '.join(name for name in variables if name.startswith('AWS_'))}"
+    return f"unset {' '.join(CLIENT_VARIABLES)}"
 
 
 def env_file(variables: Mapping[str, str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from boto3 import Session
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.output import Failure, Misuse, counted, errors, print_json_array, screen, shown
 from cli.research.s3_object import ADDRESS, Object
@@ -22,9 +22,13 @@ from exporting.database import Answer, Database, Refused
 from imaging_index.entry.entry import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.text import Text
 
 _SHOWN: Final = 100
+# A column with less room than this shows nothing that can be read.
+_LEAST_WIDTH: Final = 8
 _json: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -83,14 +87,27 @@ def _warn(database: Database) -> None:
 
 
 def _print(names: Sequence[str], rows: Iterator[Sequence[Any]]) -> None:
-    table = Table(*names, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
     count = 0
+    cells = []
     for count, row in enumerate(rows, 1):
         if count <= _SHOWN:
-            table.add_row(*(shown(_cell(value)) for value in row))
-    screen.print(table)
+            cells.append([shown(_cell(value)) for value in row])
+    if screen.width < _LEAST_WIDTH * len(names):
+        for number, row_cells in enumerate(cells, 1):
+            screen.print(f"Row {number}", style="bold")
+            screen.print(_table(("", ""), zip(map(shown, names), row_cells, strict=True)))
+    else:
+        screen.print(_table(names, cells))
     if count > _SHOWN:
         errors.print(f"The first {_SHOWN} of {counted(count, 'row')}. --csv and --json print all.", soft_wrap=True)
+
+
+def _table(names: Sequence[str], rows: Iterable[Iterable[Text]]) -> Table:
+    columns = (Column(name, overflow="fold") for name in names)
+    table = Table(*columns, box=SIMPLE_HEAD, show_header=any(names), pad_edge=False, padding=(0, 0))
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _cell(value: Any) -> Any:

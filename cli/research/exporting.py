@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from botocore.exceptions import ClientError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from cli import deployed
@@ -23,6 +24,7 @@ from exporting.iceberg import Gap
 from exporting.instances import beside, place_of
 from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
 from exporting.scanning import scanned, units_of
+from imaging_index.searching.refusals import code, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,17 +144,22 @@ def _taken(pages: Iterator[Page], instances: Instances | None) -> Iterator[tuple
 
 
 def _from_dynamodb(stack: Stack, to: Destination, address: str, table: str) -> About:
-    export = PointInTimeExport(stack.session.client("s3"), address)
-    if export.table != table:
-        raise Failure(f"{address} is an export of another table. Name one of the stack {stack.name}.")
-    if export.since and not isinstance(to, Iceberg):
-        raise Misuse(
-            f"{address} has only what changed. Export it to s3-tables: or iceberg:, where the rest is already."
+    try:
+        export = PointInTimeExport(stack.session.client("s3"), address)
+        if export.table != table:
+            raise Failure(f"{address} is an export of another table. Name one of the stack {stack.name}.")
+        if export.since and not isinstance(to, Iceberg):
+            raise Misuse(
+                f"{address} has only what changed. Export it to s3-tables: or iceberg:, where the rest is already."
+            )
+        lines = ((each, each.count(b"\n")) for each in export.lines())
+        return to.write(
+            _under_a_bar(lines, export.items), stack.profile, export.wrapping, as_of=export.as_of, since=export.since
         )
-    lines = ((each, each.count(b"\n")) for each in export.lines())
-    return to.write(
-        _under_a_bar(lines, export.items), stack.profile, export.wrapping, as_of=export.as_of, since=export.since
-    )
+    except ClientError as error:
+        if code(error) == "NoSuchBucket":
+            raise Failure(f"There is no bucket of that name, so no export at {address}. Check the name.") from None
+        raise Failure(why("S3", error, f"on {address}")) from None
 
 
 def _under_a_bar(pages: Iterator[tuple[bytes, int]], items: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from imaging_index.searching.rows import Row
 
 _DIGITS = 8  # of a DA
+_TOKEN = re.compile("[0-9a-f]{64}")  # of a hashed value; beside whole ones, the other columns would have no room
 
 
 def print_rows(rows: Iterable[Row], columns: Sequence[Column]) -> None:
@@ -50,16 +52,23 @@ def print_lines(heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
 
 
 def table(columns: Sequence[Column], lines: Iterable[Sequence[Any]]) -> Table:
-    """A table of values. It narrows names and descriptions first, and whole columns only when these are gone."""
-    made = Table(*map(_table_column, columns), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
-    for line in lines:
+    """A table of values. It narrows names, descriptions and tokens first, whole columns only when these are gone."""
+    every = [*lines]
+    made = Table(
+        *(_table_column(column, [line[number] for line in every]) for number, column in enumerate(columns)),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 0),
+    )
+    for line in every:
         made.add_row(*(_cell(column, value) for column, value in zip(columns, line, strict=True)))
     return made
 
 
-def _table_column(column: Column) -> TableColumn:
+def _table_column(column: Column, cells: Sequence[Any]) -> TableColumn:
+    narrowed = column.kind == "text" or any(isinstance(cell, str) and _TOKEN.fullmatch(cell) for cell in cells)
     justify = "right" if column.kind == "number" else "left"
-    return TableColumn(column.heading, justify=justify, no_wrap=column.kind != "text")  # type: ignore[arg-type]
+    return TableColumn(column.heading, justify=justify, no_wrap=not narrowed)  # type: ignore[arg-type]
 
 
 def _cell(column: Column, value: Any) -> Text:

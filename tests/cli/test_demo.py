@@ -16,7 +16,10 @@ from urllib.request import urlopen
 
 import pytest
 from pydicom.data import get_testdata_file
+from typer.testing import CliRunner
 
+from cli import profiles
+from cli.main import application
 from cli.web import ohif_build
 from infra.config import ROOT
 from proof.harness.image_sets import PATIENCE
@@ -201,6 +204,8 @@ def test_the_local_cloud_goes_on_in_the_background_until_it_is_stopped(tmp_path:
     assert (none.returncode, none.stdout) == (1, "false\n")
     assert "No local cloud is up. Start one with `imaging-index local up`." in none.stderr
     assert local(environment, "status").returncode == 1
+    # A shell that used a local cloud which is gone needs it most.
+    assert "AWS_ENDPOINT_URL" in shell("imaging-index local env --unset", environment)
 
     options = ("--detach", "--port", port, "--profile", "research-pseudonymous", "--dicom", str(tmp_path / "scans"))
     started = local(environment, "up", *options)
@@ -224,6 +229,15 @@ def test_the_local_cloud_goes_on_in_the_background_until_it_is_stopped(tmp_path:
     with socket.create_server(("127.0.0.1", int(port))):
         assert local(environment, "status", "--json").stdout == "[]\n"
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["demo", "--stay"], ["local", "up", "--ohif"]])
+def test_a_profile_that_shifts_dates_is_tried_without_events_and_pages_for_the_browser(arguments: list[str]) -> None:
+    assert profiles.choose("research-pseudonymous").events == "off"
+    assert profiles.choose("minimal").events == "on"
+    refused = CliRunner().invoke(application, [*arguments, "--profile", "research-pseudonymous"])
+    assert refused.exit_code == 1
+    assert f"{arguments[-1]} is not for research-pseudonymous" in " ".join(refused.output.split())
 
 
 def local(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -208,6 +208,20 @@ def test_a_uid_that_is_shown_is_whole_on_a_terminal(monkeypatch: pytest.MonkeyPa
     assert uid in console.file.getvalue()
 
 
+def test_beside_a_token_of_a_hashed_value_the_other_columns_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system=None, highlight=False)
+    monkeypatch.setattr("cli.search.text.screen", console)
+    token = "0123456789abcdef" * 4
+    print_rows([row(item(1, PatientID=token, StudyDescription=None))], of_level(Level.STUDY, (), screen=True))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "2024-01-01" in shown
+    assert "Images" in shown
+    lines = [line.split() for line in shown.splitlines()]
+    pieces = [piece for line in lines for piece in line if len(piece) > 3 and piece in token]
+    assert token in "".join(pieces)
+
+
 def dicom(printed: Any) -> pydicom.Dataset:
     return pydicom.Dataset.from_json(printed)
 

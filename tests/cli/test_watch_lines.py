@@ -21,8 +21,8 @@ IMAGE_SET = {"imageSetId": "1" * 32, "imageSetVersion": 2, "instanceCount": 60, 
         ("Study Stable", STUDY | {"patientChanged": False}, f"{'5' * 32}  90 images  3 image sets"),
         ("Study Stable", STUDY | {"patientChanged": True, "conflictCount": 1},
          f"{'5' * 32}  90 images  3 image sets  0 not primary, 1 conflicts  another patient than before"),
-        ("Import Job Indexed", {"jobId": "j" * 32, "imageSetCount": 3, "instanceCount": 7, "refusedFileCount": 2},
-         f"{'j' * 32}  7 images  3 image sets  2 refused"),
+        ("Import Job Indexed", {"jobId": "j" * 32, "imageSetCount": 3, "instanceCount": 1, "refusedFileCount": 2},
+         f"{'j' * 32}  1 image  3 image sets  2 refused"),
     ],
 )  # fmt: skip
 def test_a_line_says_what_an_event_is_about_and_what_differs_from_the_usual(

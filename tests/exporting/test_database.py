@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from msgspec import structs
+from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.main import application
@@ -145,6 +146,19 @@ def test_a_table_of_many_rows_ends_after_a_hundred_and_says_so(place: Path) -> N
     long = sql(place, "SELECT * FROM range(150)")
     assert "The first 100 of 150 rows. --csv and --json print all." in long.output
     assert len(sql(place, "SELECT * FROM range(150)", "--csv").stdout.splitlines()) == 151
+
+
+def test_a_table_loses_nothing_in_a_narrow_window_and_a_wide_one_shows_each_row_from_top_to_bottom(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "screen", Console(highlight=False, width=30))
+    assert "".join(sql(place, "SELECT repeat('x', 50) AS long").stdout.split()).count("x") == 50
+    question = "SELECT SeriesInstanceUID AS uid, Modality, StudyDate, SliceThickness_max AS thickest FROM series"
+    wide = sql(place, f"{question} ORDER BY uid").stdout
+    rows = [line.split() for line in wide.splitlines()]
+    assert [row[1] for row in rows if row and row[0] in ("Row", "uid", "thickest")] == [
+        "1", "1.0", "2", "2", "1.1", "3"
+    ]  # fmt: skip
 
 
 def test_what_is_no_export_is_not_opened(tmp_path: Path) -> None:

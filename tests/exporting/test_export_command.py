@@ -122,6 +122,8 @@ def test_an_export_to_s3_is_asked_about_there(aws: boto3.Session, entries: list[
     assert "is not an export" in export("--to", f"s3://{bucket}/mine.parquet").output
     refused = CliRunner().invoke(application, ["sql", question, "--from", f"s3://{bucket}/none.parquet"])
     assert (refused.exit_code, "S3" in refused.output) == (1, True)
+    none = export("--to", place, "--from", "s3://no-such-bucket/AWSDynamoDB/01767225600000-a1b2c3d4").output
+    assert "no bucket of that name" in " ".join(none.split())
     assert len(entries) == 60
 
 
