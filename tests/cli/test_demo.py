@@ -128,8 +128,6 @@ def test_a_folder_a_profile_and_a_port_that_cannot_be_are_said_before_anything_s
             ["demo", "--profile", "wrong.toml"],
             "line 2: 'PatientNme' is not a DICOM keyword. Did you mean 'PatientName'?",
         ),
-        (["demo", "--stay", "--profile", "research-pseudonymous"], "--stay is not for this profile"),
-        (["local", "up", "--ohif", "--profile", "research-pseudonymous"], "--ohif is not for this profile"),
         (["local", "up", "--dicom", "none"], "There is no folder"),
         (["local", "up", "--dicom", "scans", "--detach"], "holds no DICOM file"),
         (["local", "up", "--profile", "none"], "There is no profile none."),
