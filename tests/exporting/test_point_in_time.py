@@ -19,8 +19,8 @@ from exporting import iceberg, point_in_time
 from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
 from imaging_index.entry.item import Item
 from proof.harness.image_sets import make_table
+from proof.harness.table_items import entry
 from proof.searching import archive
-from tests.exporting.plain_rows import entry
 
 PROFILE = archive.PROFILE
 FULL = "2026/AWSDynamoDB/01767225600000-full"

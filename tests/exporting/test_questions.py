@@ -15,8 +15,8 @@ import pytest
 from exporting.database import Database
 from exporting.export import export
 from proof.harness.built import content
+from proof.harness.table_items import entry, lines
 from proof.searching.archive import PROFILE
-from tests.exporting.plain_rows import entry, lines
 
 PAGE = (Path(__file__).parents[2] / "docs/research.md").read_text("utf-8")
 NOTEBOOK = Path(__file__).parents[2] / "examples/research/cohort.ipynb"
@@ -26,12 +26,12 @@ Document = dict[str, Any]
 Rows = Iterable[tuple[Any, ...]]
 
 
-def documents(patients: int = 60) -> list[Document]:
+def documents(patients: int = 40) -> list[Document]:
     """Some image sets of an archive: the values of each level, of each instance, and whether it is primary."""
     chance = Random(18)
     made: list[Document] = []
     for number in range(patients):
-        patient = {"PatientID": f"P{number % 50}", "PatientSex": chance.choice(["F", "M"])}
+        patient = {"PatientID": f"P{number % 34}", "PatientSex": chance.choice(["F", "M"])}
         for visit in range(chance.choice([1, 1, 2, 3])):
             study = {
                 "StudyInstanceUID": f"1.2.{number}.{visit}",

@@ -14,7 +14,7 @@ from exporting.picture import picture
 from exporting.report import Report, report
 from imaging_index.profile import toml_file
 from proof.harness.built import content
-from tests.exporting.plain_rows import entry, lines
+from proof.harness.table_items import entry, lines
 
 PROFILE = toml_file.parse("""
 revision = 1

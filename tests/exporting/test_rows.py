@@ -11,7 +11,8 @@ from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile
 from proof.harness.built import content
-from tests.exporting.plain_rows import entry, lines, row
+from proof.harness.table_items import entry, lines
+from tests.exporting.plain_rows import row
 
 PROFILE = toml_file.parse("""
 revision = 1
