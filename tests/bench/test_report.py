@@ -85,7 +85,7 @@ def test_a_dear_geometry_of_volumes_is_told() -> None:
 
 def test_an_export_that_is_slow_or_large_is_told() -> None:
     kept = Export(200_000, 19e-6, 32e-6, 120, 256 * MIB, 0.2)
-    missing = {
+    missing: dict[str, dict[str, float]] = {
         "export to Parquet: image sets a second and core": {"cpu": 21e-6},
         "export to Parquet: times less CPU than msgspec's decoding": {"decoding": 28e-6},
         "export to Parquet: bytes of an image set": {"size": 121},
