@@ -10,10 +10,10 @@ from exporting.about import About
 from exporting.iceberg import Warehouse
 from exporting.rows import RowsReader, Wrapping
 from imaging_index.entry.item import Item
+from imaging_index.profile.profile import Profile
 from proof.harness.table_items import STORE, entry, lines
 from proof.searching import archive
 
-PROFILE: Final = archive.PROFILE
 KINDS: Final = ("create", "update", "delete", "correct")
 # Twice as many come as go, so that there is something to change.
 _CHOSEN: Final = ("create", *KINDS)
@@ -24,11 +24,13 @@ class Archive:
     """A table of entries that change at random; removed image sets have a tombstone, or nothing after a while.
 
     Attributes:
+        profile: the one that an export is made under. The entries are those of radiology.
         entries: the table's, by image set.
         done: how many changes of each kind there were. `correct` is another IsPrimary in the same generation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, profile: Profile = archive.PROFILE) -> None:
+        self.profile = profile
         self._chance = Random(18)
         self._new = archive.entries(_POOL, _POOL)
         self._touched: set[str] = set()
@@ -43,7 +45,7 @@ class Archive:
             if what == "create":
                 item = next(self._new)
                 image_set = item["ImageSetId"]["S"]
-                self.entries[image_set] = entry(item, PROFILE, image_set)
+                self.entries[image_set] = entry(item, self.profile, image_set)
             else:
                 image_set = self._chance.choice([*self.entries])
                 item = self.entries.pop(image_set)
@@ -82,28 +84,28 @@ class Report:
     harms: list[str] = field(default_factory=list)
 
 
-def scanned(warehouse: Warehouse, changes: int, rounds: int) -> Report:
+def scanned(warehouse: Warehouse, changes: int, rounds: int, profile: Profile = archive.PROFILE) -> Report:
     """Bring an Iceberg table up to date from scans, with as many changes in all rounds together."""
 
     def bring(current: Archive, _: int) -> About:
-        return iceberg.bring_up_to_date(warehouse, current.whole(), RowsReader(PROFILE), PROFILE)
+        return iceberg.bring_up_to_date(warehouse, current.whole(), RowsReader(profile), profile)
 
-    return _run(warehouse, changes, rounds, bring)
+    return _run(warehouse, changes, rounds, bring, Archive(profile))
 
 
-def incremental(warehouse: Warehouse, changes: int, rounds: int) -> Report:
+def incremental(warehouse: Warehouse, changes: int, rounds: int, profile: Profile = archive.PROFILE) -> Report:
     """Bring an Iceberg table up to date from one full export, and then from those of the changes alone."""
 
     def bring(current: Archive, number: int) -> About:
         if not number:
-            reader = RowsReader(PROFILE, Wrapping.FULL)
-            return iceberg.bring_up_to_date(warehouse, current.exported(), reader, PROFILE, as_of=_moment(0))
-        reader = RowsReader(PROFILE, Wrapping.INCREMENTAL)
+            reader = RowsReader(profile, Wrapping.FULL)
+            return iceberg.bring_up_to_date(warehouse, current.exported(), reader, profile, as_of=_moment(0))
+        reader = RowsReader(profile, Wrapping.INCREMENTAL)
         return iceberg.bring_up_to_date(
-            warehouse, current.changes(), reader, PROFILE, since=_moment(number - 1), as_of=_moment(number)
+            warehouse, current.changes(), reader, profile, since=_moment(number - 1), as_of=_moment(number)
         )
 
-    return _run(warehouse, changes, rounds, bring)
+    return _run(warehouse, changes, rounds, bring, Archive(profile))
 
 
 def rows(warehouse: Warehouse) -> list[dict[str, Any]]:
@@ -111,18 +113,19 @@ def rows(warehouse: Warehouse) -> list[dict[str, Any]]:
     return _ordered(warehouse.catalog.load_table((warehouse.namespace, iceberg.TABLE)).scan().to_arrow().to_pylist())
 
 
-def expected(items: Iterable[Item]) -> list[dict[str, Any]]:
-    """The rows that entries have."""
-    return _ordered(RowsReader(PROFILE).read(lines(items)).to_pylist())
+def expected(items: Iterable[Item], profile: Profile) -> list[dict[str, Any]]:
+    """The rows that entries have under a profile."""
+    return _ordered(RowsReader(profile).read(lines(items)).to_pylist())
 
 
-def _run(warehouse: Warehouse, changes: int, rounds: int, bring: Callable[[Archive, int], About]) -> Report:
-    current = Archive()
+def _run(
+    warehouse: Warehouse, changes: int, rounds: int, bring: Callable[[Archive, int], About], current: Archive
+) -> Report:
     report = Report(current.done)
     for number in range(rounds):
         current.change(changes * (number + 1) // rounds - changes * number // rounds)
         about = bring(current, number)
-        if rows(warehouse) != expected(current.entries.values()):
+        if rows(warehouse) != expected(current.entries.values(), current.profile):
             report.harms.append(f"after export {number + 1} the Iceberg table differs from DynamoDB's")
         if about.image_sets != len(current.entries) or iceberg.about_of(warehouse) != about:
             report.harms.append(f"export {number + 1} counts {about.image_sets}, and not {len(current.entries)}")

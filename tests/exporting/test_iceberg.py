@@ -12,9 +12,10 @@ from exporting import iceberg
 from exporting.iceberg import Warehouse
 from exporting.rows import RowsReader, Wrapping
 from proof.campaigns import iceberg_tables
-from proof.campaigns.iceberg_tables import PROFILE, Archive, rows
+from proof.campaigns.iceberg_tables import Archive, rows
+from tests.exporting.plain_rows import NARROW as PROFILE
 
-# `make prove` has a thousand.
+# `make prove` has all columns of radiology, and a thousand changes.
 CHANGES = int(os.environ.get("ICEBERG_CHANGES", "40"))
 ROUNDS = 3
 
@@ -40,19 +41,19 @@ def bring(warehouse: Warehouse, current: Archive, **moments: Any) -> None:
 
 
 def test_the_table_equals_dynamodbs_after_each_scan(in_folder: Warehouse) -> None:
-    report = iceberg_tables.scanned(in_folder, CHANGES, ROUNDS)
+    report = iceberg_tables.scanned(in_folder, CHANGES, ROUNDS, PROFILE)
     assert report.harms == []
     assert min(report.done.values()) > 0
 
 
 def test_the_table_in_s3_tables_equals_dynamodbs_after_each_export_of_changes(in_s3_tables: Warehouse) -> None:
-    report = iceberg_tables.incremental(in_s3_tables, CHANGES, ROUNDS)
+    report = iceberg_tables.incremental(in_s3_tables, CHANGES, ROUNDS, PROFILE)
     assert report.harms == []
     assert min(report.done.values()) > 0
 
 
 def test_nothing_is_written_if_nothing_has_changed(in_folder: Warehouse) -> None:
-    current = Archive()
+    current = Archive(PROFILE)
     current.change(20)
     bring(in_folder, current)
     before = snapshots(in_folder)
@@ -62,7 +63,7 @@ def test_nothing_is_written_if_nothing_has_changed(in_folder: Warehouse) -> None
 
 def test_changes_that_do_not_go_on_where_the_table_ends_are_refused(in_folder: Warehouse) -> None:
     assert iceberg.about_of(in_folder) is None
-    current = Archive()
+    current = Archive(PROFILE)
     current.change(4)
     reader = RowsReader(PROFILE, Wrapping.INCREMENTAL)
     with pytest.raises(iceberg.Gap, match="is empty"):
@@ -75,7 +76,7 @@ def test_changes_that_do_not_go_on_where_the_table_ends_are_refused(in_folder: W
 
 
 def test_an_interrupted_export_leaves_the_table_as_it_was(in_folder: Warehouse) -> None:
-    current = Archive()
+    current = Archive(PROFILE)
     current.change(20)
     bring(in_folder, current)
     before = rows(in_folder)
