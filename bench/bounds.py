@@ -23,11 +23,12 @@ class Bound(NamedTuple):
 
 def held(results: Results) -> list[Bound]:
     """Every promise that the run has figures for."""
-    return [*_of_reading(results), *_of_the_job(results), *_of_calls(results), *_of_imports(results)]
+    every = (_of_reading, _of_the_job, _of_calls, _of_imports, _of_the_export)
+    return [bound for part in every for bound in part(results)]
 
 
 def _at_least(promise: str, figure: float, bound: float) -> Bound:
-    return Bound(promise, f"{figure:.1f}", f"≥ {bound:g}", figure >= bound)
+    return Bound(promise, f"{figure:,.1f}", f"≥ {bound:,g}", figure >= bound)
 
 
 def _at_most(promise: str, figure: float, bound: float) -> Bound:
@@ -91,3 +92,12 @@ def _of_imports(results: Results) -> Iterator[Bound]:
         yield _at_most("imports and clients: share of the usual set", results.imports.ratio, 0.45)
     if results.dicomweb:
         yield _at_most("imports and clients of DICOMweb: share of the usual set", results.dicomweb.ratio, 0.65)
+
+
+def _of_the_export(results: Results) -> Iterator[Bound]:
+    if export := results.export:
+        yield _at_least("export to Parquet: image sets a second and core", 1 / export.cpu, 50_000)
+        yield _at_least("export to Parquet: times less CPU than msgspec's decoding", export.decoding / export.cpu, 1.5)
+        yield _at_most("export to Parquet: bytes of an image set", export.size, 120)
+        yield _at_most("export to Parquet: the whole process, MiB", export.peak / _MIB, 256)
+        yield _at_most("a cohort question over it, ms", export.question * 1e3, 200)

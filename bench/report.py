@@ -32,7 +32,7 @@ class Table:
 def tables(results: Results) -> list[Table]:
     """All tables of a run, the bounds last."""
     made = [_cpu(results), _memory(results), _jobs(results), _events(results)]
-    made += [_searches(results), _geometry(results), _others(results), _bounds(results)]
+    made += [_searches(results), _geometry(results), _export(results), _others(results), _bounds(results)]
     return [table for table in made if table.rows]
 
 
@@ -145,6 +145,23 @@ def _geometry(results: Results) -> Table:
     return Table(
         "The geometry of volumes: CPU with it, by CPU without", ["document", "reader", "making an entry"], rows
     )
+
+
+def _export(results: Results) -> Table:
+    rows = [
+        [
+            f"{each.image_sets:,.0f}",
+            f"{each.cpu * 1e6:.1f}",
+            f"{each.decoding * 1e6:.1f}",
+            f"x{each.decoding / each.cpu:.1f}",
+            f"{each.size:.1f}",
+            f"{each.peak / _MIB:,.0f}",
+            f"{each.question * 1e3:.0f}",
+        ]
+        for each in ([results.export] if results.export else [])
+    ]
+    columns = ["image sets", "CPU, us", "decoding alone", "less", "bytes", "peak, MiB", "cohort, ms"]
+    return Table("The export to Parquet: of an image set, and a question", columns, rows)
 
 
 def _searches(results: Results) -> Table:

@@ -100,6 +100,21 @@ class Geometry(msgspec.Struct, frozen=True):
     entry: float
 
 
+class Export(msgspec.Struct, frozen=True):
+    """The export of so many image sets to Parquet.
+
+    CPU seconds of each, those of `decoding` its JSON with msgspec alone, bytes of each, the most memory that the whole
+    process had in bytes, and the seconds of a cohort question.
+    """
+
+    image_sets: float
+    cpu: float
+    decoding: float
+    size: float
+    peak: float
+    question: float
+
+
 class Pipeline(msgspec.Struct, frozen=True):
     """Image sets through the whole local cloud: how many, how many a second, write units of each."""
 
@@ -128,6 +143,7 @@ class Results(msgspec.Struct, frozen=True):
     work_list: float | None = None
     pipeline: Pipeline | None = None
     geometry: list[Geometry] = []
+    export: Export | None = None
 
     def reading(self, document: str, method: str, profile: str = "") -> Reading:
         """One reading; our reader's is that of the prototype's attributes, unless another profile is named."""

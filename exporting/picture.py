@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from exporting.report import Report
 
 _WIDTH: Final = 960
-_LEFT: Final = 230
+_LEFT: Final = 260
 _RIGHT: Final = 900
 _ROW: Final = 18
 _HEIGHT: Final = 220  # of the bars of studies
@@ -83,9 +83,13 @@ def _studies(drawing: _Drawing, report: Report) -> None:
     _legend(drawing, report.modalities)
     labels = _between(min(report.studies), max(report.studies), report.unit)
     most = max(sum(counts.values()) for counts in report.studies.values())
+    ticks = _ticks(most, least=1)
+    if ticks[-1] < most:
+        ticks.append(ticks[-1] + ticks[1])
+    most = round(ticks[-1])
     left, top = 70.0, drawing.y
     bottom, wide = top + _HEIGHT, (_RIGHT - left) / len(labels)
-    for share in _ticks(most):
+    for share in ticks:
         y = bottom - share / most * _HEIGHT
         drawing.line(left, y, _RIGHT, y)
         drawing.text(left - 6, y + 4, f"{share:,.0f}", anchor="end", size=11)
@@ -131,9 +135,11 @@ def _vendors(drawing: _Drawing, report: Report) -> None:
 
 
 def _missing(drawing: _Drawing, report: Report) -> None:
-    drawing.heading("Image sets without a value, %")
-    place = _scale(drawing, 100, len(report.missing), lambda share: f"{share:.0f}")
-    for name, share in report.missing.items():
+    missing = {name: share for name, share in report.missing.items() if share}
+    whole = len(report.missing) - len(missing)
+    drawing.heading(f"Image sets without a value, %; {whole} attributes have one in all of them")
+    place = _scale(drawing, 100, len(missing), lambda share: f"{share:.0f}")
+    for name, share in missing.items():
         y = drawing.y
         drawing.text(_LEFT - 8, y + 13, _end(name), anchor="end", size=11)
         drawing.bar(_LEFT, y + 3, place(share * 100) - _LEFT, _ROW - 6, _COLOURS[4], f"{name}: {share:.1%}")
@@ -152,10 +158,11 @@ def _scale(drawing: _Drawing, most: float, rows: int, written: Callable[[float],
     return place
 
 
-def _ticks(most: float) -> list[float]:
-    """Round values from 0 to `most`, about five."""
+def _ticks(most: float, least: float = 0) -> list[float]:
+    """Round values from 0 to `most`, about five, that are `least` apart or more."""
     power = 10.0 ** math.floor(math.log10(most))
     step = next(power * part for part in (0.2, 0.5, 1, 2) if most / (power * part) <= _MOST_LABELS)
+    step = max(step, least)
     return [number * step for number in range(int(most / step) + 1)]
 
 

@@ -18,6 +18,7 @@ import boto3
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.output import screen
+from exporting import iceberg
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
 from proof.campaigns import (
@@ -27,6 +28,7 @@ from proof.campaigns import (
     drifted,
     flood,
     fuzz,
+    iceberg_tables,
     interruptions,
     kills,
     leaks,
@@ -73,6 +75,8 @@ JOBS: Final = 10_000
 ANNOUNCED_AT_ONCE: Final = 2_000
 KILLED: Final = 100
 INTERRUPTIONS: Final = 20
+ICEBERG_CHANGES: Final = 1_000
+ICEBERG_EXPORTS: Final = 20
 VARIANT_NUMBERS: Final = 2_000
 MODEL_STATES: Final = 4_000_000  # of the one configuration that has no end
 MUTANT_SEEDS: Final = 2_000
@@ -281,6 +285,18 @@ def profile_changed(count: int) -> Outcome:
         return Outcome(count, changed_profile.run(stage, boto3.Session(), outputs["TableName"], Path(folder), count))
 
 
+def brought_up_to_date(way: str) -> Outcome:
+    """Change a table at random, and bring an Iceberg table in the local cloud's S3 Tables up to date."""
+    run = iceberg_tables.scanned if way == "scans" else iceberg_tables.incremental
+    with LocalCloud() as cloud:
+        os.environ.update(cloud.environment())
+        aws = boto3.Session()
+        bucket = aws.client("s3tables").create_table_bucket(name="research")["arn"]
+        report = run(iceberg.in_s3_tables(aws, bucket, "research"), ICEBERG_CHANGES, ICEBERG_EXPORTS)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in report.done.items())
+    return Outcome(sum(report.done.values()), report.harms, [f"{ICEBERG_EXPORTS} {way}: {kinds}"])
+
+
 def interrupted(name: str) -> Outcome:
     """Press Ctrl-C at many moments of a command."""
     report = interruptions.run(name, INTERRUPTIONS, lambda _: None)
@@ -315,6 +331,11 @@ def programme() -> list[Suite]:
         Suite("A profile that comes to drop and hash, local cloud", "image sets", [(profile_changed, (500,))]),
         Suite("Kills, single and in pairs, local cloud", "runs", [(kills_at_calls, ())]),
         Suite("Errors, single and in pairs, local cloud", "runs", [(errors_at_calls, ())]),
+        Suite(
+            "An Iceberg table in S3 Tables, local cloud",
+            "changes",
+            [(brought_up_to_date, (way,)) for way in ("scans", "incremental exports")],
+        ),
         Suite("Commands and Ctrl-C", "interruptions", [(interrupted, (name,)) for name in interruptions.CASES]),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
         Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),

@@ -1,8 +1,10 @@
+import msgspec
 import pytest
 
 from bench import entries, fresh, stub
 from bench.documents import packed
 from bench.reading import METHODS
+from bench.results import Export
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Index
 from infra.config import ROOT
@@ -35,6 +37,12 @@ def test_a_median_is_taken_of_each_figure() -> None:
 def test_what_the_geometry_of_volumes_costs_is_a_ratio() -> None:
     figures = fresh.measured("bench.geometry", str(packed("mr_30")))
     assert figures.keys() == {"reader", "entry"}
+    assert all(figure > 0 for figure in figures.values())
+
+
+def test_what_an_export_costs_is_that_of_an_image_set() -> None:
+    figures = fresh.measured("bench.export", "500")
+    assert msgspec.convert(figures, Export).image_sets == 500
     assert all(figure > 0 for figure in figures.values())
 
 

@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from bench import bounds, plot, report, results
-from bench.results import METHODS, Document, Events, Geometry, Imports, Job, Reading, Results, Search
+from bench.results import METHODS, Document, Events, Export, Geometry, Imports, Job, Reading, Results, Search
 from infra.config import ROOT
 
 MIB = 2**20
@@ -81,6 +81,21 @@ def test_a_dear_geometry_of_volumes_is_told() -> None:
     for reader, kept in ((1.1, set()), (1.11, {promise})):
         geometry = [Geometry("mr_10000", 1, 1.3), Geometry("mf_20000", reader, 3)]
         assert missed(msgspec.structs.replace(of_run(), geometry=geometry)) == kept
+
+
+def test_an_export_that_is_slow_or_large_is_told() -> None:
+    kept = Export(200_000, 19e-6, 32e-6, 120, 256 * MIB, 0.2)
+    missing: dict[str, dict[str, float]] = {
+        "export to Parquet: image sets a second and core": {"cpu": 21e-6},
+        "export to Parquet: times less CPU than msgspec's decoding": {"decoding": 28e-6},
+        "export to Parquet: bytes of an image set": {"size": 121},
+        "export to Parquet: the whole process, MiB": {"peak": 257 * MIB},
+        "a cohort question over it, ms": {"question": 0.21},
+    }
+    assert missed(msgspec.structs.replace(of_run(), export=kept)) == set()
+    for promise, figures in missing.items():
+        export = msgspec.structs.replace(kept, **figures)
+        assert missed(msgspec.structs.replace(of_run(), export=export)) == {promise}
 
 
 def test_dear_events_and_searches_are_told() -> None:

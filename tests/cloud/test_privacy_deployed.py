@@ -1,4 +1,7 @@
-"""A profile with all policies, deployed: what replaces values is by the stack's own key, the values stand nowhere."""
+"""The profile for research with all policies, deployed: what replaces values is by the stack's own key.
+
+The values themselves are nowhere.
+"""
 
 import hashlib
 import hmac
@@ -13,27 +16,36 @@ from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
 from cli.main import application
+from imaging_index.profile import toml_file
+from imaging_index.profile.index_names import of_all
 from imaging_index.profile.privacy import Policy, Privacy, moved
+from infra.config import ROOT
 from local.deployment import deploy
 from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import wait_for
 from tests.assemblies import synth_here
 
-PROFILE = """
-revision = 1
-attributes = ["PatientID", "PatientName", "PatientAge", "StudyInstanceUID", "StudyDate", "Modality"]
+# The shipped profile for research, with a policy of each kind.
+POLICIES = """
 [privacy]
 PatientID = "hash"
 PatientName = "drop"
 PatientAge = "cap"
+PatientAgeYears = "cap"
 StudyInstanceUID = "uid"
 SeriesInstanceUID = "uid"
 SOPInstanceUID = "uid"
+FrameOfReferenceUID = "uid"
+ReferencedSeries = "uid"
 StudyDate = "shift"
-[indexes.patient]
-partition = ["DatastoreId", "PatientID"]
-sort = ["StudyMoment", "ImageSetId"]
+SeriesDate = "shift"
 """
+PROFILE = (
+    (ROOT / "profiles" / "research.toml")
+    .read_text("utf-8")
+    .replace('\n[privacy]\nPatientID = "hash"\n', POLICIES)
+    .replace('"PatientID",', '"PatientID", "PatientName",', 1)
+)
 
 
 def test_an_index_of_tokens_is_searched_by_token_and_never_holds_what_they_stand_for(
@@ -61,7 +73,7 @@ def test_an_index_of_tokens_is_searched_by_token_and_never_holds_what_they_stand
     assert stored["PatientID"] == {"S": token}
     found = dynamodb.query(
         TableName=outputs["TableName"],
-        IndexName="patient",
+        IndexName=of_all(toml_file.parse(PROFILE).indexes)["patient"],
         KeyConditionExpression="DatastoreId = :datastore AND PatientID = :patient",
         ExpressionAttributeValues={":datastore": {"S": datastore}, ":patient": {"S": token}},
     )
@@ -71,7 +83,8 @@ def test_an_index_of_tokens_is_searched_by_token_and_never_holds_what_they_stand
     assert stored["StudyDate"] == {"S": moved(scan.StudyDate, days)}
     assert stored["StudyInstanceUID"] == {"S": made.apply(Policy.UID, scan.StudyInstanceUID)}
     assert not {"IndexedAt", "FirstIndexedAt", "EventTime"} & stored.keys()
-    asked = ["PatientID=1CT1", f"StudyInstanceUID={scan.StudyInstanceUID}", "--datastore", datastore]
+    asked = ["PatientID=1CT1", f"StudyInstanceUID={scan.StudyInstanceUID}", "VolumeGeometry=single"]
+    asked += ["--datastore", datastore]
     answer = CliRunner().invoke(application, ["search", *asked, "--clear", "--json"])
     assert len(json.loads(answer.stdout)["rows"]) == 1, answer.stderr
     assert stored["StudyDate"]["S"] in answer.stdout

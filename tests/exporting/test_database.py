@@ -24,7 +24,7 @@ from exporting.database import Database, Refused
 from exporting.export import export
 from imaging_index.profile import toml_file
 from proof.harness.built import content
-from tests.exporting.plain_rows import entry, lines
+from proof.harness.table_items import entry, lines
 
 PROFILE = toml_file.parse("""
 revision = 1

@@ -11,10 +11,10 @@ from cli.main import application
 from exporting.database import Database
 from exporting.export import export
 from exporting.picture import picture
-from exporting.report import Report, report
+from exporting.report import Report, Vendor, report
 from imaging_index.profile import toml_file
 from proof.harness.built import content
-from tests.exporting.plain_rows import entry, lines
+from proof.harness.table_items import entry, lines
 
 PROFILE = toml_file.parse("""
 revision = 1
@@ -102,6 +102,35 @@ SliceThickness = "hash"
     found = figures(archive(tmp_path, ("20240105", {"Modality": "CT", "Manufacturer": "A"}, ["2"]), of=hashed))
     assert (found.image_sets, found.studies, found.vendors) == (1, {}, [])
     assert found.missing["StudyDate"] == 0
+
+
+def texts(drawn: str) -> list[ElementTree.Element]:
+    return [*ElementTree.fromstring(drawn).iter(f"{SVG}text")]  # noqa: S314
+
+
+@pytest.mark.parametrize(("most", "labels"), [(1, "01"), (3, "0123"), (7, "02468")])
+def test_studies_are_counted_by_whole_numbers_up_to_the_highest_bar_or_beyond(most: int, labels: str) -> None:
+    found = Report(
+        image_sets=most, as_of="2026-01-01", unit="month", studies={"2024-01": {"CT": most}}, modalities=["CT"],
+        vendors=[], missing={},
+    )  # fmt: skip
+    assert "".join(str(each.text) for each in texts(picture(found)) if each.get("text-anchor") == "end") == labels
+
+
+def test_every_label_is_within_the_picture_and_attributes_that_all_have_are_counted() -> None:
+    longest = "PerformedProtocolCodeSequence.ConceptNameCodeSequence.CodeMeaning"
+    found = Report(
+        image_sets=2, as_of="2026-01-01", unit="month", studies={}, modalities=[],
+        vendors=[Vendor("Manufacturer of Medical Imaging Systems", 123_456, [1, 1, 2, 3, 4])],
+        missing={longest: 0.5, "Modality": 0, "PatientID": 0},
+    )  # fmt: skip
+    every = texts(picture(found))
+    assert any("2 attributes have one in all" in str(each.text) for each in every)
+    assert not any(each.text == "Modality" for each in every)
+    for each in every:
+        if each.get("text-anchor") == "end":
+            # Wide letters of a sans-serif face take about six tenths of its size.
+            assert float(each.get("x", 0)) > len(str(each.text)) * 0.6 * float(each.get("font-size", 0))
 
 
 def test_an_empty_archive_and_a_profile_without_these_attributes_have_a_picture(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from imaging_index.profile import toml_file
 from infra.config import ROOT
 from proof.harness.built import content
 from proof.harness.image_sets import make_table
+from proof.harness.table_items import entry
 from proof.searching import archive
-from tests.exporting.plain_rows import entry
+from tests.exporting.plain_rows import NARROW as PROFILE
 
-PROFILE = archive.PROFILE
 PSEUDONYMOUS = toml_file.load(ROOT / "profiles" / "research-pseudonymous.toml")
 TABLE_BUCKET = "arn:aws:s3tables:us-east-1:000000000000:bucket/research"
 

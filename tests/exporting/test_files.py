@@ -17,8 +17,8 @@ from exporting import about, files
 from exporting.database import Database
 from exporting.export import export
 from imaging_index.entry.item import Item
+from proof.harness.table_items import entry, lines
 from proof.searching import archive
-from tests.exporting.plain_rows import entry, lines
 
 PROFILE = archive.PROFILE
 STUDIES = 40

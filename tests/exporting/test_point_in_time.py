@@ -19,10 +19,10 @@ from exporting import iceberg, point_in_time
 from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
 from imaging_index.entry.item import Item
 from proof.harness.image_sets import make_table
+from proof.harness.table_items import entry
 from proof.searching import archive
-from tests.exporting.plain_rows import entry
+from tests.exporting.plain_rows import NARROW as PROFILE
 
-PROFILE = archive.PROFILE
 FULL = "2026/AWSDynamoDB/01767225600000-full"
 CHANGES = "2026/AWSDynamoDB/01767312000000-changes"
 NOON = "2026-01-01T12:00:00.000Z"

@@ -1,5 +1,6 @@
 """The questions of docs/research.md have the answers that the documents lead to."""
 
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -14,10 +15,18 @@ import pytest
 
 from exporting.database import Database
 from exporting.export import export
+from imaging_index.profile import toml_file
+from imaging_index.profile.derived import VOLUME
+from infra.config import ROOT
 from proof.harness.built import content
-from proof.searching.archive import PROFILE
-from tests.exporting.plain_rows import entry, lines
+from proof.harness.table_items import entry, lines
 
+# `radiology` with the geometry of volumes.
+PROFILE = toml_file.parse(
+    (ROOT / "profiles" / "radiology.toml")
+    .read_text("utf-8")
+    .replace("attributes = [", f"attributes = {json.dumps([each.name for each in VOLUME])[:-1]},", 1)
+)
 PAGE = (Path(__file__).parents[2] / "docs/research.md").read_text("utf-8")
 NOTEBOOK = Path(__file__).parents[2] / "examples/research/cohort.ipynb"
 QUESTIONS = dict(re.findall(r"^([A-Z][^\n]*\?)[^\n]*\n\n```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
@@ -26,12 +35,12 @@ Document = dict[str, Any]
 Rows = Iterable[tuple[Any, ...]]
 
 
-def documents(patients: int = 60) -> list[Document]:
+def documents(patients: int = 50) -> list[Document]:
     """Some image sets of an archive: the values of each level, of each instance, and whether it is primary."""
     chance = Random(18)
     made: list[Document] = []
     for number in range(patients):
-        patient = {"PatientID": f"P{number % 50}", "PatientSex": chance.choice(["F", "M"])}
+        patient = {"PatientID": f"P{number % 42}", "PatientSex": chance.choice(["F", "M"])}
         for visit in range(chance.choice([1, 1, 2, 3])):
             study = {
                 "StudyInstanceUID": f"1.2.{number}.{visit}",
@@ -48,7 +57,7 @@ def documents(patients: int = 60) -> list[Document]:
 def _image_set(chance: Random, patient: Document, study: Document, uid: str, before: list[Document]) -> Document:
     modality = chance.choice(["CT", "CT", "CT", "MR", "MR", "PT", "SEG", None])
     vendor = chance.choice(
-        [("SIEMENS", "Force"), ("SIEMENS", "mCT"), ("GE MEDICAL SYSTEMS", "Revolution"), (None, None)]
+        [("SIEMENS", "Force"), ("Philips", "Brilliance"), ("GE MEDICAL SYSTEMS", "Revolution"), (None, None)]
     )
     series = {
         "SeriesInstanceUID": uid,
@@ -60,7 +69,7 @@ def _image_set(chance: Random, patient: Document, study: Document, uid: str, bef
     }
     common: Document = {"Rows": chance.choice([256, 512]), "Columns": 512}
     common["PixelSpacing"] = chance.choice([["0.5", "0.75"], ["0.9765625", "0.4882812"], None])
-    common["ContrastBolusAgent"] = chance.choice(["Iohexol", "NONE", None])
+    common["ContrastBolusAgent"] = chance.choice(["Iohexol", "Iohexol", "NONE", None])
     if modality == "MR":
         common["MagneticFieldStrength"] = chance.choice(["1.5", "3"])
     if modality == "SEG" and before:
@@ -72,6 +81,8 @@ def _image_set(chance: Random, patient: Document, study: Document, uid: str, bef
         if modality == "MR":
             own |= {"DiffusionBValue": chance.choice([0, 800, 1000])}
         instances.append(common | (own if chance.random() < 0.9 else {}))
+    if modality == "CT" and chance.random() < 0.8:
+        instances = _volume(chance, instances)
     primary = chance.random() > 0.05
     return {
         "patient": patient,
@@ -81,6 +92,22 @@ def _image_set(chance: Random, patient: Document, study: Document, uid: str, bef
         "primary": primary,
         "bytes": chance.randrange(10**8),
     }
+
+
+def _volume(chance: Random, instances: list[Document]) -> list[Document]:
+    """The instances as slices, which are a volume if there are three or more and none is left out."""
+    spacing = chance.choice(["1", "1", "1.5"])
+    here = {"ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"], "PixelSpacing": ["0.5", "0.75"], "Rows": 512}
+    thick = chance.choice([{}, {"SliceThickness": "1"}, {"SliceThickness": "1"}])
+    count = chance.choice([2, 4, 5])
+    places = [place for place in range(count) if place != 2 or chance.random() < 0.8]
+    return [
+        instances[place % len(instances)]
+        | here
+        | thick
+        | {"ImagePositionPatient": ["0", "0", f"{place * float(spacing):g}"]}
+        for place in places
+    ]
 
 
 DOCUMENTS = documents()
@@ -173,6 +200,13 @@ def of_the_chest() -> Rows:
         )
 
 
+def complete(found: Document) -> bool:
+    """Whether slices are a volume of three or more at distances up to 1.25 mm."""
+    places = [Decimal(each[2]) for each in of_instances(found, "ImagePositionPatient")]
+    steps = {after - before for before, after in itertools.pairwise(places)}
+    return len(places) > 2 and len(steps) == 1 and max(steps) <= Decimal("1.25")
+
+
 def cohort() -> Rows:
     fitting = [
         each
@@ -180,6 +214,8 @@ def cohort() -> Rows:
         if numbers(each, "SliceThickness")
         and max(numbers(each, "SliceThickness")) <= Decimal("1.25")
         and set(of_instances(each, "ContrastBolusAgent")) - {"NONE"}
+        and value(each, "Manufacturer") is not None
+        and complete(each)
     ]
     for (patient,), found in grouped(fitting, "PatientID").items():
         dated = [(value(each, "StudyDate"), value(each, "SeriesInstanceUID")) for each in found]

@@ -11,8 +11,10 @@ from exporting.rows import RowsReader, Wrapping
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import Profile
+from infra.config import ROOT
 from proof.harness.built import content
-from tests.exporting.plain_rows import entry, lines, row
+from proof.harness.table_items import entry, lines
+from tests.exporting.plain_rows import row
 
 PROFILE = toml_file.parse("""
 revision = 1
@@ -126,6 +128,25 @@ def test_what_a_profile_protects_is_no_longer_there_and_no_moment_of_the_index_e
     assert len(found["PatientID"]) == len(found["OperatorsName"][0]) == 64
     assert "PatientName" not in found
     assert not {"EventTime", "IndexedAt", "FirstIndexedAt"} & {*RowsReader(profile).schema.names}
+
+
+def test_counts_of_slices_are_whole_numbers_tokens_are_texts_and_shifted_dates_are_dates() -> None:
+    research, pseudonymous = (
+        {field.name: field.type for field in RowsReader(toml_file.load(ROOT / "profiles" / f"{name}.toml")).schema}
+        for name in ("research", "research-pseudonymous")
+    )
+    assert research["VolumeGeometry"] == research["Orientation"] == pa.string()
+    assert research["SliceSpacing"] == pa.decimal128(38, 18)
+    for name in (
+        "SliceCount",
+        "SliceGaps",
+        *(f"VolumesBy{each}" for each in ("Echo", "BValue", "Time", "Acquisition")),
+    ):
+        assert research[name] == pa.int64(), name
+    assert pseudonymous["PatientID"] == pseudonymous["StudyInstanceUID"] == pseudonymous["PatientAge"] == pa.string()
+    assert pseudonymous["ReferencedSeries"] == pa.list_(pa.string())
+    assert pseudonymous["StudyDate"] == pa.date32()
+    assert pseudonymous["AcquisitionDate"].field("max").type == pa.date32()
 
 
 def test_columns_have_the_types_of_their_vrs() -> None:

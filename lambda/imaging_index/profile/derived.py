@@ -55,19 +55,19 @@ OF_SLICES: Final = (
 )
 
 
-def _of_slices(name: str, kind: Kind) -> Derived:
-    return Derived(name, OF_SLICES, Form(kind), level=Level.SERIES, vr="DS" if kind == "number" else "CS")
+def _of_slices(name: str, kind: Kind, vr: str) -> Derived:
+    return Derived(name, OF_SLICES, Form(kind), level=Level.SERIES, vr=vr)
 
 
 # What the slices are together, in words and numbers: docs/geometry.md.
-VOLUME_GEOMETRY: Final = _of_slices("VolumeGeometry", "text")
-SLICE_SPACING: Final = _of_slices("SliceSpacing", "number")
-SLICE_COUNT: Final = _of_slices("SliceCount", "number")
-SLICE_GAPS: Final = _of_slices("SliceGaps", "number")
-ORIENTATION: Final = _of_slices("Orientation", "text")
+VOLUME_GEOMETRY: Final = _of_slices("VolumeGeometry", "text", "CS")
+SLICE_SPACING: Final = _of_slices("SliceSpacing", "number", "DS")
+SLICE_COUNT: Final = _of_slices("SliceCount", "number", "IS")
+SLICE_GAPS: Final = _of_slices("SliceGaps", "number", "IS")
+ORIENTATION: Final = _of_slices("Orientation", "text", "CS")
 # How many volumes there are, by what their slices at one position differ in.
 VOLUMES_BY: Final[Mapping[str, Derived]] = {
-    by: _of_slices(f"VolumesBy{by}", "number") for by in ("Echo", "BValue", "Time", "Acquisition")
+    by: _of_slices(f"VolumesBy{by}", "number", "IS") for by in ("Echo", "BValue", "Time", "Acquisition")
 }
 VOLUME: Final = (VOLUME_GEOMETRY, SLICE_SPACING, SLICE_COUNT, SLICE_GAPS, ORIENTATION, *VOLUMES_BY.values())
 
