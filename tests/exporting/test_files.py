@@ -19,8 +19,8 @@ from exporting.export import export
 from imaging_index.entry.item import Item
 from proof.harness.table_items import entry, lines
 from proof.searching import archive
+from tests.exporting.plain_rows import NARROW as PROFILE
 
-PROFILE = archive.PROFILE
 STUDIES = 40
 
 
