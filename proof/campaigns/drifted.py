@@ -6,6 +6,7 @@ throttles on. What the plan says must be what happens.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import delete, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import boto3
@@ -70,6 +71,15 @@ class Stage:
     def settings(self, **changes: object) -> None:
         """Change how the local HealthImaging behaves, for all accounts."""
         urllib3.request("PUT", f"{self._url}settings", json=changes)
+
+    @contextlib.contextmanager
+    def losing(self, share: float = 1.0) -> Iterator[None]:
+        """Lose such a share of HealthImaging's events meanwhile, and let it take more calls than its quotas do."""
+        self.settings(faults={"lost": share}, throttles=False)
+        try:
+            yield
+        finally:
+            self.settings(faults={"lost": 0.0}, throttles=True)
 
     def counted(self, what: str = "calls") -> Counter[str]:
         """What HealthImaging has counted of this account."""
@@ -133,14 +143,13 @@ def found(printed: Any) -> dict[str, int]:
 def drift(stage: Stage, folder: Path, count: int) -> set[str]:
     """Import image sets while events are lost, and delete some that have an entry. Returns those deleted."""
     write_files(folder, count)
-    stage.settings(faults={"lost": LOST})
-    import_folder(stage.client, stage.datastore, folder)
+    with stage.losing(LOST):
+        import_folder(stage.client, stage.datastore, folder)
     stage.drain()
     gone = set(sorted(stage.entries())[:DELETIONS])
-    stage.settings(faults={"lost": 1.0}, throttles=False)
-    for each in gone:
-        delete(stage.client, Key(stage.datastore, each))
-    stage.settings(faults={"lost": 0.0}, throttles=True)
+    with stage.losing():
+        for each in gone:
+            delete(stage.client, Key(stage.datastore, each))
     return gone
 
 

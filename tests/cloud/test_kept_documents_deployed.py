@@ -139,9 +139,8 @@ def test_an_update_replaces_the_document_a_deletion_leaves_none_and_a_full_pass_
     delete(stage.client, Key(stage.datastore, gone))
     wait_for(lambda: stage.kept().get(changed) == [2] and gone not in stage.kept())
     stage.drain()
-    stage.settings(faults={"lost": 1.0})
-    delete(stage.client, Key(stage.datastore, lost))
-    stage.settings(faults={"lost": 0.0})
+    with stage.losing():
+        delete(stage.client, Key(stage.datastore, lost))
     # As if a function that was killed had written it.
     late = f"documents/{stage.datastore}/{gone}/0000000001.json.gz"
     stage.bucket.put_object(Bucket=stage.name, Key=late, Body=b"", Metadata={"document": late})

@@ -49,9 +49,8 @@ class Deployed(drifted.Stage):
     def lose(self, folder: "Path", count: int) -> None:
         """Import image sets whose events are all lost."""
         write_files(folder, count)
-        self.settings(faults={"lost": 1.0})
-        import_folder(self.client, self.datastore, folder)
-        self.settings(faults={"lost": 0.0})
+        with self.losing():
+            import_folder(self.client, self.datastore, folder)
 
     @contextlib.contextmanager
     def crowded(self) -> "Iterator[None]":
@@ -86,7 +85,7 @@ def stage(
 ) -> "Iterator[Deployed]":
     found = Deployed(cloud, environment["AWS_ACCESS_KEY_ID"], aws, deploy(assembly, environment))
     yield found
-    found.settings(faults={"lost": 0.0}, throttles=True, archiveAfterSeconds=30 * 86400)
+    found.settings(archiveAfterSeconds=30 * 86400)
 
 
 def run(*options: str, status: int = 0) -> str:
