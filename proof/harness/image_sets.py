@@ -34,9 +34,9 @@ PATIENCE = 180.0  # seconds: on a busy machine too, only what is broken takes as
 _names = itertools.count()
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """What `condition` gives as soon as it is true."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """What `condition` gives as soon as it is true, which it is within `patience` seconds."""
+    deadline = time.monotonic() + patience
     while not (value := condition()):
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)

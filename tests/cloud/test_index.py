@@ -93,9 +93,14 @@ def test_created_updated_copied_and_deleted_image_sets_end_in_the_right_table(
     wait_for(lambda: read(table, datastore, mr))
     client.delete_image_set(datastoreId=datastore, imageSetId=mr)
     wait_for(lambda: is_tombstone(table, datastore, mr))
-    scan = aws.client("dynamodb").scan(TableName=table_name(table), ConsistentRead=True)
-    left = [item for item in scan["Items"] if item["ImageSet"]["S"].endswith(mr)]
-    (tombstone,) = left
+
+    def left() -> list[Any]:
+        scan = aws.client("dynamodb").scan(TableName=table_name(table), ConsistentRead=True)
+        return [item for item in scan["Items"] if item["ImageSet"]["S"].endswith(mr)]
+
+    # The pages go after the entry.
+    wait_for(lambda: len(left()) == 1)
+    (tombstone,) = left()
     assert set(tombstone) == {"ImageSet", "Part", "Generation", "DatastoreId", "ImageSetId", "IndexedAt"}
 
 
