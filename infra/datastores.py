@@ -1,4 +1,4 @@
-"""Access to the data stores to index: permissions of the readers, and the statement for the data stores' own keys."""
+"""The data stores to index: their ids, permissions of the readers, and the statement for the data stores' own keys."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,11 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
 from infra.config import Settings
+
+
+def variable(settings: Settings) -> str:
+    """The functions' variable `DATASTORES`: the ids of the data stores to index, with commas between, or `all`."""
+    return ",".join(store.id for store in settings.data_stores) or "all"
 
 
 def image_set_arns(stack: Stack, settings: Settings, account: str | None = None) -> list[str]:

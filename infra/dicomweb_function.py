@@ -8,6 +8,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra import datastores
 from infra.compliance import acknowledge
 from infra.config import Settings
 from infra.function import PackageFunction
@@ -51,7 +52,7 @@ class DicomwebFunction(PackageFunction):
             memory_size=MEMORY_SIZE,
             environment={
                 "TABLE_NAME": storage.table.table_name,
-                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
+                "DATASTORES": datastores.variable(settings),
                 "PROFILE": "profile.toml",
                 **({"TOKEN_SECRET": tokens.secret.secret_arn} if tokens else {}),
                 "RETRIEVE_ROOT": f"https://dicom-medical-imaging.{stack.region}.{stack.url_suffix}",

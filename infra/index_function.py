@@ -54,7 +54,7 @@ class IndexFunction(PackageFunction):
                 "TABLE_NAME": storage.table.table_name,
                 "QUEUE_URL": queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": dead_letter_queue.queue_url,
-                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
+                "DATASTORES": datastores.variable(settings),
                 "PROFILE": "profile.toml",
                 **({"TOKEN_SECRET": tokens.secret.secret_arn} if tokens else {}),
                 **({"DOCUMENTS_BUCKET": documents.bucket.bucket_name} if documents else {}),

@@ -51,7 +51,7 @@ class PublishFunction(PackageFunction):
             memory_size=EVENT_FUNCTION_MB,
             environment={
                 "BUS_NAME": bus.event_bus_name,
-                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
+                "DATASTORES": datastores.variable(settings),
                 "DEAD_LETTER_QUEUE_URL": dead_letter_queue.queue_url,
                 "PROFILE": "profile.toml",
                 "QUEUE_URL": queue.queue_url,

@@ -53,7 +53,7 @@ class ReconcileFunction(PackageFunction):
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "QUEUE_URL": queue.queue_url,
-                "DATASTORES": ",".join(store.id for store in settings.data_stores) or "all",
+                "DATASTORES": datastores.variable(settings),
                 "GENERATION": generation,
                 "MAXIMUM_CONCURRENCY": str(settings.maximum_concurrency),
                 "FULL_DAYS": str(settings.reconcile_full_days),

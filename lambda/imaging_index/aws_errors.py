@@ -64,6 +64,11 @@ def classify(error: Exception) -> Fault:
 _NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,80}")
 
 
+def condition_failed(error: ClientError) -> bool:
+    """Whether DynamoDB wrote nothing since a write's condition did not hold: that is an answer, and no failure."""
+    return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
+
+
 def _word(name: str) -> str:
     return name if _NAME.fullmatch(name) else "unnamed"
 

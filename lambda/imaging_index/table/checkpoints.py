@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
+from imaging_index.aws_errors import condition_failed
 from imaging_index.table.writing import TableWriter
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Checkpoints(TableWriter):
                 ReturnValues="ALL_NEW",
             )
         except ClientError as error:
-            if not _failed_condition(error):
+            if not condition_failed(error):
                 raise
             stored = self.stored(datastore_id)
             # The SDK repeats a call whose answer was lost: then it is we who have taken it.
@@ -142,7 +143,7 @@ class Checkpoints(TableWriter):
                 ExpressionAttributeValues={":version": {"N": str(stored.version)}},
             )
         except ClientError as error:
-            if not _failed_condition(error):
+            if not condition_failed(error):
                 raise
             other = self.stored(datastore_id)
             if (other.version, other.holder) != (stored.version + 1, stored.holder):
@@ -171,7 +172,7 @@ class Checkpoints(TableWriter):
                 ExpressionAttributeValues={":held": held},
             )
         except ClientError as error:
-            if not _failed_condition(error):
+            if not condition_failed(error):
                 raise
 
     def _found(self, datastore_id: str) -> dict[str, bytes]:
@@ -213,7 +214,3 @@ def _stored(item: Mapping[str, Any]) -> Stored:
         holder=text("Holder"),
         until=text("LeaseUntil"),
     )
-
-
-def _failed_condition(error: ClientError) -> bool:
-    return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"

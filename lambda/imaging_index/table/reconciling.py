@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
+from imaging_index.aws_errors import condition_failed
 from imaging_index.faults import Overload
 from imaging_index.table.layout import ENTRY, Key, head_of, item_key
 from imaging_index.table.writing import TableWriter
@@ -117,7 +118,7 @@ class ReconcilingTable(TableWriter):
                 ReturnConsumedCapacity="TOTAL",
             )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+            if condition_failed(error):
                 return False
             raise
         self._write_units += answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)

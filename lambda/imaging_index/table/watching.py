@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
+from imaging_index.aws_errors import condition_failed
 from imaging_index.faults import Configuration, Overload
 from imaging_index.table.layout import ENTRY, Key, item_key
 from imaging_index.table.reading import TableReader
@@ -65,7 +66,7 @@ class Watched(TableReader):
                 ExpressionAttributeValues={":moment": {"N": f"{moment:.3f}"}, ":witness": {"S": witness}},
             )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            if not condition_failed(error):
                 raise
 
     def study_marker(self, study: str) -> StudyMarker | None:
