@@ -19,7 +19,7 @@ from imaging_index.entry.item import plain
 from imaging_index.table import generation
 from imaging_index.table.layout import Key
 from infra.config import ROOT
-from proof.harness.image_sets import delete, wait_for, wait_for_state
+from proof.harness.image_sets import delete, patiently, wait_for, wait_for_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,7 +161,8 @@ def series(patient: str) -> dict[str, str]:
 def rename(key: Key, version: int, patient: dict[str, str]) -> None:
     """Correct values of the patient in an image set that is not primary, and wait for it."""
     client, changes = boto3.client("medical-imaging"), {"SchemaVersion": 1.1, "Patient": {"DICOM": patient}}
-    client.update_image_set_metadata(
+    patiently(
+        client.update_image_set_metadata,
         datastoreId=key.datastore_id,
         imageSetId=key.image_set_id,
         latestVersionId=str(version),
@@ -182,7 +183,8 @@ def correct(key: Key, patient: dict[str, str]) -> None:
 
 def _copy(client: Any, key: Key, version: int, **options: Any) -> Key:
     """A copy of an image set."""
-    made = client.copy_image_set(
+    made = patiently(
+        client.copy_image_set,
         datastoreId=key.datastore_id,
         sourceImageSetId=key.image_set_id,
         copyImageSetInformation={"sourceImageSet": {"latestVersionId": str(version)}},

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pydicom
 import urllib3
+from botocore.exceptions import ClientError
 from msgspec import structs
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
@@ -74,10 +75,29 @@ def make_image_set(client: Any, folder: Path, instances: int = 1, **attributes: 
     return Key(datastore, found["imageSetId"])
 
 
+def patiently(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
+    """What a call that changes an image set answers, repeated while its quota is used up: one in four seconds.
+
+    The SDK's own repetitions may all come sooner: their pauses are random.
+    """
+
+    def answer() -> dict[str, Any] | None:
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ThrottlingException":
+                raise
+            return None
+
+    found: dict[str, Any] = wait_for(answer)
+    return found
+
+
 def update(client: Any, key: Key, version: int) -> None:
     """Raise the image set from `version` to the next, and wait for it."""
     changes = {"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": f"after {version}"}}}
-    client.update_image_set_metadata(
+    patiently(
+        client.update_image_set_metadata,
         datastoreId=key.datastore_id,
         imageSetId=key.image_set_id,
         latestVersionId=str(version),
@@ -88,7 +108,7 @@ def update(client: Any, key: Key, version: int) -> None:
 
 def delete(client: Any, key: Key) -> None:
     """Delete the image set, and wait for it."""
-    client.delete_image_set(datastoreId=key.datastore_id, imageSetId=key.image_set_id)
+    patiently(client.delete_image_set, datastoreId=key.datastore_id, imageSetId=key.image_set_id)
     wait_for_state(client, key, "DELETED")
 
 
@@ -99,8 +119,7 @@ def wait_for_state(client: Any, key: Key, state: str) -> None:
         answer = client.get_image_set(datastoreId=key.datastore_id, imageSetId=key.image_set_id)
         return str(answer["imageSetState"])
 
-    while now() != state:
-        time.sleep(0.02)
+    wait_for(lambda: now() == state)
 
 
 def make_table(aws: boto3.Session) -> TableWriter:
