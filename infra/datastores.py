@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
+from infra.compliance import acknowledge
 from infra.config import Settings
 
 
@@ -55,6 +56,20 @@ def finding(settings: Settings) -> list[iam.PolicyStatement]:
 def asking(stack: Stack, settings: Settings) -> iam.PolicyStatement:
     """The permission to ask for the states of image sets, and not for their documents."""
     return iam.PolicyStatement(actions=["medical-imaging:GetImageSet"], resources=image_set_arns(stack, settings))
+
+
+def accept_patterns(policy: iam.ManagedPolicy, settings: Settings, *, searching_only: bool = False) -> None:
+    """Accept the patterns of ARNs in a policy of these permissions; one that only searches has none of image sets."""
+    acknowledge(
+        policy,
+        "An image set comes to be long after the stack: the data store is what can be named, and is where the setting "
+        "dataStores lists it.",
+        *(
+            f"AwsSolutions-IAM5[Resource::{arn}]"
+            for arn in image_set_arns(Stack.of(policy), settings, account="<AWS::AccountId>")
+            if "*" in arn and not (searching_only and arn.endswith("/imageset/*"))
+        ),
+    )
 
 
 def using_keys(settings: Settings) -> list[iam.PolicyStatement]:

@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import datastores
+from infra import datastores, queues
 from infra.compliance import acknowledge
 from infra.config import FUNCTION_SECONDS, Settings
 from infra.documents import Documents
@@ -81,16 +81,7 @@ class IndexFunction(PackageFunction):
             statements=[datastores.reading(Stack.of(self), settings)],
         )
         self.role.add_managed_policy(policy)
-        acknowledge(
-            policy,
-            "An image set comes to be long after the stack: the data store is what can be named, and is where the "
-            "setting dataStores lists it.",
-            *(
-                f"AwsSolutions-IAM5[Resource::{arn}]"
-                for arn in datastores.image_set_arns(Stack.of(self), settings, account="<AWS::AccountId>")
-                if "*" in arn
-            ),
-        )
+        datastores.accept_patterns(policy, settings)
 
     def _invoke_by(self, queue: sqs.Queue, maximum_concurrency: int) -> None:
         self.function.add_event_source_mapping(
@@ -122,14 +113,5 @@ def _permissions(storage: Storage, queue: sqs.Queue, dead_letter_queue: sqs.Queu
             actions=["dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
             resources=[storage.table.table_arn],
         ),
-        iam.PolicyStatement(
-            actions=[
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ReceiveMessage",
-            ],
-            resources=[queue.queue_arn],
-        ),
-        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letter_queue.queue_arn]),
+        *queues.receiving(queue, dead_letter_queue),
     ]

@@ -2,18 +2,16 @@
 
 # mypy: allow-subclassing-any
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from imaging_index.profile import index_names
 from imaging_index.profile.profile import Profile
 from imaging_index.queue.hint import REPLAY_SOURCE
-from infra import alarms, pipeline_graphs
-from infra.compliance import acknowledge
-from infra.config import FUNCTION_SECONDS, Settings
+from infra import alarms, pipeline_graphs, queues
+from infra.config import Settings
 from infra.documents import Documents
 from infra.index_function import IndexFunction
 from infra.metrics import Names
@@ -47,14 +45,10 @@ class Pipeline(Construct):
         documents: Documents | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letter_queue = self._make_dead_letter_queue("DeadLetterQueue", storage)
-        self.queue = self._make_queue(storage)
-        self.rule_dead_letter_queue = self._make_dead_letter_queue("RuleDeadLetterQueue", storage)
-        acknowledge(
-            self.rule_dead_letter_queue,
-            "It is a dead-letter queue itself, of a rule: only an operator empties it.",
-            "AwsSolutions-SQS3",
-        )
+        self.dead_letter_queue = queues.kept(self, "DeadLetterQueue", storage)
+        self.queue = queues.worked_off(self, "Queue", storage, self.dead_letter_queue)
+        self.rule_dead_letter_queue = queues.kept(self, "RuleDeadLetterQueue", storage)
+        queues.accept_no_dead_letters(self.rule_dead_letter_queue, "a rule")
         self.rule = self._make_rule(settings, storage)
         self.function = IndexFunction(
             self,
@@ -70,30 +64,6 @@ class Pipeline(Construct):
         self.alarms = alarms.of_pipeline(names, profile)
         self.objective = pipeline_graphs.objective(names)
         self.rows = pipeline_graphs.rows(names, index_names.of_all(profile.indexes), settings.memory_size)
-
-    def _make_dead_letter_queue(self, construct_id: str, storage: Storage) -> sqs.Queue:
-        return sqs.Queue(
-            self,
-            construct_id,
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=storage.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-
-    def _make_queue(self, storage: Storage) -> sqs.Queue:
-        return sqs.Queue(
-            self,
-            "Queue",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=storage.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-            # AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": six times the function's time-out.
-            visibility_timeout=Duration.seconds(6 * FUNCTION_SECONDS),
-            # The function parks hopeless messages itself. This limit catches those whose invocations are killed.
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letter_queue, max_receive_count=1000),
-        )
 
     def _make_rule(self, settings: Settings, storage: Storage) -> events.CfnRule:
         pattern: dict[str, object] = {

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import datastores
+from infra import datastores, queues
 from infra.compliance import acknowledge
 from infra.config import EVENT_FUNCTION_MB, FUNCTION_SECONDS, Settings
 from infra.function import PackageFunction
@@ -61,7 +61,7 @@ class PublishFunction(PackageFunction):
             permissions=[
                 iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus.event_bus_arn]),
                 *_reading_stream(storage, failure_queue),
-                *_receiving(queue, dead_letter_queue),
+                *queues.receiving(queue, dead_letter_queue),
                 *_watching(settings, storage, queue),
             ],
             program="publish",
@@ -88,13 +88,6 @@ class PublishFunction(PackageFunction):
                 f"AwsSolutions-IAM5[Resource::arn:{'<AWS::Partition>' if Token.is_unresolved(partition) else partition}"
                 f":s3:::{bucket}/*job-output-manifest.json]",
             )
-        acknowledge(
-            self.function,
-            "Nothing reaches it by a network, in a VPC or not. It calls AWS's endpoints over TLS only, with a role "
-            "that names what it may call, and needs nothing that is in a VPC.",
-            "HIPAA.Security-LambdaInsideVPC",
-            "NIST.800.53.R5-LambdaInsideVPC",
-        )
         acknowledge(
             self.function,
             "Only the stream's shards and two pollers of its queue invoke it. Concurrency that is reserved besides is "
@@ -124,16 +117,7 @@ class PublishFunction(PackageFunction):
             ],
         )
         self.role.add_managed_policy(policy)
-        acknowledge(
-            policy,
-            "An image set comes to be long after the stack: the data store is what can be named, and is where the "
-            "setting dataStores lists it.",
-            *(
-                f"AwsSolutions-IAM5[Resource::{arn}]"
-                for arn in datastores.image_set_arns(stack, settings, account="<AWS::AccountId>")
-                if "*" in arn
-            ),
-        )
+        datastores.accept_patterns(policy, settings)
 
 
 def _watches(settings: Settings) -> bool:
@@ -149,21 +133,6 @@ def _reading_stream(storage: Storage, failure_queue: sqs.Queue) -> list[iam.Poli
         ),
         iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=["*"]),
         iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[failure_queue.queue_arn]),
-    ]
-
-
-def _receiving(queue: sqs.Queue, dead_letter_queue: sqs.Queue) -> list[iam.PolicyStatement]:
-    return [
-        iam.PolicyStatement(
-            actions=[
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ReceiveMessage",
-            ],
-            resources=[queue.queue_arn],
-        ),
-        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letter_queue.queue_arn]),
     ]
 
 

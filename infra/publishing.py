@@ -10,13 +10,11 @@ from aws_cdk import aws_eventschemas as eventschemas
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from imaging_index.profile.profile import Profile
-from infra import alarms, publishing_graphs
-from infra.compliance import acknowledge
-from infra.config import FUNCTION_SECONDS, ROOT, SettingError, Settings
+from infra import alarms, publishing_graphs, queues
+from infra.config import ROOT, SettingError, Settings
 from infra.metrics import EventNames
 from infra.publish_function import PublishFunction
 from infra.storage import Storage
@@ -81,25 +79,10 @@ class Publishing(Construct):
         )
         if settings.event_schemas == "on":
             self._register_schema(settings)
-        self.failure_queue = _kept(self, "FailureQueue", storage)
-        acknowledge(
-            self.failure_queue,
-            "It is a dead-letter queue itself, of the table's stream: only an operator empties it.",
-            "AwsSolutions-SQS3",
-        )
-        self.dead_letter_queue = _kept(self, "DeadLetterQueue", storage)
-        self.queue = sqs.Queue(
-            self,
-            "Queue",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=storage.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-            # AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": six times the function's time-out.
-            visibility_timeout=Duration.seconds(6 * FUNCTION_SECONDS),
-            # A study or a job that waits is received again less than a thousand times in the fortnight.
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letter_queue, max_receive_count=1000),
-        )
+        self.failure_queue = queues.kept(self, "FailureQueue", storage)
+        queues.accept_no_dead_letters(self.failure_queue, "the table's stream")
+        self.dead_letter_queue = queues.kept(self, "DeadLetterQueue", storage)
+        self.queue = queues.worked_off(self, "Queue", storage, self.dead_letter_queue)
         self.function = PublishFunction(
             self,
             "Function",
@@ -209,15 +192,3 @@ class Publishing(Construct):
             content=SCHEMA.read_text("utf-8"),
         )
         schema.node.add_dependency(registry)
-
-
-def _kept(scope: Construct, construct_id: str, storage: Storage) -> sqs.Queue:
-    """A queue that only an operator empties."""
-    return sqs.Queue(
-        scope,
-        construct_id,
-        encryption=sqs.QueueEncryption.KMS,
-        encryption_master_key=storage.key,
-        enforce_ssl=True,
-        retention_period=Duration.days(14),
-    )

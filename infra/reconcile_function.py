@@ -91,16 +91,7 @@ class ReconcileFunction(PackageFunction):
         )
         for policy in (searching, asking):
             self.role.add_managed_policy(policy)
-            acknowledge(
-                policy,
-                "An image set comes to be long after the stack: the data store is what can be named, and is where the "
-                "setting dataStores lists it.",
-                *(
-                    f"AwsSolutions-IAM5[Resource::{arn}]"
-                    for arn in datastores.image_set_arns(stack, settings, account="<AWS::AccountId>")
-                    if "*" in arn and (policy is asking or not arn.endswith("/imageset/*"))
-                ),
-            )
+            datastores.accept_patterns(policy, settings, searching_only=policy is searching)
         if not settings.data_stores:
             acknowledge(
                 searching,
