@@ -150,6 +150,10 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     assert deployed[1:] == [(False, ["-c", "profile=minimal"])]
 
 
+def test_the_pages_have_the_command_that_deploys_into_a_local_cloud() -> None:
+    assert "\nmake deploy CDK=--local\n" in (ROOT / "docs" / "upgrades.md").read_text("utf-8")
+
+
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The file of AWS's profiles, which is all that is configured."""
