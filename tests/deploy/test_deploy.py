@@ -206,6 +206,16 @@ def test_bootstrap_does_not_take_a_local_cloud_for_aws(monkeypatch: pytest.Monke
         bootstrap.main()
 
 
+def test_bootstrap_without_credentials_says_so_and_warns_of_the_region_first(
+    monkeypatch: pytest.MonkeyPatch, configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured.write_text("[default]\nregion = eu-central-1\n")
+    monkeypatch.setattr("sys.argv", ["bootstrap"])
+    with pytest.raises(SystemExit, match="There are no AWS credentials: name a profile with AWS_PROFILE"):
+        bootstrap.main()
+    assert "no HealthImaging in eu-central-1" in capsys.readouterr().out
+
+
 def test_a_region_without_healthimaging_is_said_and_not_refused() -> None:
     assert target.warning("us-east-1") == ""
     assert "no HealthImaging in eu-central-1, but in us-east-1, us-west-2, ap-southeast-2" in target.warning(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from aws_cdk.assertions import Template
 
-TEXT = (ROOT / "docs" / "runbook.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+DOCS = ROOT / "docs"
+TEXT = (DOCS / "runbook.md").read_text("utf-8")
 
 # What it is called with, and what a stack answers whose profile needs no secret.
 AWS = """\
@@ -31,6 +31,14 @@ esac
 """
 
 
+def blocks(text: str) -> list[str]:
+    """The shell's blocks on a page."""
+    return re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks(TEXT)
+
+
 def test_what_commands_name_is_an_output_or_a_resource_of_the_stack(
     template: Template, events_template: Template, hashing_template: Template
 ) -> None:
@@ -42,8 +50,11 @@ def test_what_commands_name_is_an_output_or_a_resource_of_the_stack(
 
 
 def test_no_command_leaves_a_name_to_be_filled_in_but_what_a_command_before_it_prints() -> None:
-    placeholders = [word for block in BLOCKS for word in re.findall(r"<[a-zA-Z][^>]*>|=[A-Z]{3,}\b", block)]
-    assert placeholders == ["=DATASTORE", "=ARN"]
+    assert re.findall(r"=[A-Z]{3,}\b", "".join(BLOCKS)) == ["=DATASTORE", "=ARN"]
+    for page in DOCS.glob("*.md"):
+        found = [word for block in blocks(page.read_text("utf-8")) for word in re.findall(r"<[a-zA-Z][^>\n]*>", block)]
+        # A page about DICOMweb is for those who know the address from elsewhere.
+        assert {*found} <= {"<DicomwebUrl>"}, page
 
 
 @pytest.mark.parametrize("block", BLOCKS)
