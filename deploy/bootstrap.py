@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 
 from deploy import target
-from deploy.cdk import Cdk
+from deploy.cdk import Cdk, is_bootstrapped
 from deploy.command import ending_in_a_sentence, options_of
 from deploy.terminal import say
 
@@ -21,9 +21,13 @@ def main() -> None:
         target.check_endpoint("bootstrap", local=options.local)
         session = boto3.Session(profile_name=options.profile)
         region = target.region("bootstrap", session, arguments)
-        account = session.client("sts", region_name=region).get_caller_identity()["Account"]
         if warned := target.warning(region):
             say(warned)
+        account = session.client("sts", region_name=region).get_caller_identity()["Account"]
+        # `imaging-index local up` has prepared its cloud already, in a way that the CDK's own stack would not get past.
+        if options.local and is_bootstrapped(session, region):
+            say(f"The local cloud is ready for the CDK in {region}.")
+            return
         say(f"Bootstrapping {region} of account {account} ...")
         with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder:
             Cdk(session, arguments, Path(folder)).bootstrap(account, region)

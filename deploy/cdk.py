@@ -11,6 +11,7 @@ import boto3
 
 from deploy.errors import DeployError
 from deploy.terminal import say
+from infra.assembly import BOOTSTRAP_VERSION
 from infra.config import ROOT
 
 PROGRAM: Final = ROOT / "node_modules" / ".bin" / "cdk"
@@ -18,6 +19,8 @@ PROGRAM: Final = ROOT / "node_modules" / ".bin" / "cdk"
 CREDENTIALS: Final = frozenset(
     {"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 )
+
+NO_CREDENTIALS: Final = "There are no AWS credentials: name a profile with AWS_PROFILE, or log in."
 
 _NOTHING: Final = "Nothing was deployed."
 
@@ -88,6 +91,16 @@ class Cdk:
         return (printed or "").strip()
 
 
+def is_bootstrapped(session: boto3.Session, region: str) -> bool:
+    """Whether an account and region have what `bootstrap` makes."""
+    ssm = session.client("ssm", region_name=region)
+    try:
+        ssm.get_parameter(Name=BOOTSTRAP_VERSION)
+    except ssm.exceptions.ParameterNotFound:
+        return False
+    return True
+
+
 def environment_of(session: boto3.Session) -> dict[str, str]:
     """The environment of another program that uses a session's credentials and region, and asks for nothing.
 
@@ -96,7 +109,7 @@ def environment_of(session: boto3.Session) -> dict[str, str]:
     """
     credentials = session.get_credentials()
     if credentials is None:
-        raise DeployError("There are no AWS credentials: name a profile with AWS_PROFILE, or log in.")
+        raise DeployError(NO_CREDENTIALS)
     # Taken anew each time, as those of a role expire while an index is made.
     frozen = credentials.get_frozen_credentials()
     variables = {

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from deploy import target
+from deploy.cdk import NO_CREDENTIALS
 from deploy.deployer import Deployer
 from deploy.errors import DeployError
 from imaging_index.profile.profile import ProfileError
@@ -46,6 +47,8 @@ def ending_in_a_sentence(stopped: str) -> Iterator[None]:
         sys.exit(str(error))
     except ProfileError as error:
         sys.exit(f"This version cannot read the deployed profile: {error}")
+    except NoCredentialsError:
+        sys.exit(NO_CREDENTIALS)
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"AWS refused: {error}")
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from deploy import differences, index_again, target
-from deploy.cdk import Cdk
+from deploy.cdk import Cdk, is_bootstrapped
 from deploy.change_sets import may_be_executed
 from deploy.errors import DeployError
 from deploy.plan import Update, plan
@@ -52,7 +52,7 @@ class Deployer:
         self._remains = Remains(self._cloudformation, self._stack)
         account = session.client("sts", region_name=self._region).get_caller_identity()["Account"]
         self._where = f"the stack {self._stack} in {self._region} of account {account}"
-        if local and not self._is_bootstrapped(session):
+        if local and not is_bootstrapped(session, self._region):
             say("Preparing the local cloud for the CDK ...")
             self._cdk.bootstrap(account, self._region, shown=False)
         # What has been done so far, for an operator who interrupts it.
@@ -174,14 +174,6 @@ class Deployer:
                 return None
             raise
         return status
-
-    def _is_bootstrapped(self, session: boto3.Session) -> bool:
-        ssm = session.client("ssm", region_name=self._region)
-        try:
-            ssm.get_parameter(Name=assembly.BOOTSTRAP_VERSION)
-        except ssm.exceptions.ParameterNotFound:
-            return False
-        return True
 
     def _template(self) -> Template:
         return Template.of_stack(self._stack, self._cloudformation.get_template(StackName=self._stack)["TemplateBody"])

@@ -24,7 +24,7 @@ class TokenSecret(Construct):
         self.secret = secretsmanager.Secret(
             self,
             "Secret",
-            description="The key of the tokens that stand for hashed DICOM values",
+            description="The key of the tokens, UIDs and shifts of dates that stand for DICOM values",
             encryption_key=storage.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
             removal_policy=RemovalPolicy[settings.removal],

@@ -299,6 +299,7 @@ async def _serve(listener: int) -> None:
     from ministack.core import hypercorn_compat, lambda_runtime
 
     from local.batch_actions import mend_batches
+    from local.bucket_encryption import mend_bucket_encryption
     from local.global_table import mend_updates
     from local.healthimaging import HealthImaging
     from local.permissions import authorize
@@ -307,6 +308,7 @@ async def _serve(listener: int) -> None:
 
     hypercorn_compat.install()
     mend_batches()
+    mend_bucket_encryption()
     mend_updates()
     mend_queries()
     mend_read_units()

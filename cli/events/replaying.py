@@ -10,9 +10,9 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
-from cli import deployed
+from cli import deployed, moments
 from cli.events.bus import name_of
-from cli.output import Failure, Misuse, counted, errors, print_json, screen
+from cli.output import Failure, counted, errors, print_json, screen
 from imaging_index.publishing import event
 from imaging_index.publishing.bus import Bus
 from imaging_index.publishing.change import Change
@@ -39,7 +39,7 @@ def _events() -> None:
 @events.command()
 def replay(
     since: Annotated[
-        str, typer.Option(help="From when on, such as 2026-11-27T08:00:00Z. Without a zone, it is UTC.", metavar="TIME")
+        str, typer.Option(help="From when on: 7d, 12h, 2026-11-27 or 2026-11-27T08:00:00Z.", metavar="TIME")
     ],
     stack: deployed.StackName = deployed.DEFAULT_STACK,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -48,7 +48,7 @@ def replay(
 
     It reads the whole table. An event has the same key as when it was sent first.
     """
-    moment = _moment(since)
+    moment = moments.since(since, datetime.now().astimezone())
     found = deployed.find(stack)
     bus = Bus(found.session.client("events"), name_of(found))
     sent = 0
@@ -66,14 +66,6 @@ def replay(
         print_json({"sent": sent})
     else:
         screen.print(f"{counted(sent, 'event')} sent.")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misuse("--since is not a time. Write it like 2026-11-27T08:00:00Z.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _batches(made: Iterator[Event]) -> Iterator[list[Event]]:

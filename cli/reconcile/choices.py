@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cli import deployed
+from cli.moments import since
 from cli.output import Failure, Misuse
 from imaging_index.reconciling.settings import Scope
-from imaging_index.searching.errors import SearchError
-from imaging_index.searching.moments import since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from cli.deployed import Stack
     from imaging_index.reconciling.checkpoint import Checkpoint
@@ -74,18 +73,7 @@ class Choices:
         Raises:
             Misuse: it is neither a span nor a moment, or it is not over yet.
         """
-        if self.since is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(since(self.since, now))
-        except SearchError:
-            raise Misuse(
-                "Write --since as a span like 90m, 12h or 7d, or as the day or moment since when, like 2024-01-31, "
-                "today or 2024-01-31T18:00."
-            ) from None
-        if moment > now:
-            raise Misuse("--since is in the future. Name a moment that is over.")
-        return moment
+        return None if self.since is None else since(self.since, now)
 
     def scope(self, checkpoint: Checkpoint, moment: datetime | None) -> dict[str, Any]:
         """What to compare, as fields of `Settings`: everything, until it was once compared and as long as it is."""

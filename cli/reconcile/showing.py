@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from cli.output import counted, screen
 from cli.search.costs import duration
 from imaging_index.queue.sender import MOST_BESIDE_QUOTA, SHARE
+from imaging_index.reconciling.checkpoint import Stage
 from imaging_index.reconciling.counts import Counts, Difference, Tier
 from imaging_index.reconciling.plan import Plan, plan
 from infra import write_units
@@ -43,6 +44,14 @@ _WORDS: Final[Mapping[Difference, str]] = {
     Difference.DAMAGED: "have an entry whose pages are incomplete",
     Difference.ORPHAN: "are kept documents that no entry needs",
     Difference.FALSE_TOMBSTONE: "exist, and the index has them as deleted",
+}
+_DOING: Final[Mapping[Stage, str]] = {
+    Stage.COMPARING: "comparing image sets",
+    Stage.SCANNING: "reading the table",
+    Stage.DOCUMENTS: "looking at kept documents",
+    Stage.LOOKING_AGAIN: "listing what changed meanwhile",
+    Stage.ASKING: "asking about absent image sets",
+    Stage.BURYING: "removing entries of deleted image sets",
 }
 _TIERS: Final[Mapping[Tier, str]] = {Tier.FREQUENT: "Frequent", Tier.ARCHIVE: "Archived", Tier.UNKNOWN: "Other"}
 
@@ -160,6 +169,14 @@ def print_done(every: Sequence[Compared]) -> None:
         )
 
 
+def progress(one: Pass) -> str:
+    """What a pass does and has found, in a line that leaves room for a bar on 80 columns."""
+    doing, different = _DOING[one.stage], sum(map(one.counts.of, one.counts.differences))
+    if one.stage is Stage.COMPARING:
+        return f"Comparing: {one.counts.compared:,} image sets, {different:,} differ"
+    return f"{doing[0].upper()}{doing[1:]} ({different:,} differ)"
+
+
 def print_status(datastore: str, status: Status) -> None:
     """How far reconciling of a data store has come."""
     checkpoint = status.checkpoint
@@ -181,7 +198,7 @@ def print_status(datastore: str, status: Status) -> None:
 def _under_way(one: Pass) -> str:
     budget = "" if one.most_dollars is None else f" of ${one.most_dollars:,.2f}"
     return (
-        f"the {one.scope.value} pass that began at {one.began:%Y-%m-%d %H:%M} UTC is {one.stage.value}; so far "
+        f"the {one.scope.value} pass that began at {one.began:%Y-%m-%d %H:%M} UTC is {_DOING[one.stage]}; so far "
         f"{one.counts.compared:,} image sets, {_found(one.counts)}, ${one.dollars:,.2f}{budget}."
     )
 

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from cli.output import Failure, errors
+from cli.reconcile.showing import progress
 from imaging_index.healthimaging import HealthImaging
 from imaging_index.kept_documents import KeptDocuments
 from imaging_index.queue.sender import Sender
@@ -151,8 +152,7 @@ class Work:
 
     def _show(self, reached: Reached) -> None:
         if one := reached.current:
-            different = sum(map(one.counts.of, one.counts.differences))
-            said = f"{one.stage.value.capitalize()}: {one.counts.compared:,} image sets, {different:,} differ"
+            said = progress(one)
             if reached.waited_for:
                 said += f" (waits: {reached.waited_for})"
             self._bar.update(self._task, completed=reached.share, description=said)

@@ -1,8 +1,8 @@
-// OHIF's configuration for a stack of Imaging Index in AWS. Fill in the five values: README.md says where they are.
+// OHIF's configuration for a stack of Imaging Index in AWS. Fill in the five values.
 {
   const index = 'https://abcde12345.execute-api.us-east-1.amazonaws.com/dicomweb'; // the stack's output DicomwebUrl
-  const healthimaging = 'https://dicom-medical-imaging.us-east-1.amazonaws.com';
-  const datastore = '0123456789abcdef0123456789abcdef';
+  const healthimaging = 'https://dicom-medical-imaging.us-east-1.amazonaws.com'; // with your region
+  const datastore = '0123456789abcdef0123456789abcdef'; // the id of the data store
   const pool = 'https://cognito-idp.us-east-1.amazonaws.com/us-east-1_abcDEF123'; // the user pool's issuer
   const client = '1example23456789abcdefghij'; // the id of the viewer's app client
 

@@ -3,7 +3,7 @@
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -75,13 +75,13 @@ def make_image_set(client: Any, folder: Path, instances: int = 1, **attributes: 
     return Key(datastore, found["imageSetId"])
 
 
-def patiently(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
+def patiently(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[str, Any]:
     """What a call that changes an image set answers, repeated while its quota is used up: one in four seconds.
 
     The SDK's own repetitions may all come sooner: their pauses are random.
     """
 
-    def answer() -> dict[str, Any] | None:
+    def answer() -> Mapping[str, Any] | None:
         try:
             return call(**arguments)
         except ClientError as error:
@@ -89,7 +89,7 @@ def patiently(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str
                 raise
             return None
 
-    found: dict[str, Any] = wait_for(answer)
+    found: Mapping[str, Any] = wait_for(answer)
     return found
 
 

@@ -302,6 +302,11 @@ def test_the_keys_first_two_rotations_are_in_the_bill_of_the_second_and_of_later
     assert f"${fixed + 12} in the second year, and ${fixed + 24} in each later one" in page
 
 
+def test_hints_that_are_sent_by_putevents_are_said_to_be_charged() -> None:
+    said = " ".join((ROOT / "docs" / "cost.md").read_text("utf-8").split())
+    assert f"by PutEvents are custom events, and cost ${Prices().own_event * 1e6:.2f} a million" in said
+
+
 def test_the_table_ends_with_the_sum() -> None:
     ended = CliRunner().invoke(application, ["cost", *map(str, volume(10**6))])
     assert ended.exit_code == 0

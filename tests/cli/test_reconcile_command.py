@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from cli.main import application
 from cli.output import Failure, Misuse
-from cli.reconcile import choices, mean_size, work
+from cli.reconcile import choices, mean_size, showing, work
 from cli.reconcile.choices import Choices
 from imaging_index.profile import toml_file
-from imaging_index.reconciling.checkpoint import Checkpoint, End, Finished, Pass
-from imaging_index.reconciling.counts import Counts
+from imaging_index.reconciling.checkpoint import Checkpoint, End, Finished, Pass, Stage
+from imaging_index.reconciling.counts import Counts, Difference, Tally, Tier
+from imaging_index.reconciling.keeping import Status
 from imaging_index.reconciling.settings import LEAST_BYTES, Scope
 from infra import write_units
 from infra.config import ROOT
@@ -71,6 +72,24 @@ def test_everything_is_compared_until_it_once_was_and_then_what_has_changed() ->
     assert Choices(**PLAIN | {"full": True}).scope(known, None) == {"scope": Scope.FULL}
     assert Choices(**PLAIN | {"since": "2h"}).moment(NOW) == NOW - timedelta(hours=2)
     assert Choices(**PLAIN).scope(known, NOW) == {"scope": Scope.SINCE, "since": NOW}
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_what_a_pass_does_is_said_in_words_that_users_know_and_leaves_room_for_the_bar(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = Counts(compared=1_234_567, differences={Difference.GHOST: {Tier.UNKNOWN: Tally(12_345)}})
+    one = Pass(Scope.FULL, NOW, NOW, 2, 3, stage=stage, counts=counts)
+    line = showing.progress(one)
+    # Beside it: a bar of one column, the share and the time, with a column between them.
+    assert len(line) <= 80 - len(" - 100% 0:00:00")
+    assert "12,345 differ" in line
+    showing.print_status(STORE, Status(checkpoint=Checkpoint(full=one), holder=None, until=None))
+    printed = " ".join(capsys.readouterr().out.split())
+    if stage is Stage.BURYING:
+        assert line.startswith("Removing entries of deleted image sets")
+        assert "UTC is removing entries of deleted image sets; so far" in printed
+    assert "bury" not in (line + printed).lower()
 
 
 def test_data_stores_are_those_that_the_stack_indexes(capsys: pytest.CaptureFixture[str]) -> None:

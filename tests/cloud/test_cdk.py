@@ -54,6 +54,7 @@ def test_make_deploy_brings_all_that_a_new_local_cloud_needs_and_the_stock_cdk_c
     before, _, _ = said.partition("ImagingIndex: start")
     assert "\nNew: " in before
     assert len(before.splitlines()) < 150
+    assert "The local cloud is ready for the CDK in us-east-1." in _make("bootstrap", "--local")
     (table,) = aws.client("dynamodb").list_tables()["TableNames"]
     assert table.startswith("ImagingIndex")
     assembly = str(tmp_path / "assembly")

@@ -167,7 +167,10 @@ def test_doctor_finds_a_bucket_that_is_encrypted_otherwise_or_gone_and_its_repor
 ) -> None:
     stack = deployed.find(deployed.DEFAULT_STACK)
     assert {each.status for each in (*ingestion.function(stack), *comparing.comparing(stack))} == {"ok"}
-    # The local cloud leaves a template's encryption out.
+    # The template's own encryption is the stack's key, also in the local cloud.
+    (found,) = documents.documents(stack)
+    assert (found.status, found.next) == ("ok", "")
+    stage.bucket.delete_bucket_encryption(Bucket=stage.name)
     (found,) = documents.documents(stack)
     assert (found.status, "with the stack's key" in found.found) == ("failure", True)
     program, *arguments = shlex.split(found.next)

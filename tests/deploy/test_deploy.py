@@ -150,6 +150,10 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     assert deployed[1:] == [(False, ["-c", "profile=minimal"])]
 
 
+def test_the_pages_have_the_command_that_deploys_into_a_local_cloud() -> None:
+    assert "\nmake deploy CDK=--local\n" in (ROOT / "docs" / "upgrades.md").read_text("utf-8")
+
+
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The file of AWS's profiles, which is all that is configured."""
@@ -200,6 +204,16 @@ def test_bootstrap_does_not_take_a_local_cloud_for_aws(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.argv", ["bootstrap"])
     with pytest.raises(SystemExit, match=r"this terminal uses a local cloud.*make bootstrap CDK=--local"):
         bootstrap.main()
+
+
+def test_bootstrap_without_credentials_says_so_and_warns_of_the_region_first(
+    monkeypatch: pytest.MonkeyPatch, configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured.write_text("[default]\nregion = eu-central-1\n")
+    monkeypatch.setattr("sys.argv", ["bootstrap"])
+    with pytest.raises(SystemExit, match="There are no AWS credentials: name a profile with AWS_PROFILE"):
+        bootstrap.main()
+    assert "no HealthImaging in eu-central-1" in capsys.readouterr().out
 
 
 def test_a_region_without_healthimaging_is_said_and_not_refused() -> None:

@@ -10,6 +10,7 @@ def test_the_secret_is_made_by_aws_under_the_stacks_key_and_kept_with_the_table(
         {
             "DeletionPolicy": "RetainExceptOnCreate",
             "Properties": {
+                "Description": Match.string_like_regexp("tokens, UIDs and shifts of dates"),
                 "GenerateSecretString": {"PasswordLength": 64, "ExcludePunctuation": True},
                 "KmsKeyId": {"Fn::GetAtt": [key, "Arn"]},
             },
