@@ -26,6 +26,8 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
 }
 _FETCHED: Final = 1_000
+# Named as in idc-index, also in answers.
+_INDEX: Final = 'CREATE VIEW "index" AS SELECT * RENAME ("InstanceCount" AS "instanceCount") FROM series'
 # Errors about the question, whose texts have only what is in it. All others may quote a value of the export.
 _OF_QUESTION: Final = (
     *(duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException),
@@ -66,6 +68,7 @@ class Database:
 
     Attributes:
         about: what the export says of itself.
+        instances_are_of_another: there is a file of instances beside it, from an export of another moment.
     """
 
     def __init__(self, place: Path) -> None:
@@ -89,9 +92,11 @@ class Database:
         files_read = f"read_parquet({_text(pattern)}, hive_partitioning = false)"
         self._connection.execute(f"CREATE VIEW image_sets AS FROM {files_read}")
         self._connection.execute(f"CREATE VIEW series AS {series(schema)}")
-        self._connection.execute('CREATE VIEW "index" AS FROM series')
+        self._connection.execute(_INDEX)
         files_allowed = [] if folder else [str(place), _literal(place)]
-        if (instances := place_of(place)).exists():
+        instances = place_of(place)
+        self.instances_are_of_another = instances.exists() and not _is_of(instances, self.about)
+        if instances.exists() and not self.instances_are_of_another:
             read = f"read_parquet({_text(_literal(instances))})"
             self._connection.execute(f"CREATE VIEW instances AS FROM {read}")
             files_allowed += [str(instances), _literal(instances)]
@@ -131,6 +136,14 @@ def _why(error: duckdb.Error) -> str:
         f"DuckDB raised {type(error).__name__}: some value does not allow what the question does with it. TRY_CAST "
         f"instead of CAST is null for such a value, and so is TRY(...) around an expression.{line}{where}"
     )
+
+
+def _is_of(instances: Path, export: About) -> bool:
+    """Whether a file has the instances of an export."""
+    try:
+        return about.read(instances) == export
+    except NotOurs:
+        return False
 
 
 def _literal(place: Path) -> str:

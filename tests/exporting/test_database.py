@@ -76,6 +76,15 @@ def test_a_series_has_single_values_or_else_the_bounds_and_all_of_them(place: Pa
     assert second[5] == "A\\3"
 
 
+def test_no_column_is_there_twice_and_idc_indexs_have_its_names(place: Path) -> None:
+    names = {view: Database(place).ask(f'FROM "{view}"').names for view in ("series", "index")}
+    for columns in names.values():
+        assert len({*map(str.lower, columns)}) == len(columns)
+        assert not [each for each in columns if each.endswith("_1")]
+    assert {"collection_id", "instanceCount", "series_size_MB", "Modality"} <= {*names["index"]}
+    assert "InstanceCount" in names["series"]
+
+
 @pytest.mark.parametrize(
     "question",
     [

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pyarrow.parquet as pq
 import pytest
+from msgspec import structs
 from typer.testing import CliRunner
 
 from cli import deployed
@@ -16,7 +17,7 @@ from cli.deployed import Stack
 from cli.main import application
 from cli.research import exporting
 from cli.research.destination import Files
-from exporting import iceberg
+from exporting import about, iceberg
 from exporting.database import Database
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
@@ -86,6 +87,12 @@ def test_the_instances_are_exported_from_the_pages_of_their_entries(
     question = "SELECT ImageSetId, InstanceNumber, Rows, ImagePositionPatient FROM instances ORDER BY InstanceNumber"
     rows = [*Database(tmp_path / "all.parquet").ask(question).rows()]
     assert rows == [("b" * 32, number, 512, [-1.5, 0, 2.25]) for number in (1, 2)]
+    # Those of an export before are not taken for its own.
+    item = pq.read_table(tmp_path / "all.parquet")
+    later = structs.replace(about.read(tmp_path / "all.parquet"), as_of="2026-01-01T00:00:00Z")
+    pq.write_table(item.replace_schema_metadata(later.metadata), tmp_path / "all.parquet")
+    refused = CliRunner().invoke(application, ["sql", "--from", str(tmp_path / "all.parquet"), question])
+    assert (refused.exit_code, "Export again with --instances." in refused.output) == (2, True)
     assert export("--to", tmp_path / "all.parquet", "--instances").exit_code == 0
     assert export("--to", f"iceberg:{tmp_path}", "--instances").exit_code == 2
     assert len(entries) == 60
