@@ -9,14 +9,17 @@ from typing import Any
 import boto3
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 from msgspec import structs
 from typer.testing import CliRunner
 
 from cli import deployed
 from cli.deployed import Stack
 from cli.main import application
+from cli.output import Failure
 from cli.research import exporting
 from cli.research.destination import Files
+from cli.research.s3_object import Object
 from exporting import about, iceberg
 from exporting.database import Database
 from imaging_index.entry.item import Item
@@ -128,10 +131,25 @@ def test_an_export_to_s3_is_asked_about_there(aws: boto3.Session, entries: list[
     s3.put_object(Bucket=bucket, Key="mine.parquet", Body=b"mine")
     assert "is not an export" in export("--to", f"s3://{bucket}/mine.parquet").output
     refused = CliRunner().invoke(application, ["sql", question, "--from", f"s3://{bucket}/none.parquet"])
-    assert (refused.exit_code, "S3" in refused.output) == (1, True)
+    assert (refused.exit_code, "There is no such object" in refused.output) == (1, True)
+    refused = export("--to", "s3://no-such-bucket/all.parquet")
+    assert (refused.exit_code, "There is no bucket no-such-bucket in S3." in refused.output) == (1, True)
     none = export("--to", place, "--from", "s3://no-such-bucket/AWSDynamoDB/01767225600000-a1b2c3d4").output
     assert "no bucket of that name" in " ".join(none.split())
     assert len(entries) == 60
+
+
+def test_an_object_that_s3_refuses_is_named_with_the_permissions() -> None:
+    class S3:
+        def client(self, _: str) -> Any:
+            return self
+
+        def head_object(self, **_: str) -> None:
+            raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+
+    session: Any = S3()
+    with pytest.raises(Failure, match="You need s3:GetObject on it, s3:PutObject"):
+        Object(session, "bucket", "all.parquet").write([], PROFILE)
 
 
 def test_where_nothing_can_be_written_a_sentence_says_what_to_do(
