@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -24,6 +26,8 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
 }
 _FETCHED: Final = 1_000
+# Named as in idc-index, also in answers.
+_INDEX: Final = 'CREATE VIEW "index" AS SELECT * RENAME ("InstanceCount" AS "instanceCount") FROM series'
 # Errors about the question, whose texts have only what is in it. All others may quote a value of the export.
 _OF_QUESTION: Final = (
     *(duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException),
@@ -64,6 +68,7 @@ class Database:
 
     Attributes:
         about: what the export says of itself.
+        instances_are_of_another: there is a file of instances beside it, from an export of another moment.
     """
 
     def __init__(self, place: Path) -> None:
@@ -78,20 +83,26 @@ class Database:
             raise NotOurs(f"{place} has no export. Make one with `imaging-index export --to {place}`.")
         self.about: About = about.read(files[0])
         schema = pq.read_schema(files[0])
-        pattern = _text(f"{place}/*/*.parquet" if folder else str(place))
-        self._connection = duckdb.connect(config=_CONFIG)
+        pattern = f"{_literal(place)}/*/*.parquet" if folder else _literal(place)
+        # What does not fit into memory waits there, where nobody else can look. DuckDB's own choice is a folder in the
+        # current one, which questions may then read, whatever is in it.
+        self._overflow = tempfile.TemporaryDirectory(prefix="imaging-index-sql-")
+        self._connection = duckdb.connect(config=_CONFIG | {"temp_directory": self._overflow.name})
         # The months of folders' names are no column, since an attribute may be called like that.
-        files_read = f"read_parquet({pattern}, hive_partitioning = false)"
+        files_read = f"read_parquet({_text(pattern)}, hive_partitioning = false)"
         self._connection.execute(f"CREATE VIEW image_sets AS FROM {files_read}")
         self._connection.execute(f"CREATE VIEW series AS {series(schema)}")
-        self._connection.execute('CREATE VIEW "index" AS FROM series')
-        files_allowed = [] if folder else [place]
-        if (instances := place_of(place)).exists():
-            self._connection.execute(f"CREATE VIEW instances AS FROM read_parquet({_text(str(instances))})")
-            files_allowed.append(instances)
+        self._connection.execute(_INDEX)
+        files_allowed = [] if folder else [str(place), _literal(place)]
+        instances = place_of(place)
+        self.instances_are_of_another = instances.exists() and not _is_of(instances, self.about)
+        if instances.exists() and not self.instances_are_of_another:
+            read = f"read_parquet({_text(_literal(instances))})"
+            self._connection.execute(f"CREATE VIEW instances AS FROM {read}")
+            files_allowed += [str(instances), _literal(instances)]
         if folder:
-            self._connection.execute(f"SET allowed_directories = [{_text(str(place))}]")
-        self._connection.execute(f"SET allowed_paths = [{', '.join(_text(str(each)) for each in files_allowed)}]")
+            self._connection.execute(f"SET allowed_directories = {_texts(str(place), _literal(place))}")
+        self._connection.execute(f"SET allowed_paths = {_texts(*files_allowed)}")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
@@ -114,11 +125,34 @@ def _why(error: duckdb.Error) -> str:
     """Why there is no answer, without any value of the export."""
     if isinstance(error, _OF_QUESTION):
         return str(error).strip()
+    if isinstance(error, duckdb.IOException) or type(error) is duckdb.Error:
+        return (
+            "A file of the export cannot be read: it was replaced meanwhile, or is damaged. Ask again, or export again."
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "The question takes more memory than there is. Select fewer columns, or ask about fewer rows."
     _, line, where = str(error).partition("\nLINE ")
     return (
         f"DuckDB raised {type(error).__name__}: some value does not allow what the question does with it. TRY_CAST "
         f"instead of CAST is null for such a value, and so is TRY(...) around an expression.{line}{where}"
     )
+
+
+def _is_of(instances: Path, export: About) -> bool:
+    """Whether a file has the instances of an export."""
+    try:
+        return about.read(instances) == export
+    except NotOurs:
+        return False
+
+
+def _literal(place: Path) -> str:
+    """A place as DuckDB reads it, which takes names for patterns."""
+    return glob.escape(str(place))
+
+
+def _texts(*texts: str) -> str:
+    return f"[{', '.join(map(_text, texts))}]"
 
 
 def _text(text: str) -> str:

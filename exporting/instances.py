@@ -10,7 +10,6 @@ import msgspec
 import pyarrow as pa
 
 from exporting import files
-from exporting.about import KEY
 from imaging_index.document.types import KEPT
 from imaging_index.entry.pages import unpack
 from imaging_index.table.layout import ENTRY, PAGES
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from exporting.about import About
     from exporting.scanning import Page
     from imaging_index.profile.profile import Profile
 
@@ -69,7 +69,7 @@ class Instances:
         self._only = _Text(profile.hash) if profile.private else None
         self.schema = _schema(self._geometry)
         self._file = file
-        self._writer = files.writer(file, self.schema.with_metadata({KEY: b"{}"}))
+        self._writer = files.writer(file, self.schema)
         self._rows: list[dict[str, Any]] = []
         self._open: dict[int, tuple[_Item, list[bytes]]] = {}
         self._decoder = msgspec.json.Decoder(_Item)
@@ -85,6 +85,10 @@ class Instances:
                     self._open[page.segment] = (item, [])
             elif (found := self._open.get(page.segment)) and _is_of(item, found[0]) and item.Content:
                 found[1].append(item.Content.B)
+
+    def belong_to(self, about: About) -> None:
+        """Note of which export they are."""
+        self._writer.add_key_value_metadata(about.metadata)
 
     def close(self) -> None:
         """Write what is left."""

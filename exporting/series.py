@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-# The columns of idc-index's table `index` whose names are no keywords, and what they are here. One data store is
-# nearest to one of its collections.
+# The columns of idc-index's table `index` whose names are no keywords, and what they are here, but for `instanceCount`,
+# which the view of that name has. One data store is nearest to one of its collections.
 _OF_IDC: Final[Mapping[str, str]] = {
     "collection_id": '"DatastoreId"',
-    "instanceCount": '"InstanceCount"',
     "series_size_MB": 'round("FrameBytes" / 1e6, 2)',
 }
 # And its columns that are keywords: null where the profile does not select them, so that a question about them runs.

@@ -58,6 +58,8 @@ def export(
             found = deployed.find(stack)
             written = more.enter_context(beside(Path(to).absolute(), found.profile)) if with_instances else None
             about = _export(found, destination(to, found), source, bucket, written, since=since, yes=yes)
+            if written:
+                written.belong_to(about)
     except (NotOurs, InUse, NoExport, Gap) as error:
         raise Failure(str(error)) from None
     except OSError as error:

@@ -8,13 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.output import Failure
 from exporting.about import NotOurs
 from exporting.export import export
 from exporting.rows import Wrapping
-from imaging_index.searching.refusals import why
+from imaging_index.searching.refusals import code, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +29,13 @@ ADDRESS: Final = re.compile(r"s3://([^/]+)/(.+\.parquet)")
 # The mark of an object that an export has written, and another one may replace.
 _MARK: Final = {"imaging-index": "export"}
 _NOT_FOUND: Final = "404"
+# What S3's codes mean here. An answer to HeadObject has no text, so that its code is the status.
+_MEANINGS: Final = {
+    "NoSuchBucket": "There is no bucket {bucket} in S3. Check the name.",
+    _NOT_FOUND: "There is no such object in the bucket {bucket}, or no such bucket. Check the address.",
+    "403": "S3 refuses the object. You need s3:GetObject on it, s3:PutObject to export to it, and s3:ListBucket on the "
+    "bucket {bucket}.",
+}
 
 
 class Object:
@@ -77,7 +85,7 @@ class Object:
         try:
             there = self._client.head_object(Bucket=self._bucket, Key=self._key)
         except ClientError as error:
-            if error.response["Error"]["Code"] != _NOT_FOUND:
+            if code(error) != _NOT_FOUND:
                 raise
         else:
             if there["Metadata"] != _MARK:
@@ -90,5 +98,9 @@ class Object:
 def _failing(bucket: str) -> Iterator[None]:
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
-        raise Failure(why("S3", error, f"on the bucket {bucket}")) from None
+    except (ClientError, BotoCoreError, S3UploadFailedError) as error:
+        # An upload's error hides S3's own.
+        cause: Any = error.__context__ if isinstance(error, S3UploadFailedError) else error
+        if isinstance(cause, ClientError) and code(cause) in _MEANINGS:
+            raise Failure(_MEANINGS[code(cause)].format(bucket=bucket)) from None
+        raise Failure(why("S3", cause, f"on the bucket {bucket}")) from None

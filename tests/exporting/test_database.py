@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from cli.main import application
 from cli.research import asking
 from exporting import about
+from exporting import database as of_exports
 from exporting.database import Database, Refused
 from exporting.export import export
 from imaging_index.profile import toml_file
@@ -75,6 +76,15 @@ def test_a_series_has_single_values_or_else_the_bounds_and_all_of_them(place: Pa
     assert second[5] == "A\\3"
 
 
+def test_no_column_is_there_twice_and_idc_indexs_have_its_names(place: Path) -> None:
+    names = {view: Database(place).ask(f'FROM "{view}"').names for view in ("series", "index")}
+    for columns in names.values():
+        assert len({*map(str.lower, columns)}) == len(columns)
+        assert not [each for each in columns if each.endswith("_1")]
+    assert {"collection_id", "instanceCount", "series_size_MB", "Modality"} <= {*names["index"]}
+    assert "InstanceCount" in names["series"]
+
+
 @pytest.mark.parametrize(
     "question",
     [
@@ -89,6 +99,10 @@ def test_a_series_has_single_values_or_else_the_bounds_and_all_of_them(place: Pa
         "INSTALL httpfs",
         "EXPLAIN ANALYZE CREATE TABLE mine AS FROM series",
         "PRAGMA version",
+        "PREPARE mine AS FROM series",
+        "EXPORT DATABASE 'mine'",
+        "WITH gone AS (DELETE FROM series RETURNING *) FROM gone",
+        "SELECT * FROM query('DROP VIEW series')",
         "SELECT * FROM read_text('/etc/passwd')",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM glob('/etc/*')",
@@ -104,6 +118,54 @@ def test_what_is_not_a_question_over_the_export_is_refused(question: str, place:
         [*Database(place).ask(question).rows()]
     assert place.read_bytes() == before
     assert not [*tmp_path.iterdir()]
+
+
+def test_what_a_question_overflows_to_is_not_the_current_folder_whose_files_it_cannot_read(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".tmp").mkdir()
+    (tmp_path / ".tmp" / "mine.txt").write_text("mine")
+    database = Database(place)
+    with pytest.raises(Refused, match="Permission Error"):
+        [*database.ask("SELECT * FROM read_text('.tmp/mine.txt')").rows()]
+    ((overflow,),) = database.ask("SELECT current_setting('temp_directory')").rows()
+    assert Path(overflow).stat().st_mode & 0o077 == 0
+    del database
+    assert not Path(overflow).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("a[1].parquet", "a1.parquet"), ("b?.parquet", "bb.parquet"), ("c[d]", "cd"), ("e*", "ef")]
+)
+def test_an_export_is_read_whose_name_is_a_pattern_and_not_what_that_fits(
+    name: str, other: str, tmp_path: Path
+) -> None:
+    for to in (name, other):
+        made = content(PROFILE, {}, patient={"PatientID": to})
+        export([lines([entry(made.attributes, PROFILE)])], PROFILE, tmp_path / to)
+    assert [*Database(tmp_path / name).ask("SELECT PatientID FROM image_sets").rows()] == [(name,)]
+
+
+def test_a_damaged_or_removed_file_is_not_taken_for_a_mistake_in_the_question(place: Path, tmp_path: Path) -> None:
+    whole = place.read_bytes()
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(whole[:4] + b"\xff" * 400 + whole[404:])
+    export([], PROFILE, tmp_path / "removed")
+    removed = Database(tmp_path / "removed")
+    shutil.rmtree(tmp_path / "removed")
+    for database in (Database(damaged), removed):
+        with pytest.raises(Refused, match="A file of the export cannot be read"):
+            [*database.ask("SELECT * FROM image_sets").rows()]
+
+
+def test_a_question_that_takes_too_much_memory_is_not_taken_for_one_about_values(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(of_exports._CONFIG, "memory_limit", "30MB")
+    monkeypatch.setitem(of_exports._CONFIG, "max_temp_directory_size", "1MB")
+    with pytest.raises(Refused, match="more memory than there is"):
+        [*Database(place).ask("SELECT list(i) FROM range(10_000_000) AS numbers(i)").rows()]
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,18 @@ from typing import Any
 import boto3
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
+from msgspec import structs
 from typer.testing import CliRunner
 
 from cli import deployed
 from cli.deployed import Stack
 from cli.main import application
+from cli.output import Failure
 from cli.research import exporting
 from cli.research.destination import Files
-from exporting import iceberg
+from cli.research.s3_object import Object
+from exporting import about, iceberg
 from exporting.database import Database
 from imaging_index.entry.item import Item
 from imaging_index.profile import toml_file
@@ -86,6 +90,12 @@ def test_the_instances_are_exported_from_the_pages_of_their_entries(
     question = "SELECT ImageSetId, InstanceNumber, Rows, ImagePositionPatient FROM instances ORDER BY InstanceNumber"
     rows = [*Database(tmp_path / "all.parquet").ask(question).rows()]
     assert rows == [("b" * 32, number, 512, [-1.5, 0, 2.25]) for number in (1, 2)]
+    # Those of an export before are not taken for its own.
+    item = pq.read_table(tmp_path / "all.parquet")
+    later = structs.replace(about.read(tmp_path / "all.parquet"), as_of="2026-01-01T00:00:00Z")
+    pq.write_table(item.replace_schema_metadata(later.metadata), tmp_path / "all.parquet")
+    refused = CliRunner().invoke(application, ["sql", "--from", str(tmp_path / "all.parquet"), question])
+    assert (refused.exit_code, "Export again with --instances." in refused.output) == (2, True)
     assert export("--to", tmp_path / "all.parquet", "--instances").exit_code == 0
     assert export("--to", f"iceberg:{tmp_path}", "--instances").exit_code == 2
     assert len(entries) == 60
@@ -121,10 +131,25 @@ def test_an_export_to_s3_is_asked_about_there(aws: boto3.Session, entries: list[
     s3.put_object(Bucket=bucket, Key="mine.parquet", Body=b"mine")
     assert "is not an export" in export("--to", f"s3://{bucket}/mine.parquet").output
     refused = CliRunner().invoke(application, ["sql", question, "--from", f"s3://{bucket}/none.parquet"])
-    assert (refused.exit_code, "S3" in refused.output) == (1, True)
+    assert (refused.exit_code, "There is no such object" in refused.output) == (1, True)
+    refused = export("--to", "s3://no-such-bucket/all.parquet")
+    assert (refused.exit_code, "There is no bucket no-such-bucket in S3." in refused.output) == (1, True)
     none = export("--to", place, "--from", "s3://no-such-bucket/AWSDynamoDB/01767225600000-a1b2c3d4").output
     assert "no bucket of that name" in " ".join(none.split())
     assert len(entries) == 60
+
+
+def test_an_object_that_s3_refuses_is_named_with_the_permissions() -> None:
+    class S3:
+        def client(self, _: str) -> Any:
+            return self
+
+        def head_object(self, **_: str) -> None:
+            raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+
+    session: Any = S3()
+    with pytest.raises(Failure, match="You need s3:GetObject on it, s3:PutObject"):
+        Object(session, "bucket", "all.parquet").write([], PROFILE)
 
 
 def test_where_nothing_can_be_written_a_sentence_says_what_to_do(

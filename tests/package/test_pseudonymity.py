@@ -120,6 +120,8 @@ def test_an_index_by_shifted_dates_and_uids_is_typed_like_any() -> None:
         ("PatientAgeYears", "", "which is derived from PatientAge"),
         ("NameOfPhysiciansReadingStudy", "", "PS3.15"),
         ("SegmentSequence.SegmentLabel", "", "which is free text"),
+        ("VolumeFrameOfReferenceUID", "", "which is the UID of an object"),
+        ("RetrieveURI", "", "which is an address"),
         (
             "BValue",
             '[named.BValue]\nfrom = [{ creator = "GEMS_PARM_01", element = "0043xx39", vr = "IS" }]',
@@ -148,6 +150,7 @@ def test_a_pseudonymous_profile_says_something_of_all_that_may_identify(attribut
         ("StationName", "device-identity"),
         ("InstitutionName", "institution-identity"),
         ("StudyTime", "full-dates"),
+        ("VolumeFrameOfReferenceUID", "uids"),
     ],
 )
 def test_what_an_option_retains_is_kept_under_that_option_alone(attribute: str, option: str) -> None:
@@ -237,6 +240,11 @@ def test_every_line_of_the_table_has_its_tag_and_known_codes() -> None:
         assert (dictionary.keyword_of(tag) or "") == keyword
         assert set(basic.split("/")) <= {"X", "Z", "D", "U", "U*"}
         assert all(each.partition("=")[2] in ("K", "C") for each in options.split())
+
+
+def test_uids_of_kinds_and_of_coding_schemes_need_no_policy() -> None:
+    kinds = '"SOPClassUID", "TransferSyntaxUID", "AnatomicRegionSequence.CodingSchemeUID"'
+    assert parse(kinds, UIDS, top="pseudonymous = true").pseudonymous
 
 
 @pytest.mark.parametrize("vr", ["PN", "DA", "DT"])

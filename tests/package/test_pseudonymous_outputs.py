@@ -9,8 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 
+from exporting.export import export
+from exporting.instances import beside, place_of
+from exporting.scanning import Page
 from imaging_index.dicom import deidentification, dictionary, vrs
 from imaging_index.dicom.dictionary import Level
 from imaging_index.document.reader import Reader
@@ -23,6 +27,7 @@ from imaging_index.publishing.change import Change
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.table.layout import Key
 from proof.harness import canary
+from proof.harness.table_items import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,11 +58,12 @@ RETAINED = {"PatientSex", "PatientSize", "PatientWeight"}
 
 
 class Output(NamedTuple):
-    """All that one image set becomes: its entry as it is put into the table, its instances, and its event."""
+    """All that one image set becomes: its entry as it is put into the table, its instances, its event, its items."""
 
     entry: dict[str, Any]
     instances: list[dict[str, Any]]
     event: dict[str, Any]
+    items: list[Any]
 
     @property
     def text(self) -> str:
@@ -104,7 +110,26 @@ def indexed(document: dict[str, Any], profile: Any = PROFILE, secret: bytes = b"
     Indexer(healthimaging, table, profile, Reader(profile), lambda: secret).converge(hint, age=timedelta(0), tries=1)
     made = event.of_change(Change(key, None, table.entry, "1", 0.0), profile.events)
     assert made
-    return Output(plain(table.entry), unpack(table.pages)[0], json.loads(made.detail))
+    keys = {"ImageSet": {"S": f"{STORE}/{document['ImageSetID']}"}}
+    start = f"page/{table.entry['Generation']['S']}/{table.entry['Attempt']['S']}"
+    pages = [
+        keys | {"Part": {"S": f"{start}/{number:04}"}, "Content": {"B": page}}
+        for number, page in enumerate(table.pages)
+    ]
+    items = [table.entry | keys | {"Part": {"S": "entry"}}, *pages]
+    return Output(plain(table.entry), unpack(table.pages)[0], json.loads(made.detail), items)
+
+
+def exported(output: Output, profile: Any, place: Path) -> str:
+    """All values that an export of an image set and of its instances has, and what it says of itself."""
+    page = Page(0, lines(output.items), len(output.items))
+    with beside(place, profile) as instances:
+        instances.take(page)
+        instances.belong_to(export([page.lines], profile, place))
+    assert (instances.count, instances.incomplete) == (1, 0)
+    tables = [pq.read_table(file) for file in (place, place_of(place))]
+    assert [table.num_rows for table in tables] == [1, 1]
+    return "\n".join(f"{table.to_pylist()} {table.schema.metadata}" for table in tables)
 
 
 def document(
@@ -143,16 +168,23 @@ def marked_everywhere() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("profile", [PROFILE, MORE], ids=["shipped", "more"])
-def test_nothing_that_identifies_is_in_what_a_pseudonymous_profile_writes_or_announces(profile: Any) -> None:
+def test_nothing_that_identifies_is_in_what_a_pseudonymous_profile_writes_announces_or_exports(
+    profile: Any, tmp_path: Path
+) -> None:
     whole = marked_everywhere()
     assert len(json.dumps(whole)) > 20_000
-    text = indexed(whole, profile).text.lower()
+    output = indexed(whole, profile)
+    text = output.text.lower()
     for marker in (canary.MARKER, canary.DAY, canary.NUMBER, canary.PACKED_MARKER):
         assert marker.lower() not in text
+    assert canary.found(exported(output, profile, tmp_path / "all.parquet")) is None
     # Without policies it is there.
     plainly = toml_file.parse('revision = 1\nattributes = ["PatientName", "StudyDate", "StudyInstanceUID"]')
-    text = indexed(whole, plainly).text
+    output = indexed(whole, plainly)
+    text = output.text
     assert all(marker in text for marker in (canary.MARKER, canary.DAY, canary.NUMBER))
+    text = exported(output, plainly, tmp_path / "plain.parquet")
+    assert all(marker in text for marker in (canary.MARKER, canary.NUMBER, "1877, 4, 13"))
 
 
 def test_an_entry_with_shifted_dates_has_no_moment_of_its_own_and_any_other_has() -> None:

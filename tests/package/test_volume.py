@@ -106,7 +106,7 @@ def word(instances: list[dict[str, Any]], **more: Any) -> str:
     return text
 
 
-def test_gatheredat_equal_distances_are_a_volume_in_whatever_order_they_come() -> None:
+def test_slices_at_equal_distances_are_a_volume_in_whatever_order_they_come() -> None:
     instances = slices(number * 1.25 for number in range(40))
     expected = {
         "VolumeGeometry": "volume",
@@ -170,7 +170,7 @@ def test_each_fault_has_its_word(positions: list[Any], expected: str, spacing: A
         {"ImagePositionPatient": []},
     ],
 )
-def test_gatheredthat_are_not_alike_are_mixed(change: dict[str, Any]) -> None:
+def test_slices_that_are_not_alike_are_mixed(change: dict[str, Any]) -> None:
     instances = slices(range(5))
     instances[3] |= change
     geometry = found(instances)
@@ -215,7 +215,7 @@ TOLD_APART: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("by", TOLD_APART)
-def test_gatheredat_one_position_that_something_tells_apart_are_several_volumes(by: str) -> None:
+def test_slices_at_one_position_that_something_tells_apart_are_several_volumes(by: str) -> None:
     instances = [each for values in TOLD_APART[by] for each in slices(range(3), **values)]
     geometry = found(instances)
     expected = {"VolumeGeometry": "several", "SliceCount": 3, "SliceGaps": 0, f"VolumesBy{by}": 2}
@@ -234,7 +234,7 @@ def test_gatheredat_one_position_that_something_tells_apart_are_several_volumes(
         [{"AcquisitionDateTime": "20240101081500"}, {"AcquisitionDateTime": "20240102081500"}],
     ],
 )
-def test_scanners_tell_gatheredapart_in_other_ways_too(pair: list[dict[str, Any]]) -> None:
+def test_scanners_tell_slices_apart_in_other_ways_too(pair: list[dict[str, Any]]) -> None:
     assert word([each for values in pair for each in slices(range(3), **values)]) == "several"
     same = [each for values in (pair[0], pair[0]) for each in slices(range(3), **values)]
     assert word(same) == "duplicates"
@@ -271,7 +271,7 @@ def test_the_time_of_each_echo_is_not_counted_as_a_volume_by_time() -> None:
     }
 
 
-def test_times_of_gathereddo_not_make_several_volumes_of_one() -> None:
+def test_times_of_slices_do_not_make_several_volumes_of_one() -> None:
     instances = slices(range(6))
     for number, each in enumerate(instances):
         each |= {"AcquisitionTime": f"0815{number:02}", "AcquisitionNumber": str(number)}
@@ -330,7 +330,7 @@ def test_a_frame_without_a_position_among_equal_ones_is_not_like_them(padding: i
     assert word([frames(positions, padding=padding)]) == "mixed"
 
 
-def test_frames_of_several_instances_are_gatheredof_one_stack() -> None:
+def test_frames_of_several_instances_are_slices_of_one_stack() -> None:
     assert word([frames([["0", "0", str(z)] for z in range(3)]), *slices([(0, 0, 3), (0, 0, 4)])]) == "volume"
     assert word([frames([["0", "0", "1"], None, ["0", "0", "3"]]), *slices([(0, 0, 4)])]) == "mixed"
 
@@ -414,7 +414,7 @@ def test_nothing_is_derived_from_private_positions(private: str) -> None:
     assert found(slices(range(3)), Reader(profile(f'[privacy]\n{private} = "drop"\n'))) == {}
 
 
-def test_what_is_private_tells_no_gatheredapart() -> None:
+def test_what_is_private_tells_no_slices_apart() -> None:
     instances = [each for values in TOLD_APART["Time"] for each in slices(range(3), **values)]
     assert word(instances, reader=Reader(profile('[privacy]\nAcquisitionTime = "hash"\n'))) == "duplicates"
 

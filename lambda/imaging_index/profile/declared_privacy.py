@@ -119,7 +119,7 @@ def check(
             )
     kept = [each for each in stored if each.policy is Policy.KEEP]
     for each in kept if shifts else ():
-        if each.vr == "UI" and not _is_of_a_kind(each.name, each):
+        if each.vr == "UI" and not _names_a_kind(each.name, each):
             mistakes.add(_of_uid(each.name), "privacy")
     for name in OF_PAGES if shifts and instances.on else ():
         if name not in private and name not in attributes:
@@ -147,7 +147,7 @@ def _wrong_policy(policy: Policy, name: str, attribute: Attribute | None) -> str
         return "which is derived; drop it."
     if policy is Policy.UID and vr != "UI":
         return f"which holds {vr or 'no value'} and no UIDs; hash or drop it."
-    if policy is Policy.UID and _is_of_a_kind(name, attribute):
+    if policy is Policy.UID and _names_a_kind(name, attribute):
         return "which says of what kind an object is, and identifies nobody; keep it."
     if policy is Policy.SHIFT and vr not in ("DA", "DT"):
         return f"which holds {vr or 'no value'} and no dates; keep, hash or drop it."
@@ -156,8 +156,12 @@ def _wrong_policy(policy: Policy, name: str, attribute: Attribute | None) -> str
     return None
 
 
-def _is_of_a_kind(name: str, attribute: Attribute | None) -> bool:
+def _names_a_kind(name: str, attribute: Attribute | None) -> bool:
     """Whether any of the UIDs that an attribute is read from names a kind of objects and no object."""
     sources = attribute.sources if attribute else ()
-    read = {name, *(source.path[-1] for source in sources)}
-    return any(kind in keyword for keyword in read for kind in _OF_KINDS)
+    return any(map(is_of_a_kind, {name, *(source.path[-1] for source in sources)}))
+
+
+def is_of_a_kind(keyword: str) -> bool:
+    """Whether the UIDs of a keyword name a kind of objects and no object."""
+    return any(kind in keyword for kind in _OF_KINDS)

@@ -1,7 +1,8 @@
 """What a profile that calls itself pseudonymous must say: a policy for whatever may identify somebody.
 
-That is each attribute of PS3.15, table E.1-1, each person's name, date, private element and free text, whether at the
-top, in a sequence, or in a sequence that is removed as a whole. The functions do without this module and its table.
+That is each attribute of PS3.15, table E.1-1, each person's name, date, private element, free text, address and UID of
+an object, whether at the top, in a sequence, or in a sequence that is removed as a whole. The functions do without this
+module and its table.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from imaging_index.dicom import deidentification, dictionary
-from imaging_index.profile.declared_privacy import OF_PAGES
+from imaging_index.profile.declared_privacy import OF_PAGES, is_of_a_kind
 from imaging_index.profile.derived import PATIENT_AGE
 from imaging_index.profile.privacy import Policy
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _FREE_TEXT: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _OF_TIME: Final = frozenset({"DA", "DT", "TM"})
+# UIDs of coding schemes and their contexts, beside those of kinds of objects (PS3.3, section 8).
+_OF_CODES: Final = frozenset({"CodingSchemeUID", "ContextUID", "ContextGroupExtensionCreatorUID", "MappingResourceUID"})
 # Texts that equipment writes, or that a coding scheme has. None of them is in the table.
 _NOT_FREE: Final = frozenset(
     {
@@ -111,6 +114,10 @@ def _reasons(attribute: Attribute) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield "which is a date or a time", ()
         elif vr in _FREE_TEXT and last not in _NOT_FREE:
             yield "which is free text", ()
+        elif vr == "UI" and last not in _OF_CODES and not is_of_a_kind(last):
+            yield "which is the UID of an object", ("uids",)
+        elif vr == "UR":
+            yield "which is an address", ()
 
 
 def _keywords(source: Source) -> Iterator[str]:
