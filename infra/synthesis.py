@@ -40,6 +40,7 @@ def make_app(
     dicomweb.check(chosen, selected)
     publishing.check(chosen, selected)
     documents.check(chosen, selected)
+    dicomweb.check(chosen, selected)
     profile_lock.check(chosen.profile, selected)
     ImagingIndex(app, chosen, selected)
     return app
