@@ -52,7 +52,7 @@ coverage: $(VENV)/.ready node_modules/.ready $(VENV)/audit/.ready  ## all tests,
 bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes: docs/performance.md
 	$(BIN)/python -m bench $(BENCH)
 
-prove: $(VENV)/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
+prove: $(VENV)/.ready node_modules/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
 	$(BIN)/python -m proof $(PROVE)
 
 soak: $(VENV)/.ready  ## half an hour of everything at once, while functions are killed: make soak SOAK_SECONDS=180
@@ -69,7 +69,7 @@ format: $(VENV)/.ready  ## lay out the code as lint wants it
 	$(BIN)/ruff format $(SOURCES)
 
 synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into cdk.out/
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy.synth $(CDK)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy synth $(CDK)
 
 bundle: $(VENV)/.ready  ## the function's package as a zip, with its hash, bill of materials and licences, into build/bundle/
 	@$(BIN)/python -m tools.bundle $(CDK)
@@ -78,7 +78,7 @@ dist: $(VENV)/.ready  ## wheel and sdist, into build/dist/
 	$(BIN)/python -m hatchling build --directory build/dist
 
 bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and region, before the first deploy
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy.bootstrap $(CDK)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy bootstrap $(CDK)
 
 deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials; YES=1 asks nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy $(if $(filter 1,$(YES)),--yes) $(CDK)

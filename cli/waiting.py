@@ -3,8 +3,9 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Iterator
+
+from local.signals import handled
 
 
 @contextlib.contextmanager
@@ -19,21 +20,6 @@ def interruptible() -> Iterator[None]:
     """A context in which Ctrl-C raises KeyboardInterrupt, and so do SIGTERM and SIGHUP."""
     with handled(signal.default_int_handler):
         yield
-
-
-@contextlib.contextmanager
-def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """A context in which a handler gets Ctrl-C, SIGTERM, and SIGHUP: a terminal that is closed."""
-    # SIGINT also where a shell script has it ignored, as in commands that it starts in the background. SIGHUP is
-    # ignored on purpose (nohup).
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
 
 
 def wait() -> None:

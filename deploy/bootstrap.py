@@ -1,23 +1,21 @@
 """`make bootstrap`: what the CDK needs in an account and region, once before the first deployment.
 
-python -m deploy.bootstrap [--profile NAME] [--local] [options of cdk bootstrap]
+python -m deploy bootstrap [--profile NAME] [--local] [options of cdk bootstrap]
 """
-
-import tempfile
-from pathlib import Path
 
 import boto3
 
 from deploy import target
 from deploy.cdk import Cdk, is_bootstrapped
 from deploy.command import ending_in_a_sentence, options_of
+from deploy.progress import Progress
 from deploy.terminal import say
 
 
 def main() -> None:
     """Bootstrap with the arguments of the command line."""
-    options, arguments = options_of("python -m deploy.bootstrap")
-    with ending_in_a_sentence("Nothing is half done that `make bootstrap` does not complete."):
+    options, arguments = options_of("python -m deploy bootstrap")
+    with ending_in_a_sentence(Progress("Run make bootstrap again: it does the rest.")):
         target.check_endpoint("bootstrap", local=options.local)
         session = boto3.Session(profile_name=options.profile)
         region = target.region("bootstrap", session, arguments)
@@ -29,9 +27,4 @@ def main() -> None:
             say(f"The local cloud is ready for the CDK in {region}.")
             return
         say(f"Bootstrapping {region} of account {account} ...")
-        with tempfile.TemporaryDirectory(prefix="imaging-index-") as folder:
-            Cdk(session, arguments, Path(folder)).bootstrap(account, region)
-
-
-if __name__ == "__main__":
-    main()
+        Cdk(session, arguments).bootstrap(account, region)

@@ -1,15 +1,18 @@
 """The CDK's command line, with the credentials of an SDK session."""
 
+import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import boto3
 
 from deploy.errors import DeployError
+from deploy.progress import NOTHING
 from deploy.terminal import say
 from infra.assembly import BOOTSTRAP_VERSION
 from infra.config import ROOT
@@ -22,7 +25,11 @@ CREDENTIALS: Final = frozenset(
 
 NO_CREDENTIALS: Final = "There are no AWS credentials: name a profile with AWS_PROFILE, or log in."
 
-_NOTHING: Final = "Nothing was deployed."
+# What is interrupted cleans up within these seconds.
+_PATIENCE: Final = 10.0
+# When the command line is ended, a request that it has sent may still be on its way: what is asked of AWS before that
+# has come would not see what it did.
+_ON_ITS_WAY: Final = 1.0  # seconds
 
 
 class Cdk:
@@ -31,13 +38,11 @@ class Cdk:
     Args:
         session: the SDK, with the credentials to use.
         arguments: the operator's own: settings (`-c name=value`) and options of the command line.
-        folder: for its temporary files, of which it leaves some when it is interrupted; the caller removes it.
     """
 
-    def __init__(self, session: boto3.Session, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, session: boto3.Session, arguments: Sequence[str]) -> None:
         self._session = session
         self._arguments = arguments
-        self._folder = folder
 
     def synth(self, folder: Path, *arguments: str) -> None:
         """Write an assembly into a folder, and print what the app warns of.
@@ -45,9 +50,9 @@ class Cdk:
         Raises:
             DeployError: there is no valid one, or there are no credentials.
         """
-        say(self._run("synth", "--quiet", "--output", str(folder), *arguments, shown=False, otherwise=_NOTHING))
+        say(self._run("synth", "--quiet", "--output", str(folder), *arguments, shown=False, otherwise=NOTHING))
 
-    def deploy(self, *arguments: str, shown: bool = True, otherwise: str = _NOTHING) -> None:
+    def deploy(self, *arguments: str, shown: bool = True, otherwise: str = NOTHING) -> None:
         """Deploy, or prepare to. Nobody is asked: an operator has seen the change, and agreed to it.
 
         Args:
@@ -58,7 +63,11 @@ class Cdk:
         Raises:
             DeployError: it failed, or there are no credentials.
         """
-        self._run("deploy", "--require-approval", "never", *arguments, shown=shown, otherwise=otherwise)
+        try:
+            self._run("deploy", "--require-approval", "never", *arguments, shown=shown, otherwise=otherwise)
+        except KeyboardInterrupt:
+            time.sleep(_ON_ITS_WAY)
+            raise
 
     def bootstrap(self, account: str, region: str, *, shown: bool = True) -> None:
         """Make what deployments into an account and region need.
@@ -72,23 +81,50 @@ class Cdk:
         """Run a command. Returns what it printed, if that is not shown; it is shown if the command fails."""
         # The operator's arguments first: of two settings with one name the later one counts.
         line = [str(PROGRAM), command, *self._arguments, *arguments]
-        output, errors = (None, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
         # A profile may ask for a code, and does so here once: the command line would ask each time, perhaps unseen.
-        environment = environment_of(self._session) | {"TMPDIR": str(self._folder)}
-        # In a group of its own, to be ended with all that it has started. Ctrl-C would have each of them print where it
-        # was.
-        with subprocess.Popen(
-            line, cwd=ROOT, env=environment, stdout=output, stderr=errors, text=True, start_new_session=True
-        ) as process:
-            try:
-                printed, _ = process.communicate()
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        if process.returncode != 0:
-            say(printed or "")
+        status, printed = run(line, environment_of(self._session), shown=shown)
+        if status != 0:
+            say(printed)
             raise DeployError(f"cdk {command} failed; its output above says why. {otherwise}")
-        return (printed or "").strip()
+        return printed.strip()
+
+
+def run(line: Sequence[str], environment: Mapping[str, str], *, shown: bool) -> tuple[int, str]:
+    """Run a program, and end it with all that it has started if this is interrupted.
+
+    Args:
+        line: the program and its arguments.
+        environment: its variables.
+        shown: whether its output is shown.
+
+    Returns:
+        Its exit status, and its output if that is not shown.
+    """
+    output, errors = (None, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
+    # In a group of its own: Ctrl-C would have each of its processes print where it was.
+    with subprocess.Popen(
+        line, cwd=ROOT, env=environment, stdout=output, stderr=errors, text=True, start_new_session=True
+    ) as process:
+        try:
+            printed, _ = process.communicate()
+        except BaseException:
+            _end(process, gently=not shown)
+            raise
+    return process.returncode, printed or ""
+
+
+def _end(process: "subprocess.Popen[str]", *, gently: bool) -> None:
+    """End a program with all that it has started; `gently` lets the app remove the half of a package that it made."""
+    # Nothing of the group may be left any more.
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            if gently:
+                os.killpg(process.pid, signal.SIGINT)
+                # Its output ends when the last of them ends.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=_PATIENCE)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def is_bootstrapped(session: boto3.Session, region: str) -> bool:

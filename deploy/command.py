@@ -8,9 +8,7 @@ line. It must be in node_modules, and the app's Python on the PATH: `make deploy
 
 import argparse
 import contextlib
-import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +19,9 @@ from deploy import target
 from deploy.cdk import NO_CREDENTIALS
 from deploy.deployer import Deployer
 from deploy.errors import DeployError
+from deploy.progress import Progress
 from imaging_index.profile.profile import ProfileError
+from local.scratch import scratch
 
 
 def options_of(program: str) -> tuple[argparse.Namespace, list[str]]:
@@ -36,13 +36,18 @@ def options_of(program: str) -> tuple[argparse.Namespace, list[str]]:
 
 
 @contextlib.contextmanager
-def ending_in_a_sentence(stopped: str) -> Iterator[None]:
-    """Has a command end with a message; `stopped` is what to say after Ctrl-C."""
-    # SIGTERM as Ctrl-C. SIGINT too: a shell script ignores it in commands that it starts in the background.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+def ending_in_a_sentence(progress: Progress) -> Iterator[Path]:
+    """Has a command end with a message, with the exit status 1.
+
+    Args:
+        progress: what to say after Ctrl-C. A second Ctrl-C does not disturb what is done after the first one.
+
+    Returns:
+        A folder for all that is temporary.
+    """
     try:
-        yield
+        with scratch() as folder:
+            yield folder
     except DeployError as error:
         sys.exit(str(error))
     except ProfileError as error:
@@ -52,15 +57,15 @@ def ending_in_a_sentence(stopped: str) -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"AWS refused: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"\nStopped. {stopped}")
+        sys.exit(f"\nStopped. {progress.said}")
 
 
 def main() -> None:
     """Deploy with the arguments of the command line."""
     options, arguments = options_of("python -m deploy")
-    with ending_in_a_sentence("Nothing was deployed."):
+    progress = Progress()
+    with ending_in_a_sentence(progress) as folder:
         target.check_endpoint("deploy", local=options.local)
         session = boto3.Session(profile_name=options.profile)
         target.region("deploy", session, arguments)
-        with tempfile.TemporaryDirectory(prefix="imaging-index-", ignore_cleanup_errors=True) as folder:
-            Deployer(session, arguments, Path(folder), local=options.local).run(yes=options.yes)
+        Deployer(session, arguments, folder, progress, local=options.local).run(yes=options.yes)

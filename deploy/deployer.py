@@ -1,32 +1,32 @@
 """The deployment of one stack: what would change, whether that may be, and one update after the other."""
 
+import contextlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import differences, index_again, target
+from deploy import change_set, differences, index_again, target
 from deploy.cdk import Cdk, is_bootstrapped
+from deploy.change_set import ChangeSet
 from deploy.change_sets import may_be_executed
 from deploy.errors import DeployError
 from deploy.plan import Update, plan
 from deploy.profile_change import newly_private, refuse_unless_raised
+from deploy.progress import NOTHING, Progress
 from deploy.remains import Remains
 from deploy.template import Template
 from deploy.terminal import ask, say
 from deploy.waiting import is_there, wait_for_indexes
 from infra import assembly, indexes
 
-_CHANGE_SET: Final = "imaging-index-upgrade"
 _UNDONE: Final = "CloudFormation undoes this update, and the stack is as it was before it."
 _GOES_ON: Final = "What has begun continues in AWS. Run make deploy again: it waits for that, and does the rest."
-# A change set that is still being made cannot be deleted.
-_TRIES: Final = 10
-_PAUSE: Final = 2.0  # seconds
+_REST: Final = "Run make deploy again to do the rest."
+_FINISHED: Final = "Everything is deployed."
 
 
 class Deployer:
@@ -36,13 +36,22 @@ class Deployer:
         session: the SDK, with the credentials to use.
         arguments: of the CDK's command line: settings (`-c name=value`) and its own options.
         folder: where assemblies are put; the caller removes it.
+        progress: is kept true.
         local: whether it is a local cloud, which may lack what `make bootstrap` makes.
     """
 
-    def __init__(self, session: boto3.Session, arguments: Sequence[str], folder: Path, *, local: bool = False) -> None:
-        (folder / "temporary").mkdir()
-        self._cdk = Cdk(session, arguments, folder / "temporary")
+    def __init__(
+        self,
+        session: boto3.Session,
+        arguments: Sequence[str],
+        folder: Path,
+        progress: Progress,
+        *,
+        local: bool = False,
+    ) -> None:
+        self._cdk = Cdk(session, arguments)
         self._folder = folder
+        self._progress = progress
         self._cdk.synth(folder / "wanted")
         self._assembly = assembly.read(folder / "wanted")
         self._wanted = Template(json.loads(self._assembly.template.read_text("utf-8")))
@@ -50,19 +59,18 @@ class Deployer:
         self._cloudformation = session.client("cloudformation", region_name=self._region)
         self._dynamodb = session.client("dynamodb", region_name=self._region)
         self._remains = Remains(self._cloudformation, self._stack)
+        self._change_set = ChangeSet(self._cloudformation, self._stack)
         account = session.client("sts", region_name=self._region).get_caller_identity()["Account"]
         self._where = f"the stack {self._stack} in {self._region} of account {account}"
         if local and not is_bootstrapped(session, self._region):
             say("Preparing the local cloud for the CDK ...")
             self._cdk.bootstrap(account, self._region, shown=False)
-        # What has been done so far, for an operator who interrupts it.
-        self._state = "Nothing was deployed."
 
     def run(self, *, yes: bool) -> None:
         """Show what would change, ask unless `yes`, and deploy.
 
         Raises:
-            DeployError: the change may not be deployed, or the operator did not agree, or has interrupted it.
+            DeployError: the change may not be deployed, or the operator did not agree.
         """
         try:
             if warned := target.warning(self._region):
@@ -71,8 +79,8 @@ class Deployer:
                 self._update(yes=yes)
             else:
                 self._make(yes=yes)
-        except KeyboardInterrupt:
-            raise DeployError(f"\nStopped. {self._state}") from None
+        finally:
+            self._change_set.discard()
 
     def _make(self, *, yes: bool) -> None:
         """Make the stack.
@@ -87,21 +95,32 @@ class Deployer:
         (first,) = self._synthesize([{"protected": "off"}]) if self._wanted.is_protected else (folder,)
         assembly.protect(first, on=False)
         ask(f"\nMake {self._where}?", yes=yes)
-        self._state = _GOES_ON
+        is_half = first != folder or self._assembly.is_protected
+        made = "The stack is complete. Run make deploy again to protect it from deletion." if is_half else _FINISHED
+        self._progress.said = _GOES_ON
         try:
             self._cdk.deploy("--app", str(first), otherwise="CloudFormation removes what it has made.")
-        except (DeployError, KeyboardInterrupt) as ended:
-            if self._remains.forget_review():
-                self._state = "Nothing was deployed."
-            if isinstance(ended, DeployError) and (left := self._remains.of_last_time()):
-                raise DeployError(f"{ended}\n{left}") from None
+            self._progress.said = made
+        except KeyboardInterrupt:
+            with contextlib.suppress(BotoCoreError, ClientError):
+                self._progress.said = self._after_making(made)
             raise
-        self._state = "The stack is complete. Run make deploy again to protect it from deletion."
+        except DeployError as error:
+            self._remains.forget_review()
+            if left := self._remains.of_last_time():
+                raise DeployError(f"{error}\n{left}") from None
+            raise
         if first != folder:
             say("\nThe stack is complete. Its data is protected from deletion now ...")
             if self._prepare(folder, is_protected=False):
-                self._execute()
+                self._execute(then=self._at_the_end(is_protected=False))
         self._protect(is_protected=False)
+
+    def _after_making(self, made: str) -> str:
+        """What is so when the command line was ended while it made the stack; `made` is what is so once it is made."""
+        if self._remains.forget_review():
+            return NOTHING
+        return made if self._status() == "CREATE_COMPLETE" else _GOES_ON
 
     def _update(self, *, yes: bool) -> None:
         self._remains.refuse_unless_whole()
@@ -120,30 +139,25 @@ class Deployer:
         if not prepared and len(updates) == 1 and is_protected == self._assembly.is_protected:
             say("Nothing has changed.")
             return
-        self._ask(updates, yes=yes, prepared=prepared)
+        self._ask(updates, yes=yes)
+        afterwards = [f"{number} of {len(updates)} updates are done. {_REST}" for number in range(1, len(updates))]
+        afterwards.append(self._at_the_end(is_protected=is_protected))
         if prepared:
-            self._execute()
+            self._execute(then=afterwards[0])
         for number, (update, folder) in enumerate(zip(updates[1:], assemblies[1:], strict=True), start=2):
-            self._state = f"{number - 1} of {len(updates)} updates are done. Run make deploy again to do the rest."
             say(f"\nUpdate {number} of {len(updates)}: {_in_words(update)}")
             if self._prepare(folder, is_protected=is_protected):
-                self._execute()
+                self._execute(then=afterwards[number - 1])
         self._protect(is_protected=is_protected)
         if newly_private(deployed.profile, self._wanted.profile):
             say(f"\nEntries keep what the new profile does not until:\n{index_again.commands(self._stack)}")
 
-    def _ask(self, updates: Sequence[Update], *, yes: bool, prepared: bool) -> None:
+    def _ask(self, updates: Sequence[Update], *, yes: bool) -> None:
         if len(updates) > 1:
             say(f"\n{len(updates)} updates, since DynamoDB makes or drops one index at a time:")
             for number, update in enumerate(updates, start=1):
                 say(f"  {number}. {_in_words(update)}")
-        agreed = False
-        try:
-            ask(f"\nUpdate {self._where}?", yes=yes)
-            agreed = True
-        finally:
-            if prepared and not agreed:
-                self._discard()
+        ask(f"\nUpdate {self._where}?", yes=yes)
 
     def _synthesize_updates(self, updates: Sequence[Update]) -> list[Path]:
         """The assembly of each update; that of the last one exists already."""
@@ -198,52 +212,62 @@ class Deployer:
             is_protected: whether the stack is protected now: it stays so, until all is done.
 
         Raises:
-            DeployError: it cannot be made, or would cost data; it is deleted again.
+            DeployError: it cannot be made, or would cost data.
         """
         say("\nPreparing the change set ...")
         assembly.protect(folder, on=is_protected)
         assembly.protect(self._assembly.folder, on=is_protected)
-        prepared = False
+        self._change_set.is_made = True
+        self._cdk.deploy(
+            *("--app", str(folder), "--method", "prepare-change-set", "--change-set-name", change_set.NAME),
+            shown=False,
+            otherwise=self._progress.said,
+        )
+        if may_be_executed(self._change_set.pages()):
+            return True
+        self._change_set.discard()
+        return False
+
+    def _execute(self, *, then: str) -> None:
+        """Execute the change set that was prepared.
+
+        Args:
+            then: what is so once that is done.
+        """
         try:
             self._cdk.deploy(
-                *("--app", str(folder), "--method", "prepare-change-set", "--change-set-name", _CHANGE_SET),
-                shown=False,
-                otherwise=self._state,
+                *(self._stack, "--app", str(self._assembly.folder)),
+                *("--method", "execute-change-set", "--change-set-name", change_set.NAME),
+                otherwise=_UNDONE,
             )
-            pages = self._cloudformation.get_paginator("describe_change_set").paginate(
-                StackName=self._stack, ChangeSetName=_CHANGE_SET
-            )
-            prepared = may_be_executed(list(pages))
-        finally:
-            if not prepared:
-                self._discard()
-        return prepared
-
-    def _execute(self) -> None:
-        self._state = _GOES_ON
-        self._cdk.deploy(
-            *(self._stack, "--app", str(self._assembly.folder)),
-            *("--method", "execute-change-set", "--change-set-name", _CHANGE_SET),
-            otherwise=_UNDONE,
-        )
+            self._progress.said, self._change_set.is_made = then, False
+        except (DeployError, KeyboardInterrupt):
+            self._look_at_execution(then)
+            raise
         wait_for_indexes(self._describe_table)
+
+    def _look_at_execution(self, then: str) -> None:
+        """Note what is so when the command line was ended while it had a change set executed, or has failed."""
+        before, self._progress.said, self._change_set.is_made = self._progress.said, _GOES_ON, False
+        with contextlib.suppress(BotoCoreError, ClientError):
+            execution = self._change_set.execution()
+            self._change_set.is_made = execution is None
+            self._progress.said = {None: before, "EXECUTE_COMPLETE": then}.get(execution, _GOES_ON)
 
     def _protect(self, *, is_protected: bool) -> None:
         if is_protected != self._assembly.is_protected:
+            self._progress.said = f"Termination protection may not yet be {_on(self._assembly.is_protected)}. {_REST}"
             self._cloudformation.update_termination_protection(
                 StackName=self._stack, EnableTerminationProtection=self._assembly.is_protected
             )
             say(f"Termination protection is {_on(self._assembly.is_protected)}.")
+        self._progress.said = _FINISHED
 
-    def _discard(self) -> None:
-        """Delete the change set, once it is made."""
-        for _ in range(_TRIES):
-            try:
-                self._cloudformation.delete_change_set(StackName=self._stack, ChangeSetName=_CHANGE_SET)
-            except self._cloudformation.exceptions.InvalidChangeSetStatusException:
-                time.sleep(_PAUSE)
-            else:
-                return
+    def _at_the_end(self, *, is_protected: bool) -> str:
+        """What is so when all updates are done, and termination protection is as it was."""
+        if is_protected == self._assembly.is_protected:
+            return _FINISHED
+        return f"Only termination protection is not yet {_on(self._assembly.is_protected)}. {_REST}"
 
     def _describe_table(self) -> Any:
         outputs = self._description().get("Outputs", [])

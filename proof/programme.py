@@ -29,6 +29,7 @@ from proof.campaigns import (
     flood,
     fuzz,
     iceberg_tables,
+    interrupted_deployments,
     interruptions,
     kills,
     leaks,
@@ -303,6 +304,12 @@ def interrupted(name: str) -> Outcome:
     return Outcome(report.tried, report.harms)
 
 
+def interrupted_deployment(name: str) -> Outcome:
+    """Press Ctrl-C at many moments of a deployment."""
+    report = interrupted_deployments.run(name, INTERRUPTIONS, lambda _: None)
+    return Outcome(report.tried, report.harms)
+
+
 @dataclass
 class Suite:
     """A row of the programme: its pieces of work, and what they came to. `unit` names what is counted."""
@@ -337,6 +344,11 @@ def programme() -> list[Suite]:
             [(brought_up_to_date, (way,)) for way in ("scans", "incremental exports")],
         ),
         Suite("Commands and Ctrl-C", "interruptions", [(interrupted, (name,)) for name in interruptions.CASES]),
+        Suite(
+            "Deployments and Ctrl-C",
+            "interruptions",
+            [(interrupted_deployment, (name,)) for name in interrupted_deployments.CASES],
+        ),
         Suite("Lists of hints in any order", "lists", [(lists, (100_000,))]),
         Suite("Model of the protocol", "states", [(states, (number,)) for number in models]),
         Suite("Lost events and a reconcile pass", "histories", [(losses, (10_000,))]),

@@ -21,11 +21,11 @@ from cli.demo.rule import MODALITY, DemoRule, matching
 from cli.demo.searches import print_searches
 from cli.importing import importing
 from cli.output import Entry, Failure, counted, errors, screen, shown, studies_table
-from cli.scratch import scratch
 from cli.waiting import until_interrupted
 from cli.web import worklist
 from imaging_index import metric_names
 from imaging_index.indexing import Outcome
+from local.scratch import scratch
 from local.stack import StackError, import_folder, make_datastore, metrics, running, with_dicom
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from cli import profiles
 from cli.importing import importing
 from cli.local import detaching, environment, records
 from cli.output import Failure, counted, errors, print_json, screen
-from cli.scratch import scratch
 from cli.waiting import until_interrupted
 from cli.web import ohif, ohif_build, worklist
 from local.cloud import LocalCloudError, listen
+from local.scratch import scratch
 from local.stack import Imported, StackError, import_folder, make_datastore, running, with_dicom
 
 # The port of local clouds of other makers too, which clients of theirs have as their default.

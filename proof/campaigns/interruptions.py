@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +27,19 @@ from pydicom.data import get_testdata_file
 from local.cloud import LocalCloud
 from local.deployment import deploy, synth
 from local.stack import import_folder, make_datastore
+from proof.campaigns.relay import Held
 from proof.harness.image_sets import throttles_off, wait_for
 
 _COMMAND: Final = (sys.executable, "-m", "cli")
 _FILES: Final = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")
 _HINTS: Final = 300
 _PATIENCE: Final = 300.0
+_POLL: Final = 0.02
+# What is kept on purpose: our own, and that of uv, which a package of a function is made with.
+_CACHES: Final = ("cache/imaging-index/local", "cache/uv")
+_SHOWN: Final = 5
+# Between one Ctrl-C and the next: an impatient person's.
+_AGAIN: Final = 0.3
 # An interrupted command ends so; or it came to its end before. Python may end itself by SIGINT, if that came while it
 # imported a module: to a shell, this is 130 too.
 _STATUSES: Final = (0, 1, 130, -signal.SIGINT)
@@ -74,8 +81,23 @@ class Report:
     ends: dict[str, int] = field(default_factory=dict)
 
 
-def interrupt(arguments: list[str], seconds: float | None, environment: Mapping[str, str]) -> Interrupted:
-    """Run a command, and send Ctrl-C after some seconds; None for never."""
+def interrupt(
+    arguments: Sequence[str],
+    moment: float | Held | None,
+    environment: Mapping[str, str],
+    *,
+    program: Sequence[str] = _COMMAND,
+    again: bool = False,
+) -> Interrupted:
+    """Run a command, and send Ctrl-C.
+
+    Args:
+        arguments: of the program.
+        moment: so many seconds after it began, or when a request of its is held, which passes then; None for never.
+        environment: its variables.
+        program: what is run.
+        again: whether Ctrl-C is sent a second time, when the command may be cleaning up.
+    """
     with tempfile.TemporaryDirectory() as folder:
         temporary, cache = Path(folder, "tmp"), Path(folder, "cache")
         for each in (temporary, cache):
@@ -87,7 +109,7 @@ def interrupt(arguments: list[str], seconds: float | None, environment: Mapping[
             signal.signal(signal.SIGINT, signal.default_int_handler)
         begun = time.monotonic()
         with subprocess.Popen(
-            [*_COMMAND, *arguments],
+            [*program, *arguments],
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -96,18 +118,44 @@ def interrupt(arguments: list[str], seconds: float | None, environment: Mapping[
             start_new_session=True,
         ) as process:
             try:
-                try:
-                    said, _ = process.communicate(timeout=seconds or _PATIENCE)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGINT)
-                    said, _ = process.communicate(timeout=_PATIENCE)
+                said = _said(process, moment, again=again)
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         took = time.monotonic() - begun
         left = [str(path.relative_to(folder)) for place in (temporary, cache) for path in place.rglob("*")]
-        left = [name for name in left if name not in ("cache/imaging-index", "cache/imaging-index/local")]
+        left = [name for name in left if not name.startswith(_CACHES) and name != "cache/imaging-index"]
+        left = [*left[:_SHOWN], *([f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else [])]
         return Interrupted(process.returncode, said, took, left + _processes(folder))
+
+
+def _said(process: "subprocess.Popen[str]", moment: float | Held | None, *, again: bool) -> str:
+    """What a command says that is interrupted at a moment."""
+    ended = _ended(process, moment) if isinstance(moment, Held) else _ended_within(process, moment or _PATIENCE)
+    if not ended:
+        os.killpg(process.pid, signal.SIGINT)
+        if isinstance(moment, Held):
+            moment.release()
+        if again and not _ended_within(process, _AGAIN):
+            os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=_PATIENCE)
+    return said
+
+
+def _ended(process: "subprocess.Popen[str]", moment: Held) -> bool:
+    """Whether a command ends before its request comes."""
+    while not moment.came():
+        if _ended_within(process, _POLL):
+            return True
+    return False
+
+
+def _ended_within(process: "subprocess.Popen[str]", seconds: float) -> bool:
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _processes(folder: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.scratch import scratch
+from local.scratch import scratch
 from proof.campaigns.interruptions import interrupt
 
 

@@ -125,7 +125,7 @@ def test_a_terminal_that_speaks_to_a_local_cloud_deploys_only_when_that_is_meant
     deployed: list[tuple[bool, list[str]]] = []
 
     class Deployer:
-        def __init__(self, _: boto3.Session, arguments: list[str], __: Path, *, local: bool) -> None:
+        def __init__(self, _: boto3.Session, arguments: list[str], *__: object, local: bool) -> None:
             deployed.append((local, arguments))
 
         def run(self, *, yes: bool) -> None:

@@ -5,13 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from infra.config import ROOT
 
 
-def test_an_interruption_while_modules_are_imported_ends_in_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [[], ["bootstrap"], ["synth"]], ids=str)
+def test_an_interruption_while_modules_are_imported_ends_in_a_sentence(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "boto3.py").write_text("raise KeyboardInterrupt\n")
     ended = subprocess.run(
-        [sys.executable, "-m", "deploy", "--yes"],
+        [sys.executable, "-m", "deploy", *command],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ import pytest
 from deploy import deployer
 from deploy.errors import DeployError
 from deploy.profile_change import kept_values, refuse_unless_raised
+from deploy.progress import Progress
 from deploy.template import Template
 from imaging_index.profile import toml_file
 from infra.config import ROOT
@@ -50,7 +51,7 @@ def test_a_newer_version_that_reads_more_from_the_same_text_needs_another_revisi
 class InThisProcess:
     """The CDK's command line as far as `synth`, without Node."""
 
-    def __init__(self, _: boto3.Session, arguments: list[str], __: Path) -> None:
+    def __init__(self, _: boto3.Session, arguments: list[str]) -> None:
         self._settings = dict(each.split("=", 1) for each in arguments)
 
     def synth(self, folder: Path) -> None:
@@ -63,7 +64,7 @@ def test_minimal_over_radiology_of_the_same_revision_changes_nothing(
     deploy(synth_here(tmp_path / "deployed"), environment)
     monkeypatch.setattr(deployer, "Cdk", InThisProcess)
     with pytest.raises(DeployError, match=r"(?s)has revision 2 of another profile.*Write `revision = 3`.*minimal"):
-        deployer.Deployer(aws, ["profile=minimal"], tmp_path).run(yes=True)
+        deployer.Deployer(aws, ["profile=minimal"], tmp_path, Progress()).run(yes=True)
     assert aws.client("cloudformation").list_change_sets(StackName="ImagingIndex")["Summaries"] == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from cli.waiting import handled
+from local.signals import handled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
