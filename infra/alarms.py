@@ -24,6 +24,7 @@ from infra.metrics import (
     of_function,
     of_queue,
     of_rule,
+    of_schedules,
     of_table,
     own,
 )
@@ -196,6 +197,15 @@ def of_documents(service: str) -> tuple[Alarm, ...]:
         Alarm("DocumentsUnusable", "documents",
               "Kept documents were missing or damaged, and HealthImaging was asked for them.",
               own(service, metric_names.KEPT_DOCUMENT_UNUSABLE, "Sum"),
+              (">=", 1), (1, 1)),
+    )  # fmt: skip
+
+
+def of_exporting(schedules: str) -> tuple[Alarm, ...]:
+    """The alarms of scheduled exports, by the group of their schedule."""
+    return (
+        Alarm("ExportNotStarted", "exports", "DynamoDB refused to begin a scheduled export of the table.",
+              of_schedules(schedules, "TargetErrorCount"),
               (">=", 1), (1, 1)),
     )  # fmt: skip
 

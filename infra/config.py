@@ -17,6 +17,9 @@ ROOT: Final = PLACES.root
 
 MAXIMUM_DATA_STORES: Final = 25
 
+# For how many intervals an export is kept: so the one before is there while the next one is made, and if it fails.
+EXPORT_INTERVALS: Final = 3
+
 # How long one invocation of the index function may take.
 FUNCTION_SECONDS: Final = 60
 # The memory of the function that announces. A manifest of the largest import job, parsed, and a batch of the largest
@@ -140,6 +143,7 @@ _Buckets = Annotated[
     tuple[Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")], ...],
     Meta(max_length=10, description='a list of at most 10 names of S3 buckets, such as ["import-output"]'),
 ]
+_ExportDays = Annotated[int, Meta(ge=0, le=90, description="a whole number of days, from 1 to 90, or 0 for no exports")]
 _Budget = Annotated[int, Meta(ge=100, le=100_000, description="a whole number, from 100 to 100000")]
 
 
@@ -179,6 +183,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         event_schemas: whether the events' schema is registered with EventBridge.
         documents: whether the documents that were indexed are kept, and where.
         documents_despite_privacy: whether they are although the profile does not keep some of their values.
+        export_days: after how many days DynamoDB exports the table again; 0 is never by itself.
         protected: whether what is kept is protected from deletion, and the stack. `make deploy` makes a stack without,
             so that one that cannot be completed leaves nothing.
         indexes: the table's indexes, if they differ from the profile's: `make deploy` sets them for each update of an
@@ -216,6 +221,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     event_schemas: _Switch = "off"
     documents: Annotated[Kept, Meta(description="off or s3")] = "off"
     documents_despite_privacy: _Switch = "off"
+    export_days: _ExportDays = 0
     protected: Annotated[Switch, Meta(description="left out: `make deploy` sets it itself")] = "on"
     indexes: Annotated[Indexes | None, Meta(description="left out: `make deploy` sets it itself")] = None
 
@@ -299,7 +305,7 @@ _NOT_OF_THE_TEMPLATE: Final = ("indexes", "protected", "terminationProtection")
 
 _OPTIONAL: Final = (
     *("alarmEmail", "tags", "indexes", "protected", "terminationProtection"),
-    *("events", "studyStableMinutes", "importOutputBuckets", "eventSchemas"),
+    *("events", "studyStableMinutes", "importOutputBuckets", "eventSchemas", "exportDays"),
     *(name for name in SETTINGS if name.startswith(("dicomweb", "documents"))),
 )
 

@@ -2,12 +2,12 @@
 
 # mypy: allow-subclassing-any
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from imaging_index.profile.profile import Profile
+from infra import buckets
 from infra.alarms import of_documents
 from infra.compliance import acknowledge
 from infra.config import SettingError, Settings
@@ -35,7 +35,7 @@ def check(settings: Settings, profile: Profile) -> None:
 
 
 class Documents(Construct):
-    """The bucket of documents. It outlives the stack, since CloudFormation deletes no bucket that holds anything.
+    """The bucket of documents.
 
     Attributes:
         bucket: the bucket.
@@ -44,22 +44,7 @@ class Documents(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, storage: Storage) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=storage.key,
-            # One data key for many objects: without it, each reading and writing is a request to KMS.
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            server_access_logs_bucket=self._make_logs(settings),
-            server_access_logs_prefix="documents/",
-            lifecycle_rules=[_without_remains()],
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-        )
+        self.bucket = buckets.encrypted(self, settings=settings, key=storage.key, log_prefix="documents/")
         acknowledge(
             self.bucket,
             "A version of an object would outlive its deletion, and so the deletion of an image set. What is lost is "
@@ -73,41 +58,7 @@ class Documents(Construct):
             "HIPAA.Security-S3BucketReplicationEnabled",
             "NIST.800.53.R5-S3BucketReplicationEnabled",
         )
-        _keep_policy(self.bucket)
         self.alarms = of_documents(settings.stack_name)
-
-    def _make_logs(self, settings: Settings) -> s3.Bucket:
-        """The bucket of the access logs, which have ids only. S3 writes them without a key of KMS."""
-        logs = s3.Bucket(
-            self,
-            "Logs",
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            lifecycle_rules=[
-                _without_remains(),
-                s3.LifecycleRule(id="Expire", expiration=Duration.days(settings.log_retention_days)),
-            ],
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-        )
-        acknowledge(
-            logs,
-            "Access logs expire, and are written once. No program depends on them.",
-            "HIPAA.Security-S3BucketVersioningEnabled",
-            "NIST.800.53.R5-S3BucketVersioningEnabled",
-            "HIPAA.Security-S3BucketReplicationEnabled",
-            "NIST.800.53.R5-S3BucketReplicationEnabled",
-        )
-        acknowledge(
-            logs,
-            "S3 delivers access logs only to buckets that it encrypts by itself.",
-            "HIPAA.Security-S3DefaultEncryptionKMS",
-            "NIST.800.53.R5-S3DefaultEncryptionKMS",
-        )
-        _keep_policy(logs)
-        return logs
 
     def indexing(self) -> list[iam.PolicyStatement]:
         """What the index function may do: write, read and delete documents, and list those of an image set."""
@@ -136,14 +87,3 @@ class Documents(Construct):
         # Without a condition on the prefix: this permission also decides whether GetObject says that there is no such
         # object, and that has no prefix (Amazon S3 API Reference, "GetObject").
         return iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn])
-
-
-def _keep_policy(bucket: s3.Bucket) -> None:
-    """Have the policy outlive the stack as the bucket does: it refuses what does not come by TLS."""
-    if bucket.policy:
-        bucket.policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-
-
-def _without_remains() -> s3.LifecycleRule:
-    """Nothing here is uploaded in parts, but somebody might."""
-    return s3.LifecycleRule(id="Parts", abort_incomplete_multipart_upload_after=Duration.days(1))

@@ -92,6 +92,11 @@ def of_rule(rule: str, name: str) -> Metric:
     return Metric("AWS/Events", name, "Sum", {"RuleName": rule})
 
 
+def of_schedules(group: str, name: str) -> Metric:
+    """Amazon EventBridge Scheduler User Guide, "Monitoring with Amazon CloudWatch": sums, of a group of schedules."""
+    return Metric("AWS/Scheduler", name, "Sum", {"ScheduleGroup": group}, HOUR)
+
+
 def of_table(table: str, name: str, index: str | None = None) -> Metric:
     """Amazon DynamoDB Developer Guide, "DynamoDB metrics and dimensions": sums, of the table or one of its indexes."""
     # The table's own metrics leave out those of its indexes.

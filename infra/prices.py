@@ -18,6 +18,7 @@ class Prices:
     read_unit: float = 0.125e-6
     table_gb_month: float = 0.25
     backup_gb_month: float = 0.20  # point-in-time recovery
+    export_gb: float = 0.10  # to S3, of the table without its indexes
     # aws.amazon.com/lambda/pricing, arm64
     invocation: float = 0.20e-6
     gb_second: float = 0.0000133334  # also of the INIT phase of a cold start

@@ -11,6 +11,7 @@ from infra import datastores
 from infra.config import Settings
 from infra.dicomweb import Dicomweb
 from infra.documents import Documents
+from infra.exporting import Exporting
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
 from infra.publishing import Publishing
@@ -85,6 +86,9 @@ class ImagingIndex(Stack):
             if settings.events == "off"
             else Publishing(self, "Publishing", settings=settings, storage=self.storage)
         )
+        exporting = (
+            Exporting(self, "Exporting", settings=settings, storage=self.storage) if settings.export_days else None
+        )
         self.monitoring = Monitoring(
             self,
             "Monitoring",
@@ -97,6 +101,7 @@ class ImagingIndex(Stack):
                 *(documents.alarms if documents else ()),
                 *(dicomweb.alarms if dicomweb else ()),
                 *(publishing.alarms if publishing else ()),
+                *(exporting.alarms if exporting else ()),
             ],
             log_groups=[part.function.function.log_group.log_group_name for part in (self.pipeline, self.reconciling)],
             objective=self.pipeline.objective,
@@ -133,6 +138,8 @@ class ImagingIndex(Stack):
             self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
         if documents:
             self._output("DocumentsBucketName", documents.bucket.bucket_name, "Where documents are kept")
+        if exporting:
+            self._output("ExportsBucketName", exporting.bucket.bucket_name, "Where DynamoDB exports the table")
         if publishing:
             self._output("EventBusName", publishing.bus.event_bus_name, "Where the index announces its changes")
             self._output("EventFunctionName", publishing.function.function.function_name, "The function that announces")

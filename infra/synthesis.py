@@ -10,7 +10,7 @@ from aws_cdk import App
 
 from imaging_index.profile import toml_file
 from imaging_index.profile.profile import ProfileError
-from infra import compliance, dicomweb, documents, profile_lock, publishing
+from infra import compliance, dicomweb, documents, exporting, profile_lock, publishing
 from infra.bundling import BundlingError
 from infra.config import ROOT, SettingError, Settings
 from infra.stack import ImagingIndex
@@ -40,6 +40,7 @@ def make_app(
     dicomweb.check(chosen, selected)
     publishing.check(chosen, selected)
     documents.check(chosen, selected)
+    exporting.check(chosen, selected)
     profile_lock.check(chosen.profile, selected)
     ImagingIndex(app, chosen, selected)
     return app

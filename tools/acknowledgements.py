@@ -43,7 +43,8 @@ def table() -> str:
         settings = {"events": "on", "studyStableMinutes": 30, "importOutputBuckets": ["import-output"]}
         events = _accepted(Path(folder) / "events", settings)
         documents = _accepted(Path(folder) / "documents", {"documents": "s3"})
-    every = (shipped, other, dicomweb, events, documents)
+        exports = _accepted(Path(folder) / "exports", {"exportDays": 7})
+    every = (shipped, other, dicomweb, events, documents, exports)
     rows = ["| found | on | and stays, since | rules |", "| --- | --- | --- | --- |"]
     for found in sorted({found for each in every for found in each}, key=lambda found: (found[1], found)):
         what, where, why = found

@@ -15,7 +15,7 @@ from cli.cost.volume import INSTANCES_A_PAGE
 from imaging_index import metric_names
 from imaging_index.indexing import Outcome
 from infra import alarms
-from infra.config import EVENT_FUNCTION_MB, ROOT
+from infra.config import EVENT_FUNCTION_MB, EXPORT_INTERVALS, ROOT
 from infra.metrics import EventNames
 from local.capacity import READ_UNIT, units
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _GB: Final = 2**30
 _MONTHS: Final = 12
-_SECONDS: Final = 365 * 24 * 60 * 60
+_DAYS: Final = 365
+_SECONDS: Final = _DAYS * 24 * 60 * 60
 
 _SETTINGS: Final = ROOT / "cdk.json"
 
@@ -86,6 +87,7 @@ _LISTED: Final = 1000
 # An eventually consistent read of up to 4 kB.
 _HEAD: Final = 0.5
 _ALARMS_OF_DOCUMENTS: Final = len(alarms.of_documents(""))
+_ALARMS_OF_EXPORTS: Final = len(alarms.of_exporting(""))
 
 # HealthImaging charges an image set for at least this much (pricing page).
 _SMALLEST_IMAGE_SET_GB: Final = 5 / 1024
@@ -187,6 +189,7 @@ def bill(
     prices: Prices,
     wanted: Wanted | None = None,
     documents_kb: float = 0.0,
+    export_days: int = 0,
 ) -> list[Part]:
     """The parts of a year's bill.
 
@@ -198,6 +201,7 @@ def bill(
         prices: the prices.
         wanted: what is announced; None if events are off.
         documents_kb: the mean size of a kept document; 0 if documents are not kept.
+        export_days: after how many days the table is exported again; 0 if it is not.
     """
     used = use(volume, measured)
     compared = passes(
@@ -249,6 +253,8 @@ def bill(
         yield "Dashboard", standing, _MONTHS, "months", prices.dashboard_month
         if documents_kb:
             yield from _documents(volume, compared, prices, documents_kb)
+        if export_days:
+            yield from _exports(used.backed_up_bytes / _GB, prices, export_days)
         if profile.keyed:
             yield "Secret of the tokens", standing, _MONTHS, "secret-months", prices.secret_month
 
@@ -270,6 +276,14 @@ def _documents(
     yield "S3: listing documents", Kind.COMPARING, listed / _LISTED, "requests", prices.s3_put
     yield "DynamoDB: heads of documents", Kind.COMPARING, listed * _HEAD, "units", prices.read_unit
     yield "Alarms of documents", Kind.STANDING, _ALARMS_OF_DOCUMENTS * _MONTHS, "alarm-months", prices.alarm_month
+
+
+def _exports(table_gb: float, prices: Prices, days: int) -> Iterator[tuple[str, Kind, float, str, float]]:
+    """The parts of scheduled exports. Their files are compressed, and take less than the table."""
+    exported, stored = table_gb * _DAYS / days, table_gb * EXPORT_INTERVALS * _MONTHS
+    yield "DynamoDB: exports", Kind.KEEPING, exported, "GB", prices.export_gb
+    yield "S3: exports, at most", Kind.KEEPING, stored, "GB-months", prices.s3_gb_month
+    yield "Alarms of exports", Kind.STANDING, _ALARMS_OF_EXPORTS * _MONTHS, "alarm-months", prices.alarm_month
 
 
 def rotations(prices: Prices) -> list[float]:

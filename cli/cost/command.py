@@ -46,6 +46,9 @@ def cost(
         float,
         typer.Option(min=0, metavar="KB", help="Keep documents, of so many kB each on average as they are compressed."),
     ] = 0,
+    export_days: Annotated[
+        int, typer.Option(min=0, max=90, help="Have the table exported every so many days; 0 for never.")
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Estimate what a year costs, part by part, at AWS's list prices. Searches are not included."""
@@ -71,7 +74,7 @@ def cost(
     if jobs > series:
         raise Misuse("There must be at least as many series as import jobs.")
     wanted = Wanted(stable_studies, jobs) if events or stable_studies or jobs else None
-    parts = bill(volume, measured, selected, seconds, prices, wanted, documents)
+    parts = bill(volume, measured, selected, seconds, prices, wanted, documents, export_days)
     total = math.fsum(part.dollars for part in parts)
     anew = reading_anew(volume, measured, prices, kept=documents > 0)
     if json:

@@ -6,7 +6,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.deployed import Stack
-from cli.doctor import announcing, comparing, data_stores, documents, entries, ingestion, storage
+from cli.doctor import announcing, comparing, data_stores, documents, entries, exports, ingestion, storage
 from cli.doctor.finding import Finding, failure, ok, warning
 from imaging_index.searching.refusals import code, denied
 
@@ -62,4 +62,5 @@ _CHECKS: Final[dict[str, Check]] = {
     "key": storage.key,
     "secret": storage.secret,
     "documents": documents.documents,
+    "exports": exports.exports,
 }

@@ -21,7 +21,7 @@ _KEPT: Final = ("Name", "GroupName", "Description", "ScheduleExpression", "Flexi
 
 def comparing(stack: Stack) -> list[Finding]:
     """What compares the index by itself."""
-    schedules = stack.ids("AWS::Scheduler::Schedule")
+    schedules = stack.ids("AWS::Scheduler::Schedule", of="Reconciling")
     if not schedules:
         return [ok("Nothing is compared by a schedule, as the setting reconcileMinutes says.")]
     variables = {"TABLE_NAME": "TableName", "QUEUE_URL": "QueueUrl"} | functions.of_documents(stack)

@@ -29,7 +29,10 @@ def export(
     ],
     source: Annotated[
         str | None,
-        typer.Option("--from", help="Read an export that DynamoDB has made: s3://BUCKET/PREFIX/AWSDynamoDB/ID."),
+        typer.Option(
+            "--from",
+            help="Read an export that DynamoDB has made: latest, or s3://BUCKET/PREFIX/AWSDynamoDB/ID.",
+        ),
     ] = None,
     bucket: Annotated[
         str | None, typer.Option(help="Have DynamoDB export the table to this BUCKET or BUCKET/PREFIX, and read that.")

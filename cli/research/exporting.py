@@ -20,6 +20,7 @@ from cli.search.costs import price, units
 from cli.waiting import interruptible
 from exporting.about import NotOurs
 from exporting.files import InUse
+from exporting.finished import finished
 from exporting.iceberg import Gap
 from exporting.instances import beside, place_of
 from exporting.point_in_time import NoExport, PointInTimeExport, requested, windows
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from exporting.scanning import Page
 
 _LOCAL: Final = ("http://127.0.0.1:", "http://localhost:")
+# What `--from` has instead of an address.
+_LATEST: Final = "latest"
 
 
 def export(
@@ -121,6 +124,8 @@ def _export(
             made = requested(client, described["TableArn"], bucket, span)
             about = _from_dynamodb(stack, to, made, described["TableArn"])
         return about
+    if source == _LATEST:
+        source = _latest(stack)
     if source or bucket:
         made = source or requested(client, described["TableArn"], bucket or "")
         return _from_dynamodb(stack, to, made, described["TableArn"])
@@ -143,6 +148,23 @@ def _taken(pages: Iterator[Page], instances: Instances | None) -> Iterator[tuple
         if instances:
             instances.take(page)
         yield page.lines, page.looked_at
+
+
+def _latest(stack: Stack) -> str:
+    """The address of the last export that the stack's schedule began and DynamoDB finished."""
+    bucket = stack.outputs.get("ExportsBucketName")
+    if bucket is None:
+        raise Failure(
+            f"The stack {stack.name} makes no exports by itself. Set exportDays and deploy, or have one made with "
+            "--bucket."
+        )
+    try:
+        last = next(finished(stack.session.client("s3"), bucket), None)
+    except ClientError as error:
+        raise Failure(why("S3", error, f"on the bucket {bucket}")) from None
+    if last is None:
+        raise Failure(f"There is no finished export in {bucket} yet. `imaging-index doctor` says if one is overdue.")
+    return last.address
 
 
 def _from_dynamodb(stack: Stack, to: Destination, address: str, table: str) -> About:

@@ -213,6 +213,17 @@ def test_kept_documents_are_stored_written_and_listed_and_make_a_revision_cheap(
     )
 
 
+def test_scheduled_exports_cost_by_the_size_of_the_table_and_how_often_it_is_exported() -> None:
+    without, weekly = (cost(*volume(1_000_000), "--export-days", days) for days in (0, 7))
+    table_gb = without["use"]["backed_up_bytes"] / 2**30
+    exported, stored = part(weekly, "DynamoDB: exports"), part(weekly, "S3: exports, at most")
+    assert exported["quantity"] == pytest.approx(table_gb * 365 / 7)
+    assert exported["dollars"] == pytest.approx(exported["quantity"] * Prices().export_gb)
+    assert stored["quantity"] == pytest.approx(table_gb * 3 * 12)
+    others = [each for each in weekly["parts"] if "exports" not in each["name"]]
+    assert others == without["parts"]
+
+
 def test_what_stands_is_what_the_stack_has(assembly: Assembly) -> None:
     resources = json.loads(assembly.template.read_text())["Resources"].values()
 

@@ -44,9 +44,11 @@ def bucket_of(table: str) -> str:
     return f"exports-{table.split(':')[4]}"
 
 
-def put(s3: Any, folder: str, table: str, files: Iterable[list[dict[str, Any]]], **summary: Any) -> str:
+def put(
+    s3: Any, folder: str, table: str, files: Iterable[list[dict[str, Any]]], *, bucket: str = "", **summary: Any
+) -> str:
     """Write an export as DynamoDB does: two manifests, and gzip files of lines."""
-    bucket = bucket_of(table)
+    bucket = bucket or bucket_of(table)
     manifest: list[dict[str, Any]] = []
     for number, lines in enumerate(files):
         # Those of changes are in a folder beside, which all exports share.

@@ -139,6 +139,12 @@ def documents_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exports_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of a stack that exports its table every week, all else as in cdk.json."""
+    return synthesize(tmp_path_factory.mktemp("exports"), {"exportDays": "7"})
+
+
+@pytest.fixture(scope="session")
 def bare_events_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The template with events of image sets alone."""
     path = synthesize(tmp_path_factory.mktemp("bare-events"), {"events": "on"})
@@ -153,6 +159,11 @@ def events_template(events_file: Path) -> Template:
 @pytest.fixture(scope="session")
 def documents_template(documents_file: Path) -> Template:
     return Template.from_string(documents_file.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def exports_template(exports_file: Path) -> Template:
+    return Template.from_string(exports_file.read_text("utf-8"))
 
 
 @pytest.fixture(scope="session")

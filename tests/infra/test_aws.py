@@ -60,9 +60,11 @@ POLICIES = {
 
 
 @pytest.fixture(scope="session")
-def files(events_file: Path, private_dicomweb_file: Path, dicomweb_file: Path, documents_file: Path) -> list[Path]:
+def files(
+    events_file: Path, private_dicomweb_file: Path, dicomweb_file: Path, documents_file: Path, exports_file: Path
+) -> list[Path]:
     """Templates that together have all that the settings can add."""
-    return [events_file, private_dicomweb_file, dicomweb_file, documents_file]
+    return [events_file, private_dicomweb_file, dicomweb_file, documents_file, exports_file]
 
 
 @pytest.fixture(scope="session")

@@ -357,10 +357,10 @@ def anchor_of(heading: str) -> str:
 
 
 def test_every_alarm_leads_to_a_section_of_the_runbook_and_every_section_but_the_last_is_of_an_alarm(
-    dicomweb_template: Template, events_template: Template, documents_template: Template
+    dicomweb_template: Template, events_template: Template, documents_template: Template, exports_template: Template
 ) -> None:
     alarms = []
-    for each in (dicomweb_template, events_template, documents_template):
+    for each in (dicomweb_template, events_template, documents_template, exports_template):
         alarms += each.find_resources(ALARM).values()
     alarms += dicomweb_template.find_resources("AWS::CloudWatch::CompositeAlarm").values()
     *sections, _ = re.findall(r"^## (.*)$", (ROOT / RUNBOOK).read_text("utf-8"), re.MULTILINE)

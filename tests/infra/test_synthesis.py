@@ -34,11 +34,13 @@ def test_cfn_lint_finds_nothing(
     private_dicomweb_file: Path,
     events_file: Path,
     documents_file: Path,
+    exports_file: Path,
 ) -> None:
     cfn_lint = Path(sys.executable).with_name("cfn-lint")
     # W3005: the CDK makes a function wait for its role in words, besides by reference.
     options = ("--regions", "eu-central-1", "--ignore-checks", "W3005", "--")
-    files = (template_file, listed_template_file, dicomweb_file, private_dicomweb_file, events_file, documents_file)
+    of_settings = (dicomweb_file, private_dicomweb_file, events_file, documents_file, exports_file)
+    files = (template_file, listed_template_file, *of_settings)
     command = [str(each) for each in (cfn_lint, *options, *files)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
