@@ -20,8 +20,8 @@ class ReconcileFunction(PackageFunction):
 
     It may not read documents: GetImageSetMetadata is what moves an image set out of the archive tier.
 
-    It runs the index function's package. One of its own would hardly differ: a zip of 3.24 MB instead of 3.40, and 150 ms
-    of CPU to import either way, since both import nearly the same modules. But every synth would make a further package,
+    It runs the index function's package. One of its own would hardly differ: a zip of 3.24 MB instead of 3.40, and 150
+    ms of CPU to import either way, since both import nearly the same modules. But every synth would make a further one,
     with dependencies of its own, since these are pruned to the operations that a package calls.
     """
 
