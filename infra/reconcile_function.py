@@ -19,6 +19,10 @@ class ReconcileFunction(PackageFunction):
     """Compares HealthImaging with the table, and sends hints for what differs.
 
     It may not read documents: GetImageSetMetadata is what moves an image set out of the archive tier.
+
+    It runs the index function's package. One of its own would hardly differ: a zip of 3.24 MB instead of 3.40, and 150
+    ms of CPU to import either way, since both import nearly the same modules. But every synth would make a further one,
+    with dependencies of its own, since these are pruned to the operations that a package calls.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from cli.output import counted, screen
 from cli.search.costs import duration
 from imaging_index.queue.sender import MOST_BESIDE_QUOTA, SHARE
-from imaging_index.reconciling.checkpoint import Stage
+from imaging_index.reconciling.checkpoint import End, Stage
 from imaging_index.reconciling.counts import Counts, Difference, Tier
 from imaging_index.reconciling.plan import Plan, plan
 from infra import write_units
@@ -119,6 +119,7 @@ def print_plan(every: Sequence[Compared], profile: Profile, *, on: Console) -> N
     """What differs, by kind and storage tier, and what mending it takes."""
     counts = _together(every)
     _print_differences(counts, on)
+    _print_undecoded(every, on)
     plans = [each.plan for each in every]
     documents, kept, asked = (sum(getattr(each, name) for each in plans) for name in ("documents", "kept", "asked"))
     if not hints(every):
@@ -154,6 +155,7 @@ def print_done(every: Sequence[Compared]) -> None:
     """What was found and done."""
     counts = _together(every)
     _print_differences(counts, screen)
+    _print_undecoded(every, screen)
     spent = sum(each.spent for each in every)
     screen.print(
         f"Sent {counted(counts.hints, 'hint')}, which add ${spent:,.2f} to HealthImaging's bill for storage. The "
@@ -234,6 +236,18 @@ def _print_differences(counts: Counts, on: Console) -> None:
     if counts.false_tombstones:
         ids = ", ".join(counts.false_tombstones)
         on.print(f"Marked as deleted, though they exist: {ids}. docs/runbook.md says what to do.", style="yellow")
+
+
+def _print_undecoded(every: Sequence[Compared], on: Console) -> None:
+    """Name the data stores whose ghosts nobody has looked for."""
+    for each in every:
+        if any(one.end is End.TOO_MANY_DIFFERENCES for one in each.passes):
+            on.print(
+                f"Of {each.settings.datastore_id}, entries of deleted image sets were not looked for: too much has "
+                "changed. The pass after one with --full --apply can find twice as many.",
+                style="yellow",
+                soft_wrap=True,
+            )
 
 
 def _write_units(counts: Counts, profile: Profile) -> int:

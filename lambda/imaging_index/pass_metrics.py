@@ -5,7 +5,8 @@ Neither contains anything from a document: only ids, counts, durations and dolla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from imaging_index.reconciling.checkpoint import Checkpoint, Finished
     from imaging_index.reconciling.run import Progress
+
+# Of a data store that cannot be compared and never was: long enough for the alarm.
+_NEVER: Final = timedelta(days=1)
 
 
 def stepped(datastore_id: str, progress: Progress) -> None:
@@ -36,9 +40,15 @@ def refused(datastore_id: str, reason: str) -> None:
     logger.warning("not compared", extra={"datastoreId": datastore_id, "reason": reason})
 
 
-def age(checkpoint: Checkpoint, now: datetime) -> None:
-    """Record how long ago the last pass of a data store ended (`SincePass`), whoever made it."""
+def age(checkpoint: Checkpoint, now: datetime, *, failed: bool) -> None:
+    """Record how long ago the last pass of a data store ended (`SincePass`), whoever made it.
+
+    One that was never compared, and that AWS does not let be compared (`failed`), counts as compared a day ago: no
+    other metric rings for it.
+    """
     ends = [finished.ended for finished in checkpoint.last.values()]
+    if not ends and failed:
+        ends = [now - _NEVER]
     if ends:
         metrics.add_metric(
             name=metric_names.SINCE_PASS, unit=MetricUnit.Seconds, value=max((now - max(ends)).total_seconds(), 0)

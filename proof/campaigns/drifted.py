@@ -142,7 +142,7 @@ def found(printed: Any) -> dict[str, int]:
 
 def drift(stage: Stage, folder: Path, count: int) -> set[str]:
     """Import image sets while events are lost, and delete some that have an entry. Returns those deleted."""
-    write_files(folder, count)
+    write_files(folder, count, private=False)
     with stage.losing(LOST):
         import_folder(stage.client, stage.datastore, folder)
     stage.drain()

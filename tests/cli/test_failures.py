@@ -130,6 +130,7 @@ def test_what_is_missing_on_this_side_is_told_with_what_to_do(
     ("code", "sentence"),
     [
         ("ExpiredToken", "does not accept your credentials"),
+        ("SignatureDoesNotMatch", "the clock of this machine is wrong"),
         ("AccessDenied", "You need the permission cloudformation:DescribeStacks on the stack."),
         ("ValidationError", "There is no stack ImagingIndex in us-east-1."),
     ],

@@ -9,14 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import application
-from cli.output import Failure, Misuse
+from cli.output import Failure, Misuse, screen
 from cli.reconcile import choices, mean_size, showing, work
 from cli.reconcile.choices import Choices
+from cli.reconcile.showing import Compared
 from imaging_index.profile import toml_file
 from imaging_index.reconciling.checkpoint import Checkpoint, End, Finished, Pass, Stage
 from imaging_index.reconciling.counts import Counts, Difference, Tally, Tier
 from imaging_index.reconciling.keeping import Status
-from imaging_index.reconciling.settings import LEAST_BYTES, Scope
+from imaging_index.reconciling.settings import LEAST_BYTES, Scope, Settings
 from infra import write_units
 from infra.config import ROOT
 
@@ -115,6 +116,20 @@ def test_a_stack_of_another_version_is_to_be_deployed_again(
     with pytest.raises(Failure):
         work.Work(stack)
     assert "Deploy it again with `make deploy`" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("end", End)
+def test_that_ghosts_were_not_looked_for_is_said_in_plan_and_outcome(
+    end: End, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(datastore_id=STORE, revision=1, entry_format=1, scope=Scope.FULL)
+    passes = [Finished(Scope.FULL, NOW, NOW, end, Counts(compared=7), 0.0, 1.0)]
+    compared = [Compared(settings, mean_size.MeanSize(LEAST_BYTES, "any"), passes)]
+    showing.print_plan(compared, toml_file.load(ROOT / "profiles" / "minimal.toml"), on=screen)
+    showing.print_done(compared)
+    said = " ".join(capsys.readouterr().out.split())
+    wanted = 0 if end is End.WHOLE else 2
+    assert said.count(f"Of {STORE}, entries of deleted image sets were not looked for") == wanted
 
 
 class Metrics:

@@ -246,7 +246,7 @@ def reconcile_every_way() -> None:
 
     pass_metrics.stepped("0" * 32, progress)
     pass_metrics.refused("0" * 32, "no permission")
-    pass_metrics.age(Checkpoint(last={Scope.FULL: finished}), now)
+    pass_metrics.age(Checkpoint(last={Scope.FULL: finished}), now, failed=False)
     pass_metrics.nothing_to_compare()
     pass_metrics.metrics.flush_metrics()
 

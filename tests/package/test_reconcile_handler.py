@@ -146,6 +146,20 @@ def test_a_pass_that_found_nothing_sends_no_counts(run: Callable[..., Any]) -> N
     assert {name for name in sent if name[0].isupper()} == {"PassSeconds"}
 
 
+@pytest.mark.parametrize("end", [Refused("no such data store"), RuntimeError("patient"), WAITS], ids=repr)
+def test_a_data_store_that_could_never_be_compared_rings_though_others_are_compared(
+    run: Callable[..., Any], end: Any
+) -> None:
+    assert run(one=Stub(end))["SincePass"] == [86_400]
+    compared = Checkpoint(last={Scope.INCREMENTAL: finished(Scope.INCREMENTAL)})
+    assert max(run(compared, one=Stub(end))["SincePass"]) < 86_400
+
+
+@pytest.mark.parametrize("end", [Busy("alice", NOW), BLOCKED, DONE], ids=["busy", "blocked", "done"])
+def test_a_first_pass_that_others_make_or_that_is_under_way_rings_nowhere(run: Callable[..., Any], end: Any) -> None:
+    assert "SincePass" not in run(one=Stub(end))
+
+
 def test_without_data_stores_no_pass_is_missed(run: Callable[..., Any]) -> None:
     assert run()["SincePass"] == [0]
 

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from imaging_index.entry import entry
 from imaging_index.queue.hint import Cause, Kind
-from imaging_index.reconciling.checkpoint import End, Stage
+from imaging_index.reconciling import ghosts
+from imaging_index.reconciling.checkpoint import End, Pass, Stage
 from imaging_index.reconciling.counts import Difference, Tier
+from imaging_index.reconciling.listing import indexed_at
 from imaging_index.reconciling.plan import plan
 from imaging_index.reconciling.refusals import Busy, Refused
 from imaging_index.reconciling.settings import Scope, Settings
 from imaging_index.table import generation
 from imaging_index.table.layout import Key
-from proof.harness.reconciling import DATASTORE, QUEUE, RAISED, Store
-from proof.simulation import memory
+from proof.harness.reconciling import DATASTORE, QUEUE, RAISED, Store, document
+from proof.simulation import listed, memory
 
 FULL: dict[str, Any] = {"scope": Scope.FULL}
 DAY = 86_400.0
@@ -199,6 +202,17 @@ def test_a_list_that_still_shows_a_deleted_image_set_makes_its_tombstone_no_fals
     assert not differences(progress)
 
 
+def test_a_tombstone_of_an_image_set_that_is_being_deleted_is_no_false_one(store: Store) -> None:
+    key, deleted = store.create(), store.create()
+    store.index(key, deleted)
+    store.delete(deleted)
+    store.index(deleted)
+    tombstone = {**entry_of(store, deleted), "ImageSet": {"S": str(key)}, "ImageSetId": {"S": key.image_set_id}}
+    store.table.partitions[str(key)] = {"entry": tombstone}
+    store.healthimaging.begin_delete(key.image_set_id)
+    assert not differences(store.reconcile())
+
+
 def test_an_older_list_than_the_entry_is_no_difference() -> None:
     store = Store(listed_after=lambda: timedelta(minutes=5))
     with store.plugged():
@@ -228,6 +242,30 @@ def test_a_repaired_entry_is_not_outdated(store: Store) -> None:
     store.reconcile(**FULL)
     assert generation.repaired(generation.make(1, 1, entry.FORMAT)) == entry_of(store, key)["Generation"]["S"]
     assert not differences(store.reconcile(**FULL))
+
+
+@pytest.mark.parametrize("operation", ["get_item", "get_image_set"])
+def test_an_entry_whose_image_set_changes_while_its_pages_are_counted_is_not_damaged(
+    store: Store, operation: str
+) -> None:
+    key = store.create()
+    store.index(key)
+    lose_a_page(store, key)
+    store.clock.sleep(10)
+
+    def change(called: str, _: Any) -> None:
+        if called == operation and "query" in store.calls and not changed:
+            changed.append(key)
+            store.healthimaging.begin_update(key.image_set_id)
+            if operation == "get_item":
+                store.healthimaging.finish_update(key.image_set_id, document(key, 2))
+                store.index(key)
+
+    changed: list[Key] = []
+    store.before_call = change
+    progress = store.reconciler(**FULL).step(store.clock.now() + timedelta(hours=1))
+    assert changed
+    assert not differences(progress)
 
 
 # --- ghosts
@@ -324,6 +362,16 @@ def test_the_schedule_leaves_ghosts_to_a_person_until_the_next_full_pass_is_due(
     assert haunted.calls["scan"] > calls
 
 
+@pytest.mark.parametrize(
+    ("compared", "found", "too_many"), [(9, 100, False), (9, 101, True), (20_000, 200, False), (20_000, 201, True)]
+)
+def test_more_ghosts_than_a_hundred_and_one_percent_are_too_many(compared: int, found: int, too_many: bool) -> None:
+    one = Pass(Scope.FULL, listed.moment(0), listed.moment(0), 1, 1)
+    one.counts.compared = compared
+    one.counts.found(Difference.GHOST, Tier.UNKNOWN, found)
+    assert ghosts.too_many(one) is too_many
+
+
 def test_more_differences_than_the_digest_decodes_end_the_pass_and_the_next_one_has_a_larger_one(store: Store) -> None:
     keys = [store.create() for _ in range(90)]
     store.index(*keys)
@@ -385,6 +433,16 @@ def test_a_difference_that_the_pass_before_has_seen_is_counted_as_seen_again(sto
     store.clock.sleep(600)
     second = store.reconciler().step(store.clock.now() + timedelta(hours=1))
     assert second.finished[0].counts.again == 1
+
+
+def test_a_difference_that_a_lagging_list_may_have_hidden_from_the_pass_before_is_no_drift(store: Store) -> None:
+    store.create()
+    store.clock.sleep(600)
+    for _ in range(2):
+        progress = store.reconciler().step(store.clock.now() + timedelta(hours=1))
+        assert progress.finished[0].counts.of(Difference.MISSING) == 1
+        assert progress.finished[0].counts.again == 0
+        store.clock.sleep(600)
 
 
 def test_a_scheduled_run_begins_a_full_pass_when_one_is_due(store: Store) -> None:
@@ -629,6 +687,7 @@ def refused(store: Store, operation: str, code: str, status: int = 400, times: i
         ("search_image_sets", "ConflictException", 409, "is being made or deleted"),
         ("search_image_sets", "AccessDeniedException", 403, "AWS refuses SearchImageSets: AccessDeniedException"),
         ("search_image_sets", "ExpiredTokenException", 403, "credentials have expired"),
+        ("search_image_sets", "InvalidSignatureException", 403, "the clock of this machine is wrong"),
         ("search_image_sets", "ValidationException", 400, "AWS refuses the request"),
         ("batch_get_item", "AccessDeniedException", 400, "AWS refuses BatchGetItem: AccessDeniedException"),
         ("update_item", "ResourceNotFoundException", 400, "no such table or queue"),
@@ -675,6 +734,24 @@ def test_what_aws_refuses_for_now_is_waited_for(store: Store, operation: str, co
     assert store.is_right(ghost)
 
 
+def test_a_search_that_is_throttled_is_followed_by_slower_ones(store: Store) -> None:
+    one_a_second(store, 100)
+    store.clock.sleep(10)
+    moments: list[float] = []
+
+    def throttle(operation: str, _: Any) -> None:
+        if operation == "search_image_sets":
+            moments.append(store.clock.seconds)
+            if len(moments) == 10:
+                raise memory.refusal("SearchImageSets", "ThrottlingException", 429)
+
+    store.before_call = throttle
+    store.reconcile(**FULL, apply=False, lanes=1)
+    pauses = [later - earlier for earlier, later in pairwise(moments)]
+    assert max(pauses[1:8]) == pytest.approx(1 / 20)
+    assert pauses[10] == pytest.approx(1 / 10, rel=0.1)
+
+
 def test_what_aws_refuses_until_the_deadline_is_named(store: Store) -> None:
     refused(store, "search_image_sets", "ThrottlingException", 429)
     progress = store.reconcile(seconds=100)
@@ -699,6 +776,28 @@ def test_unprocessed_keys_are_asked_for_again(store: Store, monkeypatch: pytest.
     monkeypatch.setattr(store.table, "batch_get_item", partly)
     assert not differences(store.reconcile())
     assert store.calls["batch_get_item"] == 3
+
+
+def test_what_dynamodb_leaves_out_for_long_is_waited_for_and_not_taken_for_missing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.index(*(store.create() for _ in range(3)))
+    store.clock.sleep(1)
+    store.healthimaging.read.clear()
+    whole = store.table.batch_get_item
+    left = [None] * 30
+
+    def nothing(*, RequestItems: Any, **_: Any) -> Any:  # noqa: N803  boto3's own spelling
+        if left:
+            left.pop()
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+        return whole(RequestItems=RequestItems)
+
+    monkeypatch.setattr(store.table, "batch_get_item", nothing)
+    short = store.reconcile(seconds=1)
+    assert short.waited_for == "BatchGetItem: UnprocessedKeys"
+    assert not differences(store.reconcile(**FULL))
+    assert store.healthimaging.read == []
 
 
 def test_a_page_all_of_one_updated_at_is_followed_by_the_token(store: Store) -> None:
@@ -761,6 +860,25 @@ def test_the_time_that_counts_is_healthimagings_whatever_the_callers_clock(store
     assert abs((watermark - service()).total_seconds()) < 10
 
 
+def test_a_watermark_that_a_wrong_clock_has_left_in_the_future_hides_nothing(store: Store) -> None:
+    store.reconcile()
+    partition = f"reconcile/{DATASTORE}"
+    item = store.table.partitions[partition]["checkpoint"]
+    ahead = {"Content": {"B": b""}, "Watermark": {"S": indexed_at(store.clock.now() + timedelta(days=1))}}
+    store.table.partitions[partition] = {"checkpoint": {**item, **ahead}}
+    store.create()
+    store.clock.sleep(600)
+    assert differences(store.reconcile()) == {Difference.MISSING: 1}
+
+
+def test_a_moment_to_begin_at_that_healthimagings_clock_has_not_reached_is_said(store: Store) -> None:
+    store.create()
+    since = store.clock.now() + timedelta(hours=12)
+    with pytest.raises(Refused, match=r"it is 2026-01-01 01:00 UTC, .* Set the clock of this machine\."):
+        store.reconcile(scope=Scope.SINCE, since=since)
+    assert store.status().holder is None
+
+
 def test_image_sets_without_a_date_are_compared_and_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [store.create() for _ in range(3)]
     store.clock.sleep(1)
@@ -804,6 +922,16 @@ def test_a_pass_that_was_begun_under_another_profile_is_begun_anew_with_what_it_
     progress = store.reconcile(scheduled=True)
     assert [finished.scope for finished in progress.finished] == [Scope.INCREMENTAL, Scope.FULL]
     assert all(map(store.is_right, keys))
+
+
+def test_a_pass_that_was_begun_for_another_entry_format_is_begun_anew(store: Store) -> None:
+    store.index(*one_a_second(store, 12))
+    store.clock.sleep(10)
+    old = store.reconcile(seconds=0, **FULL, entry_format=entry.FORMAT - 1).current
+    assert old
+    store.clock.sleep(10)
+    store.reconcile(scheduled=True)
+    assert store.status().checkpoint.last[Scope.FULL].began > old.began
 
 
 def test_a_digest_that_is_lost_begins_the_pass_anew(store: Store) -> None:

@@ -80,35 +80,39 @@ def handler(_: dict[str, Any], context: LambdaContext) -> None:
     end = _now() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - _RESERVE
     datastores = _datastores()
     waiting: Sequence[str] = datastores
+    failed: set[str] = set()
     while waiting and _now() < end:
         # What one data store does not use of its share is left to the others.
         waiting = [
             datastore
             for left, datastore in zip(range(len(waiting), 0, -1), waiting, strict=True)
-            if _goes_on(datastore, _now() + (end - _now()) / left, context.aws_request_id)
+            if _goes_on(datastore, _now() + (end - _now()) / left, context.aws_request_id, failed)
         ]
     for datastore in datastores:
         with contextlib.suppress(Exception):  # why the table does not answer was logged above
-            pass_metrics.age(status(_checkpoints, datastore).checkpoint, _now())
+            pass_metrics.age(status(_checkpoints, datastore).checkpoint, _now(), failed=datastore in failed)
     if not datastores:
         pass_metrics.nothing_to_compare()
 
 
-def _goes_on(datastore: str, deadline: datetime, request_id: str) -> bool:
-    """Compare one data store until a deadline. Returns whether there is more to do that can be done now."""
+def _goes_on(datastore: str, deadline: datetime, request_id: str, failed: set[str]) -> bool:
+    """Compare one data store until a deadline, and add it to `failed` if AWS does not let it.
+
+    Returns whether there is more to do that can be done now.
+    """
     try:
         progress = _reconciler(datastore, request_id).step(deadline)
     except Busy as busy:
         logger.info("busy", extra={"datastoreId": datastore, "reason": str(busy)})
         return False
-    except Refused as refused:
-        pass_metrics.refused(datastore, str(refused))
-        return False
     except Exception as error:  # one data store must not keep the others from being compared
         fault = classify(error)
-        pass_metrics.refused(datastore, f"{fault.name}: {fault.reason}")
+        pass_metrics.refused(datastore, str(error) if isinstance(error, Refused) else f"{fault.name}: {fault.reason}")
+        failed.add(datastore)
         return False
     pass_metrics.stepped(datastore, progress)
+    if progress.waited_for:
+        failed.add(datastore)
     return not (progress.done or progress.blocked or progress.waited_for)
 
 

@@ -42,6 +42,12 @@ def refusal(error: Exception, datastore_id: str) -> Refused | None:
             return Refused(f"{fault.reason}: there is no such table or queue. Deploy the stack again.")
         case _, "NoSuchBucket":
             return Refused("The bucket of documents is gone. Set documents to off and deploy the stack.")
+        case _, "InvalidSignatureException":
+            # IAM User Guide, "Common errors": the time of a request may be wrong by minutes only.
+            return Refused(
+                "AWS does not accept the signature: the clock of this machine is wrong, or the secret access key. "
+                "Set the clock, and start again."
+            )
         case _, "ExpiredTokenException":
             return Refused("The AWS credentials have expired. Get new ones, and start again: it goes on from here.")
     if isinstance(fault, Configuration):

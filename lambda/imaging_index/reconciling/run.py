@@ -14,6 +14,7 @@ from imaging_index.reconciling.calls import TimeIsUp
 from imaging_index.reconciling.checkpoint import Day, End, Finished, Pass, Segment, Stage
 from imaging_index.reconciling.counts import Difference
 from imaging_index.reconciling.digest import CELLS, Digest
+from imaging_index.reconciling.refusals import Refused
 from imaging_index.reconciling.settings import Scope
 
 if TYPE_CHECKING:
@@ -169,6 +170,11 @@ class Run:
         # A watermark ahead of the time is that of a wrong clock.
         low = _FIRST if full else min(checkpoint.watermark or began, began) - settings.overlap
         if settings.since:
+            if settings.since > began:
+                raise Refused(
+                    f"By HealthImaging's clock it is {began:%Y-%m-%d %H:%M} UTC, and the moment to begin at is later. "
+                    "Set the clock of this machine."
+                )
             low = settings.since - _INSTANT
         low = old.low if old else low
         one = Pass(

@@ -27,11 +27,12 @@ _REFUSED_CREDENTIALS: Final = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
+)
+# The same for a request whose time is wrong by minutes, or that another secret key has signed.
+_REFUSED_SIGNATURES: Final = frozenset(
+    {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 )
 
 
@@ -57,6 +58,11 @@ def why(service: str, error: ClientError | BotoCoreError, on: str = "") -> str:
         return _on_this_side(service, error)
     if code(error) in _REFUSED_CREDENTIALS:
         return f"AWS does not accept your credentials ({code(error)}). Renew them: aws sso login, or aws configure."
+    if code(error) in _REFUSED_SIGNATURES:
+        return (
+            f"AWS does not accept your signature ({code(error)}): the clock of this machine is wrong, or your secret "
+            "access key. Set the clock, or run aws configure."
+        )
     action = f"{error.operation_name} ({code(error)})"
     if denied(error):
         permission = _permission(error.operation_name, service)
