@@ -3,7 +3,9 @@
 `tests/cloud/test_deployment.py` compares them with what `python app.py` gives.
 """
 
+import functools
 from pathlib import Path
+from unittest import mock
 
 from infra.assembly import Assembly
 from local.cloud import DEFAULT_REGION
@@ -17,7 +19,10 @@ def synth_here(folder: Path, **context: str) -> Assembly:
     """
     settings = {"region": DEFAULT_REGION, **LOCAL_CONTEXT, "maximumConcurrency": "2", **context}
     # Not before it is needed: the CDK takes seconds to load, and most tests do without.
-    from infra.synthesis import make_app
+    from infra import synthesis
 
-    make_app(settings, str(folder)).synth()
+    # As there, the CDK does not validate the template: in tests/infra/ it does.
+    unvalidated = functools.partial(synthesis.App, builtin_cloud_formation_validation=False)
+    with mock.patch.object(synthesis, "App", unvalidated):
+        synthesis.make_app(settings, str(folder)).synth()
     return packed(folder)

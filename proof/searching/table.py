@@ -43,6 +43,7 @@ class Table:
         self._held: dict[str, dict[Place, tuple[list[Place], list[Item]]]] = {}
         self._extents: dict[str, tuple[int, int]] = {}
         self._by_key = {item["ImageSet"]["S"]: item for item in items}
+        self._sizes: dict[str, dict[str, int]] = {}
 
     def describe(self) -> TableDescription:
         for name in self.indexes.keys() - self._extents.keys():
@@ -77,7 +78,7 @@ class Table:
         held = [self._projected(keys, item) for item in found]
         held, whole = (held, True) if self._page else _fitting(held)
         end = {name: held[-1][name] for name in (*keys.partition, *keys.sort, "ImageSet", "Part")} if held else None
-        units = math.ceil(sum(map(item_size, held)) / READ_UNIT) / 2 or 0.5
+        units = math.ceil(sum(map(self._size, held)) / READ_UNIT) / 2 or 0.5
         # DynamoDB looks no further than the page: behind a full one there may be nothing.
         limited = most or self._page
         return Page(held, units, end if not whole or (limited and len(held) == size) else None)
@@ -114,9 +115,16 @@ class Table:
         keys = {*index.partition, *index.sort}
         contained = [item for item in self.items if item.keys() >= keys]
         sample = contained[:: max(len(contained) // _SAMPLE, 1)]
-        bytes_ = sum(item_size(self._projected(index, item)) for item in sample)
+        bytes_ = sum(self._size(self._projected(index, item)) for item in sample)
         count = int(len(contained) * self._times)
         return count, bytes_ * count // max(len(sample), 1)
+
+    def _size(self, held: Item) -> int:
+        """The bytes of what an index holds of an entry: each attribute is measured once."""
+        sizes = self._sizes.setdefault(held["ImageSet"]["S"], {})
+        for name in held.keys() - sizes.keys():
+            sizes[name] = item_size({name: held[name]})
+        return sum(sizes[name] for name in held)
 
     def _projected(self, index: Index, item: Item) -> Item:
         if index.holds is None:

@@ -25,15 +25,21 @@ def rows(items: Sequence[Item], question: Question) -> dict[tuple[str, ...], tup
         primary = [item for item in group if question.takes_all or not is_left_out(item)]
         return primary or [*group]
 
+    def by_key(items: Sequence[Item], level: Level) -> dict[tuple[str, ...], list[Item]]:
+        grouped: dict[tuple[str, ...], list[Item]] = {}
+        for item in items:
+            grouped.setdefault(key_of(item, level), []).append(item)
+        return grouped
+
+    studies, groups = by_key(stored, Level.STUDY), by_key(stored, among)
+
     def suits(item: Item) -> bool:
-        study = kept([each for each in stored if key_of(each, Level.STUDY) == key_of(item, Level.STUDY)])
-        modalities = modalities_of(study)
+        modalities = modalities_of(kept(studies[key_of(item, Level.STUDY)]))
         return all(of_study(condition, modalities) for condition in of_studies)
 
     found: dict[tuple[str, ...], tuple[Any, ...]] = {}
-    for key in {key_of(item, question.level) for item in stored}:
-        own = [item for item in stored if key_of(item, question.level) == key]
-        group = [item for item in stored if key_of(item, among) == key_of(own[0], among)]
+    for key, own in by_key(stored, question.level).items():
+        group = groups[key_of(own[0], among)]
         members = [item for item in kept(group) if key_of(item, question.level) == key]
         matching = [(item, match_all(of_sets, item)) for item in members]
         matching = [(item, match) for item, match in matching if match is not Match.NO and suits(item)]

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+from cli.main import application
 
 MARKER = "CANARY"
 DOCUMENT: dict[str, Any] = {
@@ -34,10 +37,13 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+COMMAND = [sys.executable, "-c", "from cli.main import main; main()", "inspect"]
+
+
 def inspect(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    code = "from cli.main import main; main()"
-    command = [sys.executable, "-c", code, "inspect", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False)
+    """The command in this process: one of its own takes half a second to start."""
+    ended = CliRunner().invoke(application, ["inspect", *arguments], input=stdin)
+    return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout_bytes, ended.stderr_bytes)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -137,7 +143,10 @@ def test_so_is_one_that_names_neither_data_store_nor_image_set() -> None:
 
 
 def test_a_document_that_the_function_would_take_is_shown_without_a_word_on_standard_error() -> None:
-    assert inspect("-", "--json", stdin=json.dumps(DOCUMENT).encode()).stderr == b""
+    content = json.dumps(DOCUMENT).encode()
+    ended = subprocess.run([*COMMAND, "-", "--json"], input=content, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout == inspect("-", "--json", stdin=content).stdout
 
 
 def test_a_file_or_profile_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -183,8 +192,7 @@ def test_what_a_terminal_obeys_never_reaches_it(tmp_path: Path, options: list[st
     document["Patient"]["DICOM"]["PatientID"] = text
     (tmp_path / "document").write_text(json.dumps(document), "utf-8")
     terminal, its_end = pty.openpty()
-    code = "from cli.main import main; main()"
-    command = [sys.executable, "-c", code, "inspect", str(tmp_path / "document"), *options]
+    command = [*COMMAND, str(tmp_path / "document"), *options]
     printed = b""
     with subprocess.Popen(command, stdout=its_end, stderr=its_end) as running:
         os.close(its_end)

@@ -5,13 +5,14 @@ import io
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import boto3
 import pytest
 from pydicom.data import get_testdata_file
+from typer.testing import CliRunner
 
+from cli.main import application
 from cli.output import Failure
 from cli.showing import geometry_of, parts
 from imaging_index.entry.item import Item
@@ -29,8 +30,9 @@ STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
 
 
 def show(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from cli.main import main; main()", "show", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    """The command in this process: one of its own takes half a second to start."""
+    ended = CliRunner().invoke(application, ["show", *arguments])
+    return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
 
 
 def test_an_image_set_and_a_study_are_shown_as_the_table_has_them(

@@ -24,7 +24,7 @@ from imaging_index.searching.question import Level, Question
 from imaging_index.searching.search import Search
 from imaging_index.table.reading import TableReader
 from infra.assembly import Assembly
-from local.deployment import LOCAL_CONTEXT, ROOT, deploy
+from local.deployment import LOCAL_CONTEXT, ROOT, UNVALIDATED, deploy
 from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import wait_for
 from tests.assemblies import synth_here
@@ -56,7 +56,7 @@ def make_deploy(profile: Path, *settings: str, answer: str | None = None) -> "su
     return subprocess.run(
         ["make", "deploy", f"CDK={' '.join(['--local', *arguments, *settings])}", *([] if answer else ["YES=1"])],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"} | UNVALIDATED,
         input=answer or "",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
