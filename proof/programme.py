@@ -215,10 +215,13 @@ def shared_with_kept_documents() -> Outcome:
     return Outcome(report.hints, [] if well and not report.parked else [note], [note])
 
 
-def shared(call_seconds: float, fair: bool, others: float) -> Outcome:
+def shared(call_seconds: float, fair: bool, others: float, functions: int) -> Outcome:
     """Send a million hints beside the live events."""
-    report = sharing.run(SHARED, call_seconds, fair=fair, others=others)
-    note = f"{call_seconds * 1000:.0f} ms a call, {'fair' if fair else 'not fair'}, {others:.0f}/s by others: {report}"
+    report = sharing.run(SHARED, call_seconds, fair=fair, others=others, functions=functions)
+    note = (
+        f"{call_seconds * 1000:.0f} ms a call, {'fair' if fair else 'not fair'}, {others:.0f}/s by others, "
+        f"{functions} functions: {report}"
+    )
     kept = (
         report.share >= SHARED_SHARE
         and report.lag(0.99) <= (FAIR_LAG if fair else UNFAIR_LAG)
@@ -383,11 +386,11 @@ def programme() -> list[Suite]:
             "Hints beside live events",
             "hints",
             [
-                (shared, (0.09, True, 0.0)),
-                (shared, (0.03, True, 0.0)),
-                (shared, (0.3, True, 0.0)),
-                (shared, (0.09, False, 0.0)),
-                (shared, (0.09, True, 20.0)),
+                (shared, (0.09, True, 0.0, 8)),
+                (shared, (0.03, True, 0.0, 8)),
+                (shared, (0.3, True, 0.0, 24)),
+                (shared, (0.09, False, 0.0, 8)),
+                (shared, (0.09, True, 20.0, 8)),
                 (shared_with_kept_documents, ()),
             ],
         ),

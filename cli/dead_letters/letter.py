@@ -36,6 +36,7 @@ WHAT_TO_DO: Final = {
     "Configuration": f"A permission, a key or the table was missing. {_WAITED}",
     "Unknown": f"AWS failed or could not be reached. {_WAITED}",
     "HandedBack": f"It was never started, because others failed. {_WAITED}",
+    "Yielded": f"A hint of a long list that made way for others, since AWS throttled. {_WAITED}",
     _KILLED: "Received 1,000 times and never finished: invocations were killed. Look for time-outs and memory in the "
     "function's log, raise memorySize if necessary, then redrive.",
     _UNDELIVERED: "EventBridge could not put the event into the queue: somebody changed the policy of the queue, "

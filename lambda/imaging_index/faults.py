@@ -46,6 +46,10 @@ class HandedBack(Fault):
         self.cause = cause
 
 
+class Yielded(HandedBack):
+    """Not read from HealthImaging, which throttles: others cannot wait. Comes back after a minute or so."""
+
+
 class Unusable(Exception):  # noqa: N818
     """A kept document that cannot be used, which is no fault of a hint: HealthImaging is asked instead.
 

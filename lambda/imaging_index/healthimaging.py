@@ -17,10 +17,10 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from imaging_index.faults import Poison
+from imaging_index.faults import Poison, Yielded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mypy_boto3_medical_imaging import HealthImagingClient
 
@@ -29,6 +29,8 @@ _PIECE: Final = 256 * 2**10
 _BROKEN_BODY: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError, HTTPClientError)
 _TRIES: Final = 3
 _LONG: Final = 5.0  # seconds
+# After a call that AWS let through only when it was repeated, what can wait makes way for so many seconds.
+_MAKES_WAY: Final = 2.0
 
 _Read = TypeVar("_Read")
 
@@ -83,6 +85,7 @@ class HealthImaging:
 
     def __init__(self, client: HealthImagingClient) -> None:
         self._client = client
+        self._makes_way_until = 0.0
 
     def state(self, datastore_id: str, image_set_id: str) -> ImageSetState | None:
         """What GetImageSet says now, or None when it knows no such image set."""
@@ -142,7 +145,13 @@ class HealthImaging:
         return [*found.values()]
 
     def metadata(
-        self, datastore_id: str, image_set_id: str, version: int, read: Callable[[Iterable[bytes]], _Read]
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int,
+        read: Callable[[Iterable[bytes]], _Read],
+        *,
+        can_wait: bool = False,
     ) -> _Read | None:
         """What `read` makes of the pieces of one version's metadata document, or None when there is no such version.
 
@@ -150,19 +159,27 @@ class HealthImaging:
         when the connection breaks within the body, or when the document cannot be read: `read` may be called several
         times. A document that took long is not read again now: its message comes again, and others wait behind it.
 
+        botocore repeats a call that AWS throttles, and all messages behind it wait. Whoever `can_wait` makes no call
+        for a moment after such a one, and leaves the quota to others.
+
         Raises:
             Poison: `read` did, at every call.
+            Yielded: this one `can_wait`, and a call was repeated a moment ago.
         """
+        if can_wait and time.monotonic() < self._makes_way_until:
+            raise Yielded("GetImageSetMetadata: a call was repeated a moment ago")
         for left in reversed(range(_TRIES)):
             begun = time.monotonic()
             try:
                 answer = self._client.get_image_set_metadata(
                     datastoreId=datastore_id, imageSetId=image_set_id, versionId=str(version)
                 )
+                self._look(answer)
                 # Not `with body`: that would give the raw stream, whose failures are urllib3's own.
                 with contextlib.closing(answer["imageSetMetadataBlob"]) as body:
                     return read(body.iter_chunks(_PIECE))
             except ClientError as error:
+                self._look(error.response)
                 if _not_found(error):
                     return None
                 raise
@@ -170,6 +187,11 @@ class HealthImaging:
                 if not left or time.monotonic() - begun > _LONG:
                     raise
         raise AssertionError
+
+    def _look(self, answer: Mapping[str, Any]) -> None:
+        """Whether botocore repeated the call (`RetryAttempts` of botocore's `ResponseMetadata`)."""
+        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+            self._makes_way_until = time.monotonic() + _MAKES_WAY
 
 
 # No image set is older, and botocore writes times since then.

@@ -42,6 +42,8 @@ _FOR_SURE: Final = timedelta(minutes=15)
 # early, and for how long at least: hand-backs and kills count as tries. Three pauses take no less.
 _TOO_EARLY: Final = 3
 _TOO_EARLY_FOR: Final = timedelta(seconds=105)
+# Hints of long lists, which nobody waits for.
+_CAN_WAIT: Final = {Cause.RECONCILE, Cause.REINDEX}
 
 
 class Outcome(StrEnum):
@@ -200,7 +202,7 @@ class Indexer:
                 return Result(Outcome.DUPLICATE if head.generation == wanted else Outcome.STALE)
             if head.generation == wanted:
                 wanted = generation.repaired(wanted)
-        read = self._read(key, target.version, head)
+        read = self._read(key, hint, target.version, head)
         if read is None:
             now = self._healthimaging.state(key.datastore_id, key.image_set_id)
             if now and now.state == "DELETED":
@@ -225,7 +227,7 @@ class Indexer:
         outcome = Outcome.INDEXED if written else Outcome.STALE
         return Result(outcome, read.content, read.from_kept, read.unusable, read.not_kept)
 
-    def _read(self, key: Key, version: int, head: Head | None) -> _Read | None:
+    def _read(self, key: Key, hint: Hint, version: int, head: Head | None) -> _Read | None:
         """What the document of a version says; None when HealthImaging has none.
 
         A kept document is only asked for where the entry says that it is there: so a plan knows how many are read, and
@@ -233,7 +235,7 @@ class Indexer:
         """
         documents = self._documents
         if documents is None:
-            content = self._from_healthimaging(key, version, lambda pieces: pieces)
+            content = self._from_healthimaging(key, hint, version, lambda pieces: pieces)
             return None if content is None else _Read(content)
         unusable: str | None = None
         if head and head.document_in == documents.name and generation.described(head.generation)[0] == version:
@@ -246,17 +248,21 @@ class Indexer:
             else:
                 return _Read(content, documents.name, from_kept=True)
         with documents.copy() as copy:
-            content = self._from_healthimaging(key, version, copy.of)
+            content = self._from_healthimaging(key, hint, version, copy.of)
             if content is None:
                 return None
             not_kept = self._keep(documents, key, version, copy)
         return _Read(content, None if not_kept else documents.name, unusable=unusable, not_kept=not_kept)
 
     def _from_healthimaging(
-        self, key: Key, version: int, passing: Callable[[Iterable[bytes]], Iterable[bytes]]
+        self, key: Key, hint: Hint, version: int, passing: Callable[[Iterable[bytes]], Iterable[bytes]]
     ) -> Content | None:
         return self._healthimaging.metadata(
-            key.datastore_id, key.image_set_id, version, lambda pieces: self._content(key, passing(pieces))
+            key.datastore_id,
+            key.image_set_id,
+            version,
+            lambda pieces: self._content(key, passing(pieces)),
+            can_wait=hint.cause in _CAN_WAIT,
         )
 
     def _keep(self, documents: KeptDocuments, key: Key, version: int, copy: Copy) -> str | None:

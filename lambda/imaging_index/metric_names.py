@@ -5,7 +5,7 @@ docs/monitoring.md says of each what it counts.
 
 from typing import Final
 
-from imaging_index.faults import Configuration, Fault
+from imaging_index.faults import Configuration, Fault, Yielded
 from imaging_index.indexing import Outcome
 
 INDEX_LAG: Final = "IndexLag"
@@ -49,7 +49,7 @@ JOBS_WAITING: Final = "JobsWaiting"
 OUTCOMES: Final = (*(outcome.value for outcome in Outcome), OTHER_DATASTORE)
 
 # The classes of faults, in the order of their declaration.
-FAULTS: Final = tuple(fault.__name__ for fault in Fault.__subclasses__())
+FAULTS: Final = tuple(fault.__name__ for fault in (*Fault.__subclasses__(), Yielded))
 
 
 def of_fault(name: str) -> str:

@@ -21,15 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import greenlet  # type: ignore[import-untyped]
 
-from imaging_index.entry.entry import FORMAT
-from imaging_index.kept_documents import name_of
 from imaging_index.queue.hint import Cause, Hint, Kind
 from imaging_index.queue.sender import Sender
-from imaging_index.table import generation
-from proof.simulation import environments, memory
-from proof.simulation.environments import BUCKET, DATASTORE, OLD, QUEUE
+from proof.simulation import environments
+from proof.simulation.endless import FIRST_HINT, Documents, Forgetful, Kept
+from proof.simulation.environments import DATASTORE, QUEUE
 from proof.simulation.functions import (
     BATCH,
+    FUNCTIONS,
     METADATA_A_SECOND,
     OTHER_CALL_SECONDS,
     QUOTAS,
@@ -38,7 +37,6 @@ from proof.simulation.functions import (
     Message,
     possible,
 )
-from proof.simulation.happenings import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +45,6 @@ if TYPE_CHECKING:
 
 _TOLD_LATE: Final = 10.0  # seconds
 _AT_ONCE: Final = 200
-# Image sets with such numbers and greater ones are those of hints.
-_FIRST_HINT: Final = 10**9
 _HOUR: Final = 3600
 # Live events of a great burst, which lasts half a minute, and when it begins.
 _GREAT: Final = 3_000
@@ -94,14 +90,21 @@ class Report:
 
 
 def run(
-    hints: int, call_seconds: float, *, fair: bool = True, others: float = 0.0, kept: bool = False, seed: int = 0
+    hints: int,
+    call_seconds: float,
+    *,
+    fair: bool = True,
+    others: float = 0.0,
+    kept: bool = False,
+    functions: int = FUNCTIONS,
+    seed: int = 0,
 ) -> Report:
     """Send so many hints, of image sets whose documents are kept or not.
 
-    A call of HealthImaging takes `call_seconds`; others make `others` calls a second.
+    A call of HealthImaging takes `call_seconds`; others make `others` calls a second; `functions` run at a time.
     """
-    world = _World(call_seconds, fair=fair, others=others, kept=kept, seed=seed)
-    with environments.plugged(world, most_tries={}, observed=False, documents=kept):
+    world = _World(call_seconds, fair=fair, others=others, kept=kept, functions=functions, seed=seed)
+    with environments.plugged(world, most_tries={}, observed=False, documents=kept, most=functions):
         return world.run(hints)
 
 
@@ -145,57 +148,17 @@ class _Queue:
         return len(self.live) + len(self.group)
 
 
-class _Forgetful:
-    """A table that keeps nothing: a million entries are not what is looked at here."""
-
-    def get_item(self, **arguments: Any) -> Answer:
-        """GetItem of an image set that nobody knows, or of one that was indexed under an older revision."""
-        if int(arguments["Key"]["ImageSet"]["S"].rpartition("/")[2]) < _FIRST_HINT:
-            return {}
-        head = {"Generation": generation.make(1, OLD, FORMAT), "Attempt": "a", "DocumentIn": name_of(BUCKET)}
-        return {"Item": {name: {"S": value} for name, value in head.items()}}
-
-    def put_item(self, **_: Any) -> Answer:
-        """PutItem."""
-        return {}
-
-    def batch_write_item(self, **_: Any) -> Answer:
-        """BatchWriteItem."""
-        return {"UnprocessedItems": {}}
-
-    def query(self, **_: Any) -> Answer:
-        """Query."""
-        return {"Items": []}
-
-
-class _Documents:
-    """HealthImaging, which has any image set."""
-
-    def get_image_set_metadata(self, **arguments: Any) -> Answer:
-        """GetImageSetMetadata."""
-        return {"imageSetMetadataBlob": memory.body(document(arguments["imageSetId"], 0))}
-
-
-class _Kept:
-    """S3, which has any document."""
-
-    def get_object(self, *, Key: str, **_: Any) -> Answer:  # noqa: N803  boto3's own spelling
-        """GetObject."""
-        return {"Body": memory.body(document(Key.split("/")[2], 0)), "Metadata": {"document": Key}}
-
-    def put_object(self, **_: Any) -> Answer:
-        """PutObject."""
-        return {}
-
-
 class _World(Functions[_Message]):
     """The sender, the live events, and the queue."""
 
-    def __init__(self, call_seconds: float, *, fair: bool, others: float, kept: bool, seed: int) -> None:
-        services = {"medical-imaging": _Documents(), "dynamodb": _Forgetful(), "s3": _Kept()}
-        super().__init__(call_seconds, seed, services)
+    def __init__(
+        self, call_seconds: float, *, fair: bool, others: float, kept: bool, functions: int, seed: int
+    ) -> None:
+        services = {"medical-imaging": Documents(), "dynamodb": Forgetful(), "s3": Kept()}
+        super().__init__(call_seconds, seed, services, functions)
         self._kept = kept
-        self._most = possible(call_seconds)
+        self._functions = functions
+        self._most = possible(call_seconds, functions)
         self._others = others
         self._queue = _Queue(fair)
         _, burst = QUOTAS["get_image_set_metadata"]
@@ -254,7 +217,7 @@ class _World(Functions[_Message]):
     def _send(self, hints: int) -> None:
         """The real sender, as a pass uses it."""
         client: Any = _Sqs(self)
-        sender = Sender(client, QUEUE, now=self._time, sleep=self.sleep)
+        sender = Sender(client, QUEUE, now=self._time, sleep=self.sleep, at_once=self._functions * BATCH)
         for start in range(0, hints, _AT_ONCE):
             left = [_hint(number) for number in range(start, min(start + _AT_ONCE, hints))]
             while left:
@@ -345,7 +308,7 @@ class _Sqs:
 
 
 def _hint(number: int) -> Hint:
-    return Hint(Kind.CREATED, Cause.RECONCILE, DATASTORE, f"{number + _FIRST_HINT:032d}", 1, True, replayed=True)
+    return Hint(Kind.CREATED, Cause.RECONCILE, DATASTORE, f"{number + FIRST_HINT:032d}", 1, True, replayed=True)
 
 
 def _created(number: int) -> str:

@@ -20,7 +20,7 @@ from unittest import mock
 
 from botocore.session import Session
 
-from imaging_index import indexing
+from imaging_index import healthimaging, indexing
 from imaging_index.entry import columns
 from imaging_index.faults import Fault, NotReady, Poison
 from imaging_index.profile import toml_file
@@ -122,14 +122,17 @@ class Environment:
     def restart(self) -> None:
         """What the environment remembers of earlier invocations is gone, as after a kill."""
         self.module._breaker.__init__()
+        self.module._healthimaging._makes_way_until = 0.0
+
+
+def environments(most: int = MOST_AT_A_TIME) -> Mapping[int, tuple[Environment, ...]]:
+    """As many environments as may run at a time, of the code with the old profile and of that with the new one."""
+    return _environments(most)
 
 
 @cache
-def environments() -> Mapping[int, tuple[Environment, ...]]:
-    """As many environments as may run at a time, of the code with the old profile and of that with the new one."""
-    return {
-        revision: tuple(_environment(revision, number) for number in range(MOST_AT_A_TIME)) for revision in (OLD, NEW)
-    }
+def _environments(most: int) -> Mapping[int, tuple[Environment, ...]]:
+    return {revision: tuple(_environment(revision, number) for number in range(most)) for revision in (OLD, NEW)}
 
 
 def _environment(revision: int, number: int) -> Environment:
@@ -169,7 +172,12 @@ def pack_by(rows: int) -> None:
 
 @contextmanager
 def plugged(
-    wire: Wire, *, most_tries: Mapping[type[Fault], int], observed: bool, documents: bool = False
+    wire: Wire,
+    *,
+    most_tries: Mapping[type[Fault], int],
+    observed: bool,
+    documents: bool = False,
+    most: int = MOST_AT_A_TIME,
 ) -> Iterator[None]:
     """The package under the wire's time and chance.
 
@@ -179,9 +187,10 @@ def plugged(
             time.
         observed: whether the real logger and metrics are used.
         documents: whether documents are kept.
+        most: how many environments of each code there are.
     """
     _Plug.wire = wire
-    every = [each for some in environments().values() for each in some]
+    every = [each for some in environments(most).values() for each in some]
     clock = SimpleNamespace(monotonic=lambda: wire.now, sleep=wire.sleep)
     secrets = SimpleNamespace(token_hex=lambda size: f"{wire.random.getrandbits(8 * size):0{2 * size}x}")
     observability = every[0].module.observability
@@ -194,6 +203,7 @@ def plugged(
         (delivery, "_LEAST_AGE", {Poison: timedelta(minutes=1), NotReady: timedelta(minutes=1)}),
         (breaker, "random", wire.random),
         (breaker, "time", clock),
+        (healthimaging, "time", clock),
         (table_writing, "random", wire.random),
         (table_writing, "time", clock),
         (table_reading, "time", clock),

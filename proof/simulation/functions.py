@@ -34,7 +34,7 @@ QUOTAS: Final = {"get_image_set": (25.0, 50.0), "get_image_set_metadata": (METAD
 BATCH: Final = 10
 OTHER_CALL_SECONDS: Final = 0.005
 _S3_SECONDS: Final = 0.03
-_FUNCTIONS: Final = 8
+FUNCTIONS: Final = 8
 _ATTEMPTS: Final = 4
 _RETRY_TOKENS: Final = 500
 _A_RETRY: Final = 5
@@ -44,9 +44,9 @@ _VISIBILITY: Final = 360.0
 _OTHER_CALLS: Final = 4
 
 
-def possible(call_seconds: float) -> float:
+def possible(call_seconds: float, functions: int = FUNCTIONS) -> float:
     """How many hints a second the quota and the functions allow when a call of HealthImaging takes so long."""
-    return min(METADATA_A_SECOND, _FUNCTIONS / (call_seconds + _OTHER_CALLS * OTHER_CALL_SECONDS))
+    return min(METADATA_A_SECOND, functions / (call_seconds + _OTHER_CALLS * OTHER_CALL_SECONDS))
 
 
 @dataclass(slots=True)
@@ -109,11 +109,11 @@ class Functions(Generic[_Received]):
         parked: how many hints were given up.
     """
 
-    def __init__(self, call_seconds: float, seed: int, services: Mapping[str, Any]) -> None:
-        """Functions over some `services`, by their names, whose HealthImaging takes `call_seconds` for a call."""
+    def __init__(self, call_seconds: float, seed: int, services: Mapping[str, Any], functions: int = FUNCTIONS) -> None:
+        """So many functions over some `services`, by their names; a call of HealthImaging takes `call_seconds`."""
         self.random = random.Random(seed)
         self.now = 0.0
-        self.idle: list[Environment] = list(environments.environments()[NEW][:_FUNCTIONS])
+        self.idle: list[Environment] = list(environments.environments(functions)[NEW])
         self.buckets = {name: Bucket(*quota) for name, quota in QUOTAS.items()}
         self.calls = self.parked = 0
         self._takes = {"medical-imaging": call_seconds, "s3": _S3_SECONDS}
@@ -217,12 +217,14 @@ class Functions(Generic[_Received]):
                 self.calls += 1
                 break
             if attempt + 1 == _ATTEMPTS or not retries.take():
-                raise memory.refusal(operation, "ThrottlingException", 429)
+                refused = memory.refusal(operation, "ThrottlingException", 429)
+                refused.response["ResponseMetadata"]["RetryAttempts"] = attempt
+                raise refused
             self.sleep(self.random.random() * 2**attempt)
         if service == "sqs":
             return self._of_sqs(operation, arguments)
         answer: Answer = getattr(self._services[service], operation)(**arguments)
-        return answer
+        return answer | {"ResponseMetadata": {"RetryAttempts": attempt}}
 
     def _of_sqs(self, operation: str, arguments: Mapping[str, Any]) -> Answer:
         if operation == "change_message_visibility":

@@ -6,21 +6,22 @@ import pytest
 
 from proof.campaigns import sharing
 
-# Four minutes, of which one is an hour's burst of live events: the million of `make prove` is easier on the sender.
+# Six minutes, of which one is an hour's burst of live events, and two more pass until the rate is what it was: the
+# million of `make prove` uses 95 % of the quota, and a hundredth of its hints is put off.
 _HINTS = 12_000
 # Half a minute.
 _KEPT = 4_000
 
 
-@pytest.mark.parametrize(("fair", "lag"), [(True, 5.0), (False, 15.0)])
+@pytest.mark.parametrize(("fair", "lag"), [(True, 2.5), (False, 5.0)])
 def test_live_events_overtake_a_long_list_which_uses_the_quota(
     fair: bool, lag: float, record_property: Callable[[str, object], None]
 ) -> None:
     report = sharing.run(_HINTS, 0.09, fair=fair)
     record_property("hints beside live events", str(report))
-    assert report.share >= 0.9
+    assert report.share >= 0.75
     assert report.lag(0.99) <= lag
-    assert report.put_off <= 0.01 * _HINTS
+    assert report.put_off <= 0.04 * _HINTS
     assert report.parked == 0
 
 

@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.retries.standard import ExponentialBackoff
 from msgspec.structs import replace
 
-from imaging_index.faults import Fault
+from imaging_index.faults import Fault, Yielded
 from imaging_index.indexing import Outcome
 from imaging_index.profile import index_names, toml_file
 from imaging_index.queue.hint import Cause, Hint, Kind
@@ -227,6 +227,8 @@ def go_every_way(account: Account, folder: Path) -> None:
     tell(repair)  # overload as well, though not by HealthImaging
     instead_of_dynamodb.says()
     close_breaker()
+    with patch.object(pipeline.module._indexer, "converge", side_effect=Yielded("any")):
+        tell(created)
     delete(client, key)
     tell(told_of(key, Kind.DELETED))
 
@@ -305,7 +307,7 @@ def test_every_graph_shows_a_metric_that_is_sent(account: Account, told: Told) -
 def test_the_dashboard_shows_every_outcome_of_a_hint_and_every_class_of_fault(account: Account) -> None:
     shown = {(graph.partition("/")[0], name) for graph, (_, name, _) in account.graphs().items()}
     assert {("What became of hints", outcome.value) for outcome in Outcome} <= shown
-    assert {("Faults by class", f"{fault.__name__}Faults") for fault in Fault.__subclasses__()} <= shown
+    assert {("Faults by class", f"{fault.__name__}Faults") for fault in (*Fault.__subclasses__(), Yielded)} <= shown
 
 
 def test_the_documented_metrics_are_those_that_the_function_sends(told: Told) -> None:

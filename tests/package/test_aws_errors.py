@@ -4,7 +4,17 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ResponseStreamingError
 
 from imaging_index.aws_errors import classify
-from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index.faults import (
+    Configuration,
+    Fault,
+    HandedBack,
+    NotReady,
+    Overload,
+    Permanent,
+    Poison,
+    Unknown,
+    Yielded,
+)
 
 MARKER = "CANARY^PATIENT"
 
@@ -84,7 +94,7 @@ def test_anything_unexpected_is_poison_and_tells_its_place_instead_of_its_text()
     assert MARKER not in classified.reason
 
 
-@pytest.mark.parametrize("fault", [Permanent, Poison, NotReady, Overload, Configuration, Unknown, HandedBack])
+@pytest.mark.parametrize("fault", [Permanent, Poison, NotReady, Overload, Configuration, Unknown, HandedBack, Yielded])
 def test_a_fault_is_itself(fault: type[Fault]) -> None:
     told = fault("any")
     assert classify(told) is told

@@ -5,7 +5,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index.faults import (
+    Configuration,
+    Fault,
+    HandedBack,
+    NotReady,
+    Overload,
+    Permanent,
+    Poison,
+    Unknown,
+    Yielded,
+)
 from imaging_index.queue import breaker
 from imaging_index.queue.breaker import Breaker
 
@@ -77,7 +87,7 @@ def test_it_says_what_it_was_opened_by(clock: Clock) -> None:  # noqa: ARG001
     assert met.value.reason == "after Overload"
 
 
-@pytest.mark.parametrize("fault", [HandedBack, Permanent])
+@pytest.mark.parametrize("fault", [HandedBack, Yielded, Permanent])
 def test_what_did_not_ask_aws_neither_closes_it_nor_opens_it_for_longer(fault: type[Fault], clock: Clock) -> None:
     tested = Breaker()
     tested.note(Configuration("any"))

@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imaging_index import faults
-from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Unknown
+from imaging_index.faults import (
+    Configuration,
+    Fault,
+    HandedBack,
+    NotReady,
+    Overload,
+    Permanent,
+    Poison,
+    Unknown,
+    Yielded,
+)
 from imaging_index.queue import delivery
 from imaging_index.queue.delivery import Delivery
 
@@ -58,14 +68,14 @@ def test_the_age_is_counted_from_when_the_message_was_sent() -> None:
     assert timedelta(hours=3) <= age < timedelta(hours=3, minutes=1)
 
 
-@pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack])
+@pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack, Yielded])
 def test_what_passes_when_aws_does_is_not_parked_for_its_tries(fault: type[Fault]) -> None:
     ages = (timedelta(0), timedelta(days=12))
     for tries in (1, 50, 1000, 10**6):
         assert not any(delivery.to_be_parked(fault("any"), received(tries, age)) for age in ages)
 
 
-@pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack, NotReady, Poison])
+@pytest.mark.parametrize("fault", [Overload, Configuration, Unknown, HandedBack, Yielded, NotReady, Poison])
 def test_what_waits_until_sqs_would_forget_it_is_parked(fault: type[Fault]) -> None:
     assert delivery.to_be_parked(fault("any"), received(2, timedelta(days=13)))
 
@@ -94,6 +104,7 @@ def test_a_message_refused_for_a_fortnight_outlives_the_queue_s_thousand_receipt
         (Configuration, [30, 60, 120, 240]),
         (Unknown, [5, 10, 20, 40]),
         (HandedBack, [2, 2, 2, 2]),
+        (Yielded, [90, 90, 90, 90]),
     ],
 )
 def test_a_pause_doubles_from_try_to_try_with_jitter_down_to_its_half(

@@ -66,16 +66,19 @@ def test_a_slow_index_never_has_more_than_three_hundred_messages_waiting() -> No
     assert queue.deepest <= 300
 
 
-def test_it_is_slower_and_slower_while_all_functions_are_busy_and_recovers_after() -> None:
+def test_it_is_slower_while_more_messages_are_put_off_and_recovers_after() -> None:
     clock = Clock()
-    queue = Queue(clock, a_second=1_000, hidden=73)
+    queue = Queue(clock, a_second=1_000)
     sender = Sender(queue, "queue", now=clock.now, sleep=clock.sleep)  # type: ignore[arg-type]
-    while_busy = sender.send(HINTS, clock.now() + timedelta(seconds=100))
-    queue.hidden = 72
-    after = sender.send(HINTS, clock.now() + timedelta(seconds=100))
-    assert while_busy < 900
-    # As slow as it was in the end, it would have sent fifty.
-    assert after > 500
+
+    def sent(hidden: int, seconds: float) -> int:
+        queue.hidden = hidden
+        return sender.send(HINTS, clock.now() + timedelta(seconds=seconds))
+
+    sent(81, 1)
+    # More than what waits for room.
+    assert sent(250, 20) < 0.5 * 48 * 20
+    assert sent(20, 100) > 0.6 * 48 * 100
 
 
 def test_what_no_room_was_found_for_in_time_is_not_counted_as_sent() -> None:
@@ -127,4 +130,6 @@ def test_beside_the_quota_it_sends_less_when_messages_are_put_off() -> None:
     clock = Clock()
     queue = Queue(clock, a_second=1_000, hidden=81)
     sender = Sender(queue, "queue", now=clock.now, sleep=clock.sleep)  # type: ignore[arg-type]
-    assert sender.send(HINTS * 6, clock.now() + timedelta(seconds=100), beside_quota=True) < 300 * 10
+    sender.send(HINTS, clock.now() + timedelta(seconds=1), beside_quota=True)
+    queue.hidden = 250
+    assert sender.send(HINTS * 6, clock.now() + timedelta(seconds=100), beside_quota=True) < 0.5 * 300 * 100

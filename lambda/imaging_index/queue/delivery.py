@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison
+from imaging_index.faults import Configuration, Fault, HandedBack, NotReady, Overload, Permanent, Poison, Yielded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +38,8 @@ _OF_ITS_AGE: Final = 0.1
 _KILLS_SUSPECTED: Final = 3
 # A message that was not begun for want of time is at no fault.
 _HAND_BACK: Final = 2.0
+# One of a long list that made way for others: they may be a burst of a minute, at whose end few come again too soon.
+_YIELDED: Final = 90.0
 
 # Amazon SQS API Reference, "ChangeMessageVisibility": twelve hours from the receipt, which took a while already.
 _LONGEST_HIDDEN: Final = 12 * 3600 - 300
@@ -83,8 +85,11 @@ def pause(fault: Fault, tries: int, age: timedelta) -> int:
 
     One that was throttled waits a minute at most, or a tenth of the time that it has been waiting already.
 
-    One that was handed back waits as long as if it had met the fault itself that stopped it.
+    One that was handed back waits as long as if it had met the fault itself that stopped it. One that yielded waits a
+    minute and a half at most, however often it came.
     """
+    if isinstance(fault, Yielded):
+        return round(_YIELDED * random.uniform(0.5, 1))
     if isinstance(fault, HandedBack):
         if fault.cause is None:
             return round(_HAND_BACK * random.uniform(0.5, 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from imaging_index.faults import Overload, Unknown
+from imaging_index.queue.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,15 +25,6 @@ GROUP: Final = "reconcile"
 SHARE: Final = 0.96
 # So many waiting messages keep all functions busy. A deep queue would hide live ones, and ring its alarms.
 _MOST_WAITING: Final = 300
-# Of the messages that the functions can hold at a time. When more are hidden, the functions are busy all the time, so
-# that a live message waits, or hints were put off since AWS throttles them.
-_BUSY: Final = 0.9
-_SLOWER: Final = 0.8  # times, each second
-# More messages a second, each second: soon to most of what the rate was when the functions became busy, then slowly.
-_FASTER_AT_FIRST: Final = 1.0
-_MOST_OF_IT: Final = 0.9
-_FASTER: Final = 0.1
-_SLOWEST: Final = 2.0
 # Hints that take nothing of the quota: so many a second, and so many that wait. SQS may say ten seconds late how many
 # there are, and the functions would run out of them meanwhile.
 MOST_BESIDE_QUOTA: Final = 300.0
@@ -71,9 +63,7 @@ class Sender:
         self._now = now
         self._sleep = sleep
         self._highest = quota * SHARE
-        self._at_once = at_once
-        self._rate = self._soon = self._highest
-        self._slowing = False
+        self._pace = Pace(self._highest, at_once)
         self._listened: datetime | None = None
         self._room = 0.0
 
@@ -92,11 +82,11 @@ class Sender:
             Overload: SQS takes no messages.
         """
         sent = 0
-        weight, busy, waiting = 1.0, _BUSY, _MOST_WAITING
+        weight, waiting = 1.0, _MOST_WAITING
         if beside_quota:
-            weight, busy, waiting = self._highest / MOST_BESIDE_QUOTA, 1.0, _MOST_WAITING_BESIDE_QUOTA
+            weight, waiting = self._highest / MOST_BESIDE_QUOTA, _MOST_WAITING_BESIDE_QUOTA
         while sent < len(hints):
-            self._listen(self._at_once * busy, waiting, weight)
+            self._listen(waiting, weight, busy=beside_quota)
             batch = hints[sent : sent + min(int(self._room / weight), _MOST_AT_ONCE)]
             if batch:
                 self._send(batch)
@@ -108,10 +98,10 @@ class Sender:
                 self._sleep(_LISTEN_EVERY)
         return sent
 
-    def _listen(self, most_hidden: float, most_waiting: int, weight: float) -> None:
+    def _listen(self, most_waiting: int, weight: float, *, busy: bool) -> None:
         """Once a second: see how many messages wait, and how many more of a `weight` may be sent.
 
-        With more hidden ones than `most_hidden`, fewer are sent, and none while `most_waiting` wait.
+        None are sent while `most_waiting` wait. The functions may be `busy` all the time.
         """
         now = self._now()
         if self._listened and (since := (now - self._listened).total_seconds()) < _LISTEN_EVERY:
@@ -120,14 +110,8 @@ class Sender:
         self._listened = now
         visible, hidden = self._depth()
         # A deep queue stops the sender, and need not slow it down: it would be slow for minutes after each burst.
-        if hidden > most_hidden:
-            self._soon = self._soon if self._slowing else self._rate * _MOST_OF_IT
-            self._rate = max(self._rate * _SLOWER**since, _SLOWEST)
-        else:
-            faster = _FASTER_AT_FIRST if self._rate < self._soon else _FASTER
-            self._rate = min(self._rate + faster * since, self._highest)
-        self._slowing = hidden > most_hidden
-        self._room = min(self._room, 1.0) + self._rate * since
+        self._pace.look(since, hidden, busy=busy)
+        self._room = min(self._room, 1.0) + self._pace.rate * since
         self._room = max(min(self._room, (most_waiting - visible - hidden) * weight), 0.0)
 
     def _depth(self) -> tuple[int, int]:
