@@ -21,7 +21,7 @@ SOURCES := lambda infra local cli exporting deploy bench proof tests tools examp
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready  ## the virtual environment, which every other target makes by itself
+setup: $(VENV)/.ready  ## the virtual environment, which other targets make themselves
 
 $(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml lambda/imaging_index/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit("Imaging Index needs Python 3.11 or newer: make PYTHON=python3.13 ..." if sys.version_info < (3, 11) else 0)'
@@ -36,26 +36,26 @@ node_modules/.ready: package.json package-lock.json $(VENV)/.ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
 	@touch $@
 
-demo: $(VENV)/.ready  ## the whole index on this machine, on pydicom's files or on yours: make demo DICOM=~/scans STAY=1
+demo: $(VENV)/.ready  ## all of it on this machine: make demo DICOM=~/scans STAY=1
 	@$(BIN)/imaging-index demo $(if $(DICOM),--dicom "$(DICOM)") $(if $(filter 1,$(STAY)),--stay)
 
 test: $(VENV)/.ready node_modules/.ready $(VENV)/audit/.ready  ## all tests
 	$(PYTEST)
 
-test-fast: $(VENV)/.ready  ## the tests of the functions' package alone, without a cloud: in a minute
+test-fast: $(VENV)/.ready  ## the tests of the functions' package alone, in a minute
 	$(PYTEST) -m 'not long' tests/package
 
-coverage: $(VENV)/.ready node_modules/.ready $(VENV)/audit/.ready  ## all tests, and which lines none of them runs in its own process
+coverage: $(VENV)/.ready node_modules/.ready $(VENV)/audit/.ready  ## all tests, and which lines none of them runs in its process
 	@mkdir -p build
 	COVERAGE_FILE=build/coverage $(PYTEST) $(patsubst %,--cov=%,imaging_index infra local cli tools) --cov-report=term-missing:skip-covered
 
-bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes: docs/performance.md
+bench: $(VENV)/.ready  ## speed and size against the usual ways, in ten minutes
 	$(BIN)/python -m bench $(BENCH)
 
-prove: $(VENV)/.ready node_modules/.ready  ## the write protocol, and the search, proven at length: over an hour on two cores
+prove: $(VENV)/.ready node_modules/.ready  ## the write protocol and the search, proven for over an hour
 	$(BIN)/python -m proof $(PROVE)
 
-soak: $(VENV)/.ready  ## half an hour of everything at once, while functions are killed: make soak SOAK_SECONDS=180
+soak: $(VENV)/.ready  ## half an hour of all at once: make soak SOAK_SECONDS=180
 	$(BIN)/python -m proof.soak $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
 
 lint: $(VENV)/.ready  ## ruff, mypy, and what may import what
@@ -71,7 +71,7 @@ format: $(VENV)/.ready  ## lay out the code as lint wants it
 synth: $(VENV)/.ready node_modules/.ready  ## the CloudFormation template, into cdk.out/
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy synth $(CDK)
 
-bundle: $(VENV)/.ready  ## the function's package as a zip, with its hash, bill of materials and licences, into build/bundle/
+bundle: $(VENV)/.ready  ## the function's package, with what is in it, into build/bundle/
 	@$(BIN)/python -m tools.bundle $(CDK)
 
 dist: $(VENV)/.ready  ## wheel and sdist, into build/dist/
@@ -80,7 +80,7 @@ dist: $(VENV)/.ready  ## wheel and sdist, into build/dist/
 bootstrap: $(VENV)/.ready node_modules/.ready  ## once for an AWS account and region, before the first deploy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy bootstrap $(CDK)
 
-deploy: $(VENV)/.ready node_modules/.ready  ## into the AWS account and region of your credentials; YES=1 asks nothing
+deploy: $(VENV)/.ready node_modules/.ready  ## into the account of your credentials; YES=1 asks nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy $(if $(filter 1,$(YES)),--yes) $(CDK)
 
 lock: $(VENV)/.ready  ## newer dependencies, within the bounds of pyproject.toml
