@@ -40,6 +40,13 @@ def ask(question: str, place: str, *, csv: bool, json: bool) -> None:
     """
     try:
         with opened(place) as database:
+            if database.instances_are_of_another and "instances" in question:
+                errors.print(
+                    "The instances beside this export are of another one, so there is no table `instances`. Export "
+                    "again with --instances.",
+                    style="yellow",
+                    soft_wrap=True,
+                )
             _print_answer(database.ask(question), csv=csv, json=json)
     except Refused as error:
         raise Misuse(str(error)) from None
@@ -58,7 +65,7 @@ def _print_answer(answer: Answer, *, csv: bool, json: bool) -> None:
 
 @contextlib.contextmanager
 def opened(place: str) -> Iterator[Database]:
-    """An export, with a warning where entries have a newer format by now, or its instances are not its own.
+    """An export, with a warning where entries have a newer format by now.
 
     Raises:
         Failure: there is none.
@@ -81,13 +88,6 @@ def _warn(database: Database) -> None:
     if database.about.entry_format < FORMAT:
         errors.print(
             f"This export is of {database.about.as_of}, before the format of entries changed. Export again.",
-            style="yellow",
-            soft_wrap=True,
-        )
-    if database.instances_are_of_another:
-        errors.print(
-            "The instances beside this export are of another one, so there is no table `instances`. Export again with "
-            "--instances.",
             style="yellow",
             soft_wrap=True,
         )

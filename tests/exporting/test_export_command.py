@@ -96,6 +96,8 @@ def test_the_instances_are_exported_from_the_pages_of_their_entries(
     pq.write_table(item.replace_schema_metadata(later.metadata), tmp_path / "all.parquet")
     refused = CliRunner().invoke(application, ["sql", "--from", str(tmp_path / "all.parquet"), question])
     assert (refused.exit_code, "Export again with --instances." in refused.output) == (2, True)
+    asked = CliRunner().invoke(application, ["sql", "--from", str(tmp_path / "all.parquet"), "SELECT 1"])
+    assert (asked.exit_code, asked.stderr) == (0, "")
     assert export("--to", tmp_path / "all.parquet", "--instances").exit_code == 0
     assert export("--to", f"iceberg:{tmp_path}", "--instances").exit_code == 2
     assert len(entries) == 60

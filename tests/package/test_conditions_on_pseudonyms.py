@@ -83,10 +83,17 @@ def test_a_shifted_day_is_asked_as_it_is_stored_and_never_in_the_clear() -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["PatientAge=091Y", "PatientAge=080Y..100Y", "PatientAgeYears=95", "PatientAgeYears>=91"]
+    ("text", "instead"),
+    [
+        ("PatientAge=091Y", "090Y"),
+        ("PatientAge=080Y..100Y", "090Y"),
+        ("PatientAgeYears=95", "90"),
+        ("PatientAgeYears>=91.5", "90"),
+        ("PatientAgeYears=80.5..95.5", "90"),
+    ],
 )
-def test_an_age_that_no_entry_has_is_refused_instead_of_finding_nothing(text: str) -> None:
-    with pytest.raises(SearchError, match="has 90 years for all ages over 89: write 90"):
+def test_an_age_that_no_entry_has_is_refused_instead_of_finding_nothing(text: str, instead: str) -> None:
+    with pytest.raises(SearchError, match=f"has 90 years for all ages over 89: write {instead}"):
         condition(text)
 
 
@@ -94,6 +101,7 @@ def test_an_age_that_entries_have_is_asked_as_usual() -> None:
     assert condition("PatientAge=090Y").match({"PatientAge": {"S": "090Y"}}) is Match.YES
     assert condition("PatientAge=500D..090Y").match({"PatientAge": {"S": "089Y"}}) is Match.YES
     assert condition("PatientAgeYears=80..90").match({"PatientAgeYears": {"N": "90"}}) is Match.YES
+    assert condition("PatientAgeYears<=45.95").match({"PatientAgeYears": {"N": "45.9"}}) is Match.YES
 
 
 @pytest.mark.parametrize("moment", ["IndexedAt", "FirstIndexedAt", "EventTime"])

@@ -22,6 +22,8 @@ _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 _UID: Final = re.compile(r"[0-9.]+")
 _LIST: Final = re.compile(r"[,\\]")
 _YEARS: Final = re.compile(r"([0-9]+) *Y", re.IGNORECASE)
+# A number without what is behind its point; two points are between the ends of a range.
+_WHOLE_YEARS: Final = re.compile(r"(?:(?<=\.\.)|(?<![0-9.]))[0-9]+")
 
 
 def condition(attribute: Attribute, value: str | None, privacy: Privacy | None, *, negated: bool) -> Condition:
@@ -58,16 +60,13 @@ def check(attribute: Attribute, texts: tuple[str, ...], privacy: Privacy | None)
             "imaging-index pseudonym has the days of a patient."
         )
     if attribute.policy is Policy.CAP and any(int(years[:9]) > OLDEST_TOLD + 1 for years in _years(attribute, texts)):
-        raise SearchError(f"{attribute.name} has 90 years for all ages over {OLDEST_TOLD}: write 90.")
+        written = "090Y" if attribute.vr == "AS" else "90"
+        raise SearchError(f"{attribute.name} has 90 years for all ages over {OLDEST_TOLD}: write {written}.")
 
 
 def _years(attribute: Attribute, texts: tuple[str, ...]) -> list[str]:
     """The years that texts name: those of an AS have a unit."""
-    return [
-        years
-        for text in texts
-        for years in (_YEARS.findall(text) if attribute.vr == "AS" else re.findall(r"[0-9]+", text))
-    ]
+    return [years for text in texts for years in (_YEARS if attribute.vr == "AS" else _WHOLE_YEARS).findall(text)]
 
 
 def _stored(attribute: Attribute, value: str, privacy: Privacy | None) -> str:
