@@ -35,9 +35,6 @@ OBJECTIVE_SECONDS: Final = 60
 # People wait for these answers, and API Gateway for at most 29 seconds.
 DICOMWEB_SECONDS: Final = 10
 
-# People wait for these answers, and API Gateway for at most 29 seconds.
-DICOMWEB_SECONDS: Final = 10
-
 # Seconds for which the index may go without a comparison with HealthImaging.
 LONGEST_WITHOUT_PASS: Final = 3600
 # A study or a job that waits is looked at once an hour at least: 70 minutes.
@@ -251,22 +248,6 @@ def of_events(names: EventNames) -> tuple[Alarm, ...]:
               "Messages of studies or import jobs could not be handled and were parked.",
               of_queue(names.dead_letter_queue, visible, "Maximum"),
               (">=", 1), (1, 1), "ignore"),
-    )  # fmt: skip
-
-
-def of_dicomweb(names: ApiNames) -> tuple[Alarm, ...]:
-    """The alarms of the DICOMweb API."""
-    return (
-        Alarm("DicomwebFailures", "dicomweb", "DICOMweb requests fail.",
-              of_api(names.api, "5XXError", "Sum"),
-              (">=", 1), (2, _BETWEEN_TRIES)),
-        Alarm("DicomwebLatency", "dicomweb",
-              f"The 99th percentile of DICOMweb answers takes more than {DICOMWEB_SECONDS} s.",
-              of_api(names.api, "Latency", "p99"),
-              (">", 1000 * DICOMWEB_SECONDS), (3, 3)),
-        Alarm("DicomwebThrottles", "dicomweb", "Lambda has no concurrency left for DICOMweb.",
-              of_function(names.function, "Throttles", "Sum"),
-              (">=", 1), (3, _BETWEEN_TRIES)),
     )  # fmt: skip
 
 

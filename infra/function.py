@@ -33,7 +33,6 @@ class PackageFunction(Construct):
     Attributes:
         function: the Lambda function.
         policy: the policy with these permissions.
-        policy: the policy with these permissions.
         role: its role. Its permissions are those given here and those that its owner adds; the CDK adds none.
     """
 

@@ -67,15 +67,6 @@ class EventNames:
     failure_queue: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApiNames:
-    """The names that DICOMweb's parts have in CloudWatch's dimensions; `service` is the stack's name."""
-
-    service: str
-    api: str
-    function: str
-
-
 def own(service: str, name: str, statistic: str, seconds: int = 300) -> Metric:
     """A metric of the function's own: `imaging_index.metric_names` has the names."""
     return Metric(NAMESPACE, name, statistic, {"service": service}, seconds)
@@ -89,11 +80,6 @@ def of_queue(queue: str, name: str, statistic: str) -> Metric:
 def of_function(function: str, name: str, statistic: str) -> Metric:
     """AWS Lambda Developer Guide, "Types of metrics for Lambda functions"."""
     return Metric("AWS/Lambda", name, statistic, {"FunctionName": function})
-
-
-def of_api(api: str, name: str, statistic: str) -> Metric:
-    """Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions and metrics": of all stages of a REST API."""
-    return Metric("AWS/ApiGateway", name, statistic, {"ApiName": api})
 
 
 def of_api(api: str, name: str, statistic: str) -> Metric:

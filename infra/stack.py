@@ -11,7 +11,6 @@ from infra import datastores
 from infra.config import Settings
 from infra.dicomweb import Dicomweb
 from infra.documents import Documents
-from infra.dicomweb import Dicomweb
 from infra.monitoring import Monitoring
 from infra.pipeline import Pipeline
 from infra.publishing import Publishing
@@ -86,11 +85,6 @@ class ImagingIndex(Stack):
             if settings.events == "off"
             else Publishing(self, "Publishing", settings=settings, storage=self.storage)
         )
-        dicomweb = (
-            None
-            if settings.dicomweb == "off"
-            else Dicomweb(self, "Dicomweb", settings=settings, storage=self.storage, tokens=tokens)
-        )
         self.monitoring = Monitoring(
             self,
             "Monitoring",
@@ -158,8 +152,6 @@ class ImagingIndex(Stack):
             self.reconciling.function.role,
             *([publishing.function.role] if publishing else []),
         ]
-        if dicomweb:
-            self._output("DicomwebUrl", dicomweb.url, "Where DICOMweb answers, below /studies and other paths")
         statement = datastores.key_policy_statement(settings, readers)
         if statement is not None:
             self._output(

@@ -40,7 +40,6 @@ def make_app(
     dicomweb.check(chosen, selected)
     publishing.check(chosen, selected)
     documents.check(chosen, selected)
-    dicomweb.check(chosen, selected)
     profile_lock.check(chosen.profile, selected)
     ImagingIndex(app, chosen, selected)
     return app
