@@ -52,6 +52,7 @@ class Deployer:
         self._cdk = Cdk(session, arguments)
         self._folder = folder
         self._progress = progress
+        say("Synthesizing the stack ...")  # the first time, this fetches what the functions need
         self._cdk.synth(folder / "wanted")
         self._assembly = assembly.read(folder / "wanted")
         self._wanted = Template(json.loads(self._assembly.template.read_text("utf-8")))
@@ -252,7 +253,8 @@ class Deployer:
         with contextlib.suppress(BotoCoreError, ClientError):
             execution = self._change_set.execution()
             self._change_set.is_made = execution is None
-            self._progress.said = {None: before, "EXECUTE_COMPLETE": then}.get(execution, _GOES_ON)
+            words = {None: before, "EXECUTE_COMPLETE": then, "EXECUTE_FAILED": f"{_UNDONE} {before}"}
+            self._progress.said = words.get(execution, _GOES_ON)
 
     def _protect(self, *, is_protected: bool) -> None:
         if is_protected != self._assembly.is_protected:

@@ -141,6 +141,8 @@ class Scene:
         self._relay.held = moment if isinstance(moment, Held) else None
         if isinstance(moment, float):
             return interrupt([f"CDK={self._arguments}"], moment, environment, program=_MAKE, again=again)
+        # As the Makefile does it.
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
         arguments = ["--yes", *self._arguments.split()]
         return interrupt(arguments, moment, environment, program=self._quick, again=again)
 

@@ -35,8 +35,9 @@ _FILES: Final = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")
 _HINTS: Final = 300
 _PATIENCE: Final = 300.0
 _POLL: Final = 0.02
-# What is kept on purpose: our own, and that of uv, which a package of a function is made with.
-_CACHES: Final = ("cache/imaging-index/local", "cache/uv")
+# What stays on purpose: the folder of local clouds' records, without any; and what a function's package is made with.
+_KEPT: Final = ("cache/imaging-index", "cache/imaging-index/local")
+_CACHE_OF_UV: Final = "cache/uv"
 _SHOWN: Final = 5
 # Between one Ctrl-C and the next: an impatient person's.
 _AGAIN: Final = 0.3
@@ -124,7 +125,7 @@ def interrupt(
                 raise
         took = time.monotonic() - begun
         left = [str(path.relative_to(folder)) for place in (temporary, cache) for path in place.rglob("*")]
-        left = [name for name in left if not name.startswith(_CACHES) and name != "cache/imaging-index"]
+        left = [name for name in left if name not in _KEPT and not name.startswith(_CACHE_OF_UV)]
         left = [*left[:_SHOWN], *([f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else [])]
         return Interrupted(process.returncode, said, took, left + _processes(folder))
 

@@ -164,7 +164,6 @@ def run(made: Any, monkeypatch: pytest.MonkeyPatch, update: Callable[[], object]
 def nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployer, "wait_for_indexes", lambda _: None)
     monkeypatch.setattr(change_set, "_PAUSE", 0)
-    monkeypatch.setattr(cdk, "_ON_ITS_WAY", 0)
 
 
 def test_at_the_question_the_change_set_is_discarded_and_nothing_was_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +202,7 @@ def test_while_it_is_prepared_and_before_its_execution_it_is_discarded(
         ("AVAILABLE", [SET], "Nothing was deployed."),
         ("EXECUTE_IN_PROGRESS", [], "What has begun continues in AWS."),
         ("EXECUTE_COMPLETE", [], "Everything is deployed."),
+        ("EXECUTE_FAILED", [], "CloudFormation undoes this update"),
         ("", [], "What has begun continues in AWS."),  # CloudFormation does not know it any more
     ],
 )
