@@ -1,5 +1,6 @@
 """The schedule, and the function that compares: when it runs, what it is given, and what it may do."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from imaging_index import metric_names
 from imaging_index.entry.entry import FORMAT
 from imaging_index.profile import toml_file
+from imaging_index.reconciling.counts import Difference
 from infra.config import ROOT
 from tests.infra.conftest import INDEX, PLAIN_STORE, RECONCILE, STORE_KEY, STORE_WITH_KEY, owned, synthesize
 
@@ -186,3 +189,41 @@ def test_a_lack_of_passes_is_as_bad_as_an_old_one(template: Template) -> None:
             "Dimensions": Match.array_with([{"Name": "service", "Value": "ImagingIndex"}]),
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "comparison", "threshold"),
+    [
+        ("Drift", "StillDifferent", "GreaterThanOrEqualToThreshold", 1),
+        ("FalseTombstone", "FalseTombstone", "GreaterThanOrEqualToThreshold", 1),
+        ("MoneyRefused", "TierDollarsRefused", "GreaterThanThreshold", 0),
+        ("GhostsRefused", "GhostsRefused", "GreaterThanOrEqualToThreshold", 1),
+    ],
+)
+def test_an_alarm_rings_for_the_first_that_a_person_has_to_look_at(
+    template: Template, name: str, metric: str, comparison: str, threshold: int
+) -> None:
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "AlarmName": f"ImagingIndex-{name}",
+            "MetricName": metric,
+            "Statistic": "Maximum",
+            "ComparisonOperator": comparison,
+            "Threshold": threshold,
+            "EvaluationPeriods": 1,
+        },
+    )
+
+
+def test_the_dashboards_first_row_shows_every_difference_the_passes_and_the_dollars(
+    template: Template, only: Only
+) -> None:
+    _, parts = only(template, "AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"]
+    body = "".join(part for part in parts if isinstance(part, str))
+    first = body.split('"markdown":"## ')[1]
+    assert first.startswith("Is it complete?")
+    assert set(re.findall(r'"ImagingIndex","(\w+)"', first)) == {
+        *(metric_names.of_difference(each.value) for each in Difference),
+        *("StillDifferent", "GhostsRefused", "SincePass", "PassSeconds", "TierDollars", "TierDollarsRefused"),
+    }

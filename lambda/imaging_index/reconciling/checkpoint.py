@@ -8,7 +8,8 @@ import msgspec
 from imaging_index.reconciling.counts import Counts
 from imaging_index.reconciling.settings import Scope
 
-# Raised when a checkpoint of another release could not be continued. Only the watermark is read of such a one.
+# Raised when a checkpoint of another release could not be continued. Only the watermark is read of such a one: the
+# schedule then begins no full pass until a person has made one, and `--status` names none.
 FORMAT = 1
 
 
