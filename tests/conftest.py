@@ -5,7 +5,9 @@ table.
 """
 
 import contextlib
+import gc
 import itertools
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -17,6 +19,12 @@ from local.cloud import LocalCloud
 from proof.harness import canary
 from tests.accounts import signed_in
 from tests.assemblies import synth_here
+
+# jsonschema builds this package's 38 grammars in each worker, for two seconds: they are for formats no schema here has.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
+# What is imported stays: the garbage collector need not look at it, neither now nor at each of its runs later.
+gc.disable()
 
 _accounts = itertools.count(100_000_000_001)
 
@@ -113,6 +121,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Have garbage collected from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
