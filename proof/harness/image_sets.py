@@ -75,7 +75,7 @@ def make_image_set(client: Any, folder: Path, instances: int = 1, **attributes: 
     return Key(datastore, found["imageSetId"])
 
 
-def patiently(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
+def patiently(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     """What a call that changes an image set answers, repeated while its quota is used up: one in four seconds.
 
     The SDK's own repetitions may all come sooner: their pauses are random.
@@ -83,11 +83,12 @@ def patiently(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str
 
     def answer() -> dict[str, Any] | None:
         try:
-            return call(**arguments)
+            answered: dict[str, Any] = call(**arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ThrottlingException":
                 raise
             return None
+        return answered
 
     found: dict[str, Any] = wait_for(answer)
     return found
