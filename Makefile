@@ -6,6 +6,8 @@ NODE := $(BIN)/node
 # uv uses the Python it is given. It fetches one only for the functions' byte code (infra/byte_code.py).
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# The tests run hundreds of Python processes: each would compile what it imports, pytest's workers all tests, every time.
+unexport PYTHONDONTWRITEBYTECODE
 # The CDK's command line takes a variable of this name for an option without a name, and warns of it.
 unexport CDK
 

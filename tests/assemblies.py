@@ -19,10 +19,14 @@ def synth_here(folder: Path, **context: str) -> Assembly:
     """
     settings = {"region": DEFAULT_REGION, **LOCAL_CONTEXT, "maximumConcurrency": "2", **context}
     # Not before it is needed: the CDK takes seconds to load, and most tests do without.
-    from infra import synthesis
+    import infra  # noqa: F401  chooses the Node that aws_cdk starts when it is imported
+
+    # isort: split
+    from aws_cdk import App
+
+    from infra.synthesis import make_app
 
     # As there, the CDK does not validate the template: in tests/infra/ it does.
-    unvalidated = functools.partial(synthesis.App, builtin_cloud_formation_validation=False)
-    with mock.patch.object(synthesis, "App", unvalidated):
-        synthesis.make_app(settings, str(folder)).synth()
+    with mock.patch("infra.synthesis.App", functools.partial(App, builtin_cloud_formation_validation=False)):
+        make_app(settings, str(folder)).synth()
     return packed(folder)

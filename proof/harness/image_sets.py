@@ -83,11 +83,12 @@ def patiently(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mappi
 
     def answer() -> Mapping[str, Any] | None:
         try:
-            return call(**arguments)
+            answered: dict[str, Any] = call(**arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ThrottlingException":
                 raise
             return None
+        return answered
 
     found: Mapping[str, Any] = wait_for(answer)
     return found

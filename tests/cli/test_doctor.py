@@ -1,16 +1,19 @@
 """`imaging-index doctor`: a healthy stack, and one that is broken in one place after the other."""
 
+import contextlib
+import functools
+import io
 import json
-import os
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from awscli.clidriver import create_clidriver
 from msgspec import structs
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
@@ -39,8 +42,12 @@ MARKERS = ("1CT1", "CompressedSamples")
 
 @pytest.fixture
 def session(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
-    """The session that the command uses."""
-    monkeypatch.setattr("cli.deployed.Session", lambda **_: aws)
+    """The session that the command uses. A command makes one client of a service, since that takes long."""
+
+    def of_command(**_: Any) -> Any:
+        return SimpleNamespace(client=functools.cache(aws.client))
+
+    monkeypatch.setattr("cli.deployed.Session", of_command)
     return aws
 
 
@@ -322,9 +329,15 @@ def plain(attribute: str | None) -> Any:
 
 
 def run(command: str) -> None:
-    """Run an `aws` command as it was printed, by the shell."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    subprocess.run(command, shell=True, env=os.environ | {"PATH": path}, check=True, capture_output=True)  # noqa: S602
+    """Run what was printed: the shell reads its words, and the AWS CLI runs in this process.
+
+    As a program the CLI takes a second to start.
+    """
+    words = f"aws() {{ printf '%s\\0' \"$@\"; printf '\\036'; }}\n{command}"
+    read = subprocess.run(["sh", "-c", words], check=True, capture_output=True, text=True).stdout
+    for each in read.split("\36")[:-1]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert create_clidriver().main(each.split("\0")[:-1]) == 0
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from proof.harness.canary import DAY, MARKER
 from proof.harness.forgeries import INTRUDER, LARGE, forged, lies, malformed
 from proof.harness.image_sets import wait_for
 
-_BACKLOG = 200  # forged messages that wait at any time
+_BACKLOG = 60  # forged messages that wait at any time
 _POURED = 250
 
 
@@ -218,7 +218,7 @@ def test_while_hints_are_poured_in_the_live_work_is_done(
     flood = threading.Thread(target=pour)
     flood.start()
     try:
-        wait_for(lambda: len(poured) > _BACKLOG)
+        wait_for(lambda: hospital.waiting() > _BACKLOG)
         for _ in range(3):
             (key,) = hospital.admit()
         hospital.discharge(key)
