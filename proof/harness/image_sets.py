@@ -83,12 +83,11 @@ def patiently(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mappi
 
     def answer() -> Mapping[str, Any] | None:
         try:
-            answered: dict[str, Any] = call(**arguments)
+            return call(**arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ThrottlingException":
                 raise
             return None
-        return answered
 
     found: Mapping[str, Any] = wait_for(answer)
     return found
