@@ -67,6 +67,12 @@ def test_three_times_as_many_as_at_the_cut_are_not_waited_for(pace: Pace) -> Non
     assert looked(pace, 300, 1) == pytest.approx(cut * 0.65)
 
 
+def test_a_cut_is_given_half_a_minute_though_they_were_few_meanwhile(pace: Pace) -> None:
+    cut = looked(pace, 100, 1)
+    looked(pace, 10, 5)
+    assert looked(pace, 100, 5) == cut
+
+
 def test_it_never_stops(pace: Pace) -> None:
     assert min(looked(pace, 3**number * 100, 31) for number in range(20)) == 2.0
 

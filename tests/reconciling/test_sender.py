@@ -126,6 +126,15 @@ def test_beside_the_quota_it_keeps_the_functions_busy_and_never_more_than_3000_w
     assert queue.deepest <= 3_000
 
 
+def test_beside_the_quota_it_is_not_slower_for_more_messages_than_usual() -> None:
+    clock = Clock()
+    queue = Queue(clock, a_second=1_000, hidden=5)
+    sender = Sender(queue, "queue", now=clock.now, sleep=clock.sleep)  # type: ignore[arg-type]
+    sender.send(HINTS * 2, clock.now() + timedelta(seconds=200))
+    queue.hidden = 80
+    assert sender.send(HINTS, clock.now() + timedelta(seconds=10), beside_quota=True) >= 300 * 9
+
+
 def test_beside_the_quota_it_sends_less_when_messages_are_put_off() -> None:
     clock = Clock()
     queue = Queue(clock, a_second=1_000, hidden=81)

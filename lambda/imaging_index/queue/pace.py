@@ -20,7 +20,7 @@ _AGAIN_BEFORE: Final = 3.0
 _SLOWEST: Final = 2.0
 # More messages a second, each second: soon to most of what the rate was, then slowly, and faster from second to second.
 # A burst of live events is over after a minute; others who take of the quota may stay.
-_FASTER_AT_FIRST: Final = 1.0
+_FASTER_AT_FIRST: Final = 0.6
 _MOST_OF_IT: Final = 0.9
 _FASTER: Final = 0.005
 _FASTER_YET: Final = 0.00002
