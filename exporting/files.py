@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Says what a folder is. Tools that read folders of Parquet pass over names that begin so.
 MARK: Final = "_export.json"
 UNDATED: Final = "__HIVE_DEFAULT_PARTITION__"  # as whatever reads Hive's folders has it
+_MONTH: Final = "StudyMonth="
+_OF_MACOS: Final = ".DS_Store"  # which it makes of itself where somebody looks into a folder
 _BEFORE: Final = "before"
 _LEVEL: Final = 3  # of zstd: more takes twice the time for a hundredth of the size
 # The dictionary of most columns fits: a study's UID is stored once.
@@ -86,7 +88,7 @@ def write_folder(place: Path, beside: Path, pieces: Iterable[Piece], schema: pa.
 
         def file_of(month: str | None) -> pq.ParquetWriter:
             if month not in files:
-                folder = new / f"StudyMonth={month or UNDATED}"
+                folder = new / f"{_MONTH}{month or UNDATED}"
                 folder.mkdir()
                 files[month] = opened.enter_context(writer(folder / "0.parquet", schema))
             return files[month]
@@ -109,7 +111,8 @@ def check_replaceable(place: Path) -> None:
         NotOurs: it is no export, and not an empty folder either.
     """
     if place.is_dir():
-        if any(place.iterdir()) and not (place / MARK).exists():
+        names = {each.name for each in place.iterdir()} - {_OF_MACOS}
+        if names and (MARK not in names or not all(name == MARK or name.startswith(_MONTH) for name in names)):
             raise NotOurs(f"{place} has other files than an export. Name a new folder, or one of an export.")
     elif place.exists():
         check(place)

@@ -146,6 +146,12 @@ def test_what_is_no_export_is_never_replaced(tmp_path: Path) -> None:
     assert pq.read_table(file).num_rows == 1
     (tmp_path / "empty").mkdir()
     assert export(pieces(), PROFILE, tmp_path / "empty").image_sets == STUDIES * 5
+    (tmp_path / "empty" / ".DS_Store").touch()
+    assert export(pieces(), PROFILE, tmp_path / "empty").image_sets == STUDIES * 5
+    (tmp_path / "empty" / "thesis.txt").write_text("mine")
+    with pytest.raises(about.NotOurs, match="has other files than an export"):
+        export(pieces(), PROFILE, tmp_path / "empty")
+    assert (tmp_path / "empty" / "thesis.txt").read_text() == "mine"
 
 
 def test_a_full_disk_leaves_the_export_before_whole(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
