@@ -20,7 +20,7 @@ from pydicom.uid import UID
 from imaging_index.entry.pages import unpack
 from imaging_index.profile.index_names import declared
 from imaging_index.table.layout import PAGES
-from local.deployment import LOCAL_CONTEXT, ROOT
+from local.deployment import LOCAL_CONTEXT, ROOT, UNVALIDATED
 from local.stack import import_folder
 from proof.campaigns.drifted import Stage, command
 
@@ -84,7 +84,9 @@ def make_deploy(profile: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "deploy", "--yes", "--local", *settings],
         cwd=ROOT,
-        env=os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+        env=os.environ
+        | UNVALIDATED
+        | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
