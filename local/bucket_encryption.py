@@ -10,10 +10,17 @@ from ministack.services.cloudformation import provisioners
 
 
 def mend_bucket_encryption() -> None:
-    """Have ministack 1.5.33 set a template's BucketEncryption, as it sets a bucket's other configurations."""
-    provisioners._S3_BUCKET_CONFIGURATIONS += (
-        ("BucketEncryption", _request, s3._put_bucket_encryption, s3._delete_bucket_encryption),
-    )
+    """Have ministack 1.5.33 set a template's BucketEncryption, as it sets a bucket's other configurations.
+
+    With aws:kms and no key, S3 takes AWS's own key. ministack refuses whatever is written then, so that is left out.
+    The CDK's bucket of assets is such a one.
+    """
+    provisioners._S3_BUCKET_CONFIGURATIONS += (("BucketEncryption", _request, _put, s3._delete_bucket_encryption),)
+
+
+def _put(bucket: str, request: bytes) -> None:
+    if b"aws:kms" not in request or b"KMSMasterKeyID" in request:
+        s3._put_bucket_encryption(bucket, request)
 
 
 def _request(encryption: dict[str, Any]) -> bytes:
