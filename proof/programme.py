@@ -225,7 +225,7 @@ def shared(call_seconds: float, fair: bool, others: float, functions: int) -> Ou
     kept = (
         report.share >= SHARED_SHARE
         and report.lag(0.99) <= (FAIR_LAG if fair else UNFAIR_LAG)
-        and report.put_off <= PUT_OFF_SHARE * SHARED
+        and report.put_off <= PUT_OFF_SHARE * (report.hints + report.live)
         and not report.parked
     )
     return Outcome(report.hints, [] if kept else [note], [note])
