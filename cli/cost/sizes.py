@@ -212,7 +212,7 @@ class _Documents:
 
     document = b""
 
-    def metadata(self, _datastore: str, _image_set: str, _version: int, read: Callable[[Iterable[bytes]], Any]) -> Any:
+    def metadata(self, _store: str, _set: str, _version: int, read: Callable[[Iterable[bytes]], Any], **_: bool) -> Any:
         return read([self.document])
 
 

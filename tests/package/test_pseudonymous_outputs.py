@@ -97,7 +97,7 @@ class HealthImaging:
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
 
-    def metadata(self, *arguments: Any) -> Any:
+    def metadata(self, *arguments: Any, **_: Any) -> Any:
         return arguments[-1]([json.dumps(self._document).encode()])
 
 

@@ -77,14 +77,24 @@ def test_it_never_stops(pace: Pace) -> None:
     assert min(looked(pace, 3**number * 100, 31) for number in range(20)) == 2.0
 
 
-def test_after_a_burst_it_is_soon_at_most_of_what_it_was_and_then_slowly_at_all_of_it(pace: Pace) -> None:
+def test_after_a_burst_at_the_highest_rate_it_is_soon_nearly_there_again(pace: Pace) -> None:
     looked(pace, 100, 1)
     looked(pace, 300, 1)
     looked(pace, 30, 29)
-    # A minute later, and five.
-    assert 0.9 * HIGHEST <= looked(pace, 30, 60) < 0.92 * HIGHEST
-    assert 0.94 * HIGHEST < looked(pace, 40, 240) < HIGHEST
-    assert looked(pace, 40, 300) == HIGHEST
+    assert 0.97 * HIGHEST <= looked(pace, 30, 60) < 0.99 * HIGHEST
+    assert looked(pace, 40, 240) == HIGHEST
+
+
+def test_below_the_highest_rate_it_is_soon_at_most_of_what_it_was_and_then_slowly_at_all_of_it(pace: Pace) -> None:
+    looked(pace, 100, 1)
+    looked(pace, 30, 39)
+    before = pace.rate
+    assert before < 0.9 * HIGHEST
+    looked(pace, 100, 1)
+    looked(pace, 30, 29)
+    # A minute later, and ten.
+    assert 0.9 * before <= looked(pace, 30, 60) < 0.95 * before
+    assert 0.96 * before < looked(pace, 30, 300)
 
 
 def test_when_others_stay_it_settles_below_what_is_left_to_it() -> None:

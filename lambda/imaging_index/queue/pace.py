@@ -19,9 +19,11 @@ _AGAIN: Final = 2.0
 _AGAIN_BEFORE: Final = 3.0
 _SLOWEST: Final = 2.0
 # More messages a second, each second: soon to most of what the rate was, then slowly, and faster from second to second.
-# A burst of live events is over after a minute; others who take of the quota may stay.
+# A burst of live events is over after a minute; others who take of the quota may stay. At the highest rate it must be a
+# burst: beside others the rate would not have come so far.
 _FASTER_AT_FIRST: Final = 0.6
 _MOST_OF_IT: Final = 0.9
+_MOST_OF_HIGHEST: Final = 0.97
 _FASTER: Final = 0.005
 _FASTER_YET: Final = 0.00002
 
@@ -74,7 +76,7 @@ class Pace:
         if self._cut_at is None:
             if self._waits:
                 return
-            self._soon = self.rate * _MOST_OF_IT
+            self._soon = self.rate * (_MOST_OF_IT if self.rate < self._highest else _MOST_OF_HIGHEST)
         elif hidden < self._cut_at * (_AGAIN_BEFORE if self._waits else _AGAIN):
             return
         self.rate = max(self.rate * _SLOWER, _SLOWEST)
