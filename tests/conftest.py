@@ -4,15 +4,19 @@ And the canary (`proof/harness/canary.py`): a test fails if anything of a docume
 table.
 """
 
+# mypy: allow-subclassing-any
+
 import contextlib
 import gc
 import itertools
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from infra.assembly import Assembly
 from local.cloud import LocalCloud
@@ -121,6 +125,19 @@ def leaked() -> Iterator[list[str]]:
     with canary.watching() as harms:
         yield harms
     assert not harms, "\n".join(harms)
+
+
+class _ByPlace(LoadFileScheduling):
+    """A worker takes whole files, and one takes all of the stack's: they share templates that take long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/infra" if nodeid.startswith("tests/infra/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByPlace:
+    """Have workers take tests so."""
+    return _ByPlace(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
