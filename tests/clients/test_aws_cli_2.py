@@ -19,7 +19,9 @@ def test_the_aws_cli_2_reaches_the_local_cloud_by_its_variables_for_every_servic
 
     def run(*arguments: str) -> Any:
         command = [str(program), *arguments, "--output", "json", "--no-cli-pager"]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        ended = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
 
     url = aws.client("sqs").create_queue(QueueName="reached")["QueueUrl"]
     assert run("sqs", "list-queues")["QueueUrls"] == [url]
