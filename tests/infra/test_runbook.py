@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 import pytest
 
 from infra.config import ROOT
