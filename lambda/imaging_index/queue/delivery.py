@@ -38,7 +38,7 @@ _OF_ITS_AGE: Final = 0.1
 _KILLS_SUSPECTED: Final = 3
 # A message that was not begun for want of time is at no fault.
 _HAND_BACK: Final = 2.0
-# One of a long list that made way for others: they may be a burst of a minute, at whose end few come again too soon.
+# A hint that made way comes again when a burst of live events, which lasts about a minute, is over.
 _YIELDED: Final = 90.0
 
 # Amazon SQS API Reference, "ChangeMessageVisibility": twelve hours from the receipt, which took a while already.
