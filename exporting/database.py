@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import tempfile
-from typing import TYPE_CHECKING, Any, Final
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from exporting.instances import place_of
 from exporting.series import series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from exporting.about import About
@@ -26,6 +27,7 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
 }
 _FETCHED: Final = 1_000
+_POLL: Final = 0.1  # seconds
 # Named as in idc-index, also in answers.
 _INDEX: Final = 'CREATE VIEW "index" AS SELECT * RENAME ("InstanceCount" AS "instanceCount") FROM series'
 # Errors about the question, whose texts have only what is in it. All others may quote a value of the export.
@@ -33,6 +35,8 @@ _OF_QUESTION: Final = (
     *(duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException),
     *(duckdb.SyntaxException,),
 )
+
+_Answered = TypeVar("_Answered")
 
 
 class Refused(ValueError):  # noqa: N818
@@ -57,7 +61,7 @@ class Answer:
             Refused: a value does not allow what the question does with it.
         """
         try:
-            while rows := self._found.fetchmany(_FETCHED):
+            while rows := _interruptibly(self._found, lambda: self._found.fetchmany(_FETCHED)):
                 yield from rows
         except duckdb.Error as error:
             raise Refused(_why(error)) from None
@@ -106,6 +110,11 @@ class Database:
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
+    def close(self) -> None:
+        """Remove what did not fit into memory."""
+        self._connection.close()
+        self._overflow.cleanup()
+
     def ask(self, question: str) -> Answer:
         """The answer to one SELECT.
 
@@ -116,9 +125,25 @@ class Database:
             statements = self._connection.extract_statements(question)
             if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
                 raise Refused("Ask one question, which begins with SELECT, WITH or FROM: nothing else is allowed.")
-            return Answer(self._connection.execute(statements[0]))
+            return Answer(_interruptibly(self._connection, lambda: self._connection.execute(statements[0])))
         except duckdb.Error as error:
             raise Refused(_why(error)) from None
+
+
+def _interruptibly(connection: duckdb.DuckDBPyConnection, call: Callable[[], _Answered]) -> _Answered:
+    """What a call of DuckDB answers, which Ctrl-C ends.
+
+    It is made in a thread of its own: while DuckDB works, Python handles no signal in the thread of the call.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(call)
+        try:
+            return answer.result()
+        except KeyboardInterrupt:
+            # Again, since the call may not have begun.
+            while wait([answer], _POLL).not_done:
+                connection.interrupt()
+            raise
 
 
 def _why(error: duckdb.Error) -> str:

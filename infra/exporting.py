@@ -64,7 +64,7 @@ class Exporting(Construct):
             "HIPAA.Security-S3BucketReplicationEnabled",
             "NIST.800.53.R5-S3BucketReplicationEnabled",
         )
-        group = scheduler.CfnScheduleGroup(self, "Schedules", name=f"{settings.stack_name}-exports")
+        group = scheduler.CfnScheduleGroup(self, "Schedules")
         self._export_every(settings.export_days, storage, group)
         self.alarms = of_exporting(group.ref)
 

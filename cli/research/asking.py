@@ -70,16 +70,16 @@ def opened(place: str) -> Iterator[Database]:
     Raises:
         Failure: there is none.
     """
-    with contextlib.ExitStack() as copies:
+    # A copy, and what does not fit into memory, is removed also where the command is ended or its terminal closed.
+    with interruptible(), contextlib.ExitStack() as on_disk:
         path = Path(place).absolute()
         if in_s3 := ADDRESS.fullmatch(place):
-            # The copy is removed also where the command is ended or its terminal closed.
-            copies.enter_context(interruptible())
-            path = copies.enter_context(Object(Session(), in_s3[1], in_s3[2]).local())
+            path = on_disk.enter_context(Object(Session(), in_s3[1], in_s3[2]).local())
         try:
             database = Database(path)
         except NotOurs as error:
             raise Failure(str(error)) from None
+        on_disk.callback(database.close)
         _warn(database)
         yield database
 

@@ -29,8 +29,8 @@ _PIECE: Final = 256 * 2**10
 _BROKEN_BODY: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError, HTTPClientError)
 _TRIES: Final = 3
 _LONG: Final = 5.0  # seconds
-# After a call that AWS let through only when it was repeated, what can wait makes way for so many seconds.
-_MAKES_WAY: Final = 2.0
+# For so long after a call that botocore had to repeat, what can wait makes way.
+_MAKES_WAY: Final = 2.0  # seconds
 
 _Read = TypeVar("_Read")
 
@@ -159,8 +159,8 @@ class HealthImaging:
         when the connection breaks within the body, or when the document cannot be read: `read` may be called several
         times. A document that took long is not read again now: its message comes again, and others wait behind it.
 
-        botocore repeats a call that AWS throttles, and all messages behind it wait. Whoever `can_wait` makes no call
-        for a moment after such a one, and leaves the quota to others.
+        botocore repeats a call that AWS throttles, and all messages behind it wait. For two seconds after such a call,
+        those that `can_wait` make none, and leave the quota to others.
 
         Raises:
             Poison: `read` did, at every call.
@@ -174,12 +174,12 @@ class HealthImaging:
                 answer = self._client.get_image_set_metadata(
                     datastoreId=datastore_id, imageSetId=image_set_id, versionId=str(version)
                 )
-                self._look(answer)
+                self._note_repetitions(answer)
                 # Not `with body`: that would give the raw stream, whose failures are urllib3's own.
                 with contextlib.closing(answer["imageSetMetadataBlob"]) as body:
                     return read(body.iter_chunks(_PIECE))
             except ClientError as error:
-                self._look(error.response)
+                self._note_repetitions(error.response)
                 if _not_found(error):
                     return None
                 raise
@@ -188,8 +188,8 @@ class HealthImaging:
                     raise
         raise AssertionError
 
-    def _look(self, answer: Mapping[str, Any]) -> None:
-        """Whether botocore repeated the call (`RetryAttempts` of botocore's `ResponseMetadata`)."""
+    def _note_repetitions(self, answer: Mapping[str, Any]) -> None:
+        """Have others make way if botocore repeated the call (`RetryAttempts` of its `ResponseMetadata`)."""
         if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
             self._makes_way_until = time.monotonic() + _MAKES_WAY
 

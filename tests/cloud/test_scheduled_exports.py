@@ -37,8 +37,9 @@ class Exporting:
     def schedule(self) -> Any:
         """The schedule of exports as Scheduler has it."""
         client = self.aws.client("scheduler")
-        (found,) = client.list_schedules(GroupName="ImagingIndex-exports")["Schedules"]
-        return client.get_schedule(GroupName=found["GroupName"], Name=found["Name"])
+        (group,) = deployed.find("ImagingIndex").ids("AWS::Scheduler::ScheduleGroup", of="Exporting")
+        (found,) = client.list_schedules(GroupName=group)["Schedules"]
+        return client.get_schedule(GroupName=group, Name=found["Name"])
 
     def findings(self) -> list[tuple[Status, str]]:
         """What `doctor` says of exports."""

@@ -7,6 +7,9 @@ import os
 import re
 import shutil
 import signal
+import tempfile
+import threading
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from exporting.database import Database, Refused
 from exporting.export import export
 from imaging_index.profile import toml_file
 from proof.harness.built import content
+from proof.harness.image_sets import wait_for
 from proof.harness.table_items import entry, lines
 
 PROFILE = toml_file.parse("""
@@ -131,7 +135,7 @@ def test_what_a_question_overflows_to_is_not_the_current_folder_whose_files_it_c
         [*database.ask("SELECT * FROM read_text('.tmp/mine.txt')").rows()]
     ((overflow,),) = database.ask("SELECT current_setting('temp_directory')").rows()
     assert Path(overflow).stat().st_mode & 0o077 == 0
-    del database
+    database.close()
     assert not Path(overflow).exists()
 
 
@@ -263,3 +267,27 @@ def test_a_copy_of_an_export_in_s3_is_removed_when_the_command_is_ended(
     with pytest.raises(KeyboardInterrupt):
         asking.ask("SELECT 1", "s3://bucket/all.parquet", csv=False, json=False)
     assert not copies[0].parent.exists()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT sum(hash(a.range * b.range)) FROM range(1_000_000) a, range(1_000_000) b",
+        "SELECT 1 FROM range(1_000_000) a, range(1_000_000) b WHERE hash(a.range * b.range) = 0",
+    ],
+    ids=["at once", "while it is read"],
+)
+def test_a_long_question_ends_when_the_command_is_ended_and_nothing_of_it_stays(
+    question: str, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def end() -> None:
+        wait_for(lambda: [*tmp_path.iterdir()])
+        time.sleep(0.5)  # DuckDB works by then; if it does not yet, it is ended as well
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end).start()
+    with pytest.raises(KeyboardInterrupt):
+        asking.ask(question, str(place), csv=False, json=False)
+    assert not [*tmp_path.iterdir()]

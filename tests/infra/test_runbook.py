@@ -1,4 +1,4 @@
-"""The runbook's commands name things as the stack does, and can be run as they are, whatever the profile."""
+"""The commands of the runbook and of upgrades.md name things as the stack does, and can be run as they are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
+import jmespath  # type: ignore[import-untyped]
 import pytest
 
 from infra.config import ROOT
@@ -27,6 +28,7 @@ case "$*" in
   *GlobalTable*) echo Index-Table ;;
   *KMS::Key*) echo 1234abcd ;;
   *LogGroup*) printf 'group-one\\tgroup-two\\n' ;;
+  *S3::Bucket*) printf 'documents\\tlogs\\n' ;;
 esac
 """
 
@@ -82,3 +84,32 @@ def test_a_stack_without_a_secret_is_removed_by_the_lines_as_they_are(tmp_path: 
         "logs delete-log-group --log-group-name group-two",
         "kms schedule-key-deletion --key-id 1234abcd --pending-window-in-days 30",
     ]
+
+
+(BUCKETS,) = (each for each in blocks((DOCS / "upgrades.md").read_text("utf-8")) if "documents=off" in each)
+
+
+def test_the_buckets_to_delete_without_documents_are_not_those_of_exports(
+    documents_template: Template, exports_template: Template
+) -> None:
+    (query,) = re.findall(r'--query "(.+?)"', BUCKETS, re.DOTALL)
+    listed = [
+        {"LogicalResourceId": name, "ResourceType": each["Type"], "PhysicalResourceId": name}
+        for template in (documents_template, exports_template)
+        for name, each in template.to_json()["Resources"].items()
+    ]
+    found = jmespath.search(query, {"StackResourceSummaries": listed})
+    assert sorted(found) == sorted(documents_template.find_resources("AWS::S3::Bucket"))
+
+
+@pytest.mark.parametrize(("status", "deleted"), [(0, ["documents", "logs"]), (2, [])])
+def test_no_bucket_of_documents_is_deleted_unless_the_stack_was_deployed_without_it(
+    status: int, deleted: list[str], tmp_path: Path
+) -> None:
+    for name, content in {"aws": AWS, "make": f"#!/bin/sh\nexit {status}\n"}.items():
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CALLS": str(tmp_path / "calls")}
+    subprocess.run(["sh", "-c", BUCKETS], cwd=tmp_path, env=environment, check=False)
+    _, *calls = (tmp_path / "calls").read_text().split("\ns3 ")
+    assert [each.strip() for each in calls] == [f"rb --force s3://{name}" for name in deleted]

@@ -17,7 +17,7 @@ from imaging_index.reconciling.checkpoint import Checkpoint, End, Finished
 from imaging_index.reconciling.counts import Counts, Difference, Tier
 from imaging_index.reconciling.keeping import Status
 from imaging_index.reconciling.refusals import Busy, Refused
-from imaging_index.reconciling.run import Progress
+from imaging_index.reconciling.run import ROOM, Progress
 from imaging_index.reconciling.settings import Scope
 from proof.harness.pipeline import VARIABLES
 
@@ -155,7 +155,11 @@ def test_a_data_store_that_could_never_be_compared_rings_though_others_are_compa
     assert max(run(compared, one=Stub(end))["SincePass"]) < 86_400
 
 
-@pytest.mark.parametrize("end", [Busy("alice", NOW), BLOCKED, DONE], ids=["busy", "blocked", "done"])
+@pytest.mark.parametrize(
+    "end",
+    [Busy("alice", NOW), BLOCKED, DONE, structs.replace(WAITS, waited_for=ROOM)],
+    ids=["busy", "blocked", "done", "no room"],
+)
 def test_a_first_pass_that_others_make_or_that_is_under_way_rings_nowhere(run: Callable[..., Any], end: Any) -> None:
     assert "SincePass" not in run(one=Stub(end))
 

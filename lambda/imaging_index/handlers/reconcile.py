@@ -23,6 +23,7 @@ from imaging_index.queue.sender import Sender
 from imaging_index.reconciling.keeping import status
 from imaging_index.reconciling.reconciler import Reconciler
 from imaging_index.reconciling.refusals import Busy, Refused
+from imaging_index.reconciling.run import ROOM
 from imaging_index.reconciling.settings import LEAST_BYTES, SCHEDULE, Scope, Settings
 from imaging_index.table.checkpoints import Checkpoints
 from imaging_index.table.reconciling import ReconcilingTable
@@ -111,7 +112,7 @@ def _goes_on(datastore: str, deadline: datetime, request_id: str, failed: set[st
         failed.add(datastore)
         return False
     pass_metrics.stepped(datastore, progress)
-    if progress.waited_for:
+    if progress.waited_for and progress.waited_for != ROOM:
         failed.add(datastore)
     return not (progress.done or progress.blocked or progress.waited_for)
 

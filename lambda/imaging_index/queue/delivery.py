@@ -31,14 +31,14 @@ _FIRST_PAUSE: Final[dict[type[Fault], float]] = {Poison: 120, NotReady: 30, Conf
 _SHORT_FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 30 * 60.0
 # What AWS throttles waits no longer than a tenth of its age: a flood is handed back many times, and pauses that double
-# each time would leave HealthImaging idle.
+# each time would leave HealthImaging idle. So does what yields: it would use up the thousand receipts within a day.
 _LONGEST_OF_OVERLOAD: Final = 60.0
 _OF_ITS_AGE: Final = 0.1
 # After so many receipts a message may be one that ended its function every time, for want of memory or time.
 _KILLS_SUSPECTED: Final = 3
 # A message that was not begun for want of time is at no fault.
 _HAND_BACK: Final = 2.0
-# One of a long list that made way for others: they may be a burst of a minute, at whose end few come again too soon.
+# A hint that made way comes again when a burst of live events, which lasts about a minute, is over.
 _YIELDED: Final = 90.0
 
 # Amazon SQS API Reference, "ChangeMessageVisibility": twelve hours from the receipt, which took a while already.
@@ -86,17 +86,18 @@ def pause(fault: Fault, tries: int, age: timedelta) -> int:
     One that was throttled waits a minute at most, or a tenth of the time that it has been waiting already.
 
     One that was handed back waits as long as if it had met the fault itself that stopped it. One that yielded waits a
-    minute and a half at most, however often it came.
+    minute and a half at most, however often it came, or a tenth of its age.
     """
+    tenth = age.total_seconds() * _OF_ITS_AGE
     if isinstance(fault, Yielded):
-        return round(_YIELDED * random.uniform(0.5, 1))
+        return round(min(max(_YIELDED, tenth), _LONGEST_PAUSE) * random.uniform(0.5, 1))
     if isinstance(fault, HandedBack):
         if fault.cause is None:
             return round(_HAND_BACK * random.uniform(0.5, 1))
         fault = fault.cause
     longest = min(_FIRST_PAUSE.get(type(fault), _SHORT_FIRST_PAUSE) * 2.0 ** min(tries - 1, 20), _LONGEST_PAUSE)
     if isinstance(fault, Overload):
-        longest = min(longest, max(_LONGEST_OF_OVERLOAD, age.total_seconds() * _OF_ITS_AGE))
+        longest = min(longest, max(_LONGEST_OF_OVERLOAD, tenth))
     return round(longest * random.uniform(0.5, 1))
 
 

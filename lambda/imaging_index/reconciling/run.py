@@ -37,6 +37,10 @@ _MOST_CELLS: Final = 64 * CELLS
 _MOST_UNSURE: Final = 1_000
 
 
+# What a pass waits for whose hints find a full queue.
+ROOM: Final = "room in the queue"
+
+
 class Progress(msgspec.Struct, frozen=True):
     """Where a step is, or ended.
 
@@ -46,7 +50,8 @@ class Progress(msgspec.Struct, frozen=True):
         share: of its stage, 0 to 1, by the time range or the parts of the table that are through.
         finished: the passes that ended in this step, in their order.
         blocked: why it does not go on without a person: more ghosts than are buried unasked; None when it does.
-        waited_for: what AWS did not answer at last, such as "SearchImageSets: ThrottlingException"; None when it did.
+        waited_for: what AWS did not answer at last, such as "SearchImageSets: ThrottlingException", or `ROOM`; None
+            when it did.
     """
 
     done: bool
@@ -314,7 +319,7 @@ class Run:
             Exception: the failure, when it does not pass.
         """
         if isinstance(error, TimeIsUp):
-            self._waited_for = "room in the queue"
+            self._waited_for = ROOM
             return
         fault = classify(error)
         if not isinstance(fault, Overload | Unknown):
