@@ -9,6 +9,7 @@ table.
 import contextlib
 import gc
 import itertools
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ from tests.assemblies import synth_here
 
 # jsonschema builds this package's 38 grammars in each worker, for two seconds: they are for formats no schema here has.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
+# What a shell runs in the background ignores Ctrl-C, and so does all that it starts: tests of Ctrl-C would hang.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is imported stays: the garbage collector need not look at it, neither now nor at each of its runs later.
 gc.disable()
