@@ -4,16 +4,17 @@ import contextlib
 import functools
 import io
 import json
+import os
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
-from awscli.clidriver import create_clidriver
 from msgspec import structs
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
@@ -36,6 +37,12 @@ from local.stack import import_folder, make_datastore
 from proof.harness.image_sets import throttles_off, wait_for
 from proof.harness.pipeline import response
 from tests.assemblies import synth_here
+
+# The package tells all programs where its data is, and the AWS CLI 2 cannot use them.
+with mock.patch.dict(os.environ):
+    from awscli.clidriver import create_clidriver
+
+    AWS_CLI_DATA = os.environ["AWS_DATA_PATH"]
 
 MARKERS = ("1CT1", "CompressedSamples")
 
@@ -336,7 +343,7 @@ def run(command: str) -> None:
     words = f"aws() {{ printf '%s\\0' \"$@\"; printf '\\036'; }}\n{command}"
     read = subprocess.run(["sh", "-c", words], check=True, capture_output=True, text=True).stdout
     for each in read.split("\36")[:-1]:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with mock.patch.dict(os.environ, AWS_DATA_PATH=AWS_CLI_DATA), contextlib.redirect_stdout(io.StringIO()):
             assert create_clidriver().main(each.split("\0")[:-1]) == 0
 
 
