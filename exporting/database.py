@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
@@ -28,6 +30,7 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 _FETCHED: Final = 1_000
 _POLL: Final = 0.1  # seconds
+_PATIENCE: Final = 50  # polls
 # Named as in idc-index, also in answers.
 _INDEX: Final = 'CREATE VIEW "index" AS SELECT * RENAME ("InstanceCount" AS "instanceCount") FROM series'
 # Errors about the question, whose texts have only what is in it. All others may quote a value of the export.
@@ -112,7 +115,15 @@ class Database:
 
     def close(self) -> None:
         """Remove what did not fit into memory."""
-        self._connection.close()
+        # DuckDB waits for the threads of a question that was ended, perhaps for minutes, and is not waited for so long.
+        closing = Thread(target=self._connection.close, daemon=True)
+        closing.start()
+        for _ in range(_PATIENCE):
+            closing.join(_POLL)
+            if not closing.is_alive():
+                break
+            with contextlib.suppress(duckdb.Error):
+                self._connection.interrupt()
         self._overflow.cleanup()
 
     def ask(self, question: str) -> Answer:
